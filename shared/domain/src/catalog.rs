@@ -1,0 +1,136 @@
+//! The published workspace, as functions read it.
+//!
+//! A [`Catalog`] is the small item every function loads; journeys and mails are documents of their
+//! own, immutable and addressed by their hash.
+
+use crate::contact::TopicId;
+use crate::ids::ContentHash;
+use crate::journey::JourneyId;
+use crate::message::MailId;
+use crate::personal::EmailAddress;
+use crate::predicate::EventPredicate;
+use crate::slug::slug;
+use crate::time::{Span, Stamp};
+use crate::wire::SourceKind;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+slug! {
+    /// A source of events.
+    SourceName,
+}
+
+/// A property or server that may post events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Whether its key is public.
+    pub kind: SourceKind,
+    /// Raised to revoke its write keys.
+    pub key_generation: u32,
+}
+
+/// What one can subscribe to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Its title on pages and in mails.
+    pub title: String,
+    /// Marketing needs consent and an unsubscribe link; transactional needs a verified address.
+    pub kind: TopicKind,
+}
+
+/// What a topic's mails are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopicKind {
+    /// Needs a granted consent.
+    Marketing,
+    /// What the customer's own deed makes necessary.
+    Transactional,
+}
+
+/// Who the mails are from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brand {
+    /// The name in `From` and on pages.
+    pub name: String,
+    /// The address in `From`; its domain is verified in SES.
+    pub from: EmailAddress,
+    /// Where answers go; `from` where absent.
+    pub reply_to: Option<EmailAddress>,
+    /// The postal address that marketing mail must show (CAN-SPAM, 15 U.S.C. §7704(a)(5)(A)).
+    pub postal_address: String,
+    /// The shop's own site.
+    pub website: String,
+    /// Hosts that URLs from events may point to when they are rendered.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// A signal raised by silence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalRule {
+    /// Its name: `Cart Abandoned`.
+    pub name: String,
+    /// Which built-in definition it has.
+    pub kind: SignalKind,
+    /// Every threshold in use: its own default first, then the overrides of live triggers.
+    pub thresholds: Vec<Span>,
+}
+
+/// The built-in signals of this release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignalKind {
+    /// Something is in the cart, and nothing was done to it for a while.
+    CartAbandoned,
+    /// Products were looked at, none put into the cart, and none looked at for a while.
+    BrowseAbandoned,
+}
+
+/// Whether a journey takes people in and moves them on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JourneyState {
+    /// Not running.
+    Draft,
+    /// Running.
+    Live,
+    /// Nobody enters; those inside stand still.
+    Paused,
+    /// Over: nobody enters, those inside go on.
+    Archived,
+}
+
+/// A journey in the catalog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JourneyEntry {
+    /// The address of its current version.
+    pub version: ContentHash,
+    /// Whether it runs.
+    pub state: JourneyState,
+}
+
+/// The published workspace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// When it was published.
+    pub published: Stamp,
+    /// Who may post.
+    pub sources: BTreeMap<SourceName, Source>,
+    /// What one can subscribe to.
+    pub topics: BTreeMap<TopicId, Topic>,
+    /// Who writes.
+    pub brand: Brand,
+    /// The silence signals in use.
+    pub signals: Vec<SignalRule>,
+    /// The journeys.
+    pub journeys: BTreeMap<JourneyId, JourneyEntry>,
+    /// The mails, by name, at the address of their current content.
+    pub mails: BTreeMap<MailId, ContentHash>,
+    /// The mail that asks an address's owner to confirm.
+    pub confirmation_mail: MailId,
+    /// Every event predicate that a live journey mentions: profiles keep the last match of each.
+    pub watched: Vec<EventPredicate>,
+    /// The names of events that start, move or end an enrollment of a live journey: these are
+    /// forwarded to it.
+    pub forwarded: Vec<String>,
+}

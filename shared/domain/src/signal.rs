@@ -1,0 +1,1 @@
+//! Signals raised by silence.

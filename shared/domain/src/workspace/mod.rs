@@ -1,0 +1,1 @@
+//! Workspace files: reading, checking, compiling to a catalog and its documents.

@@ -1,0 +1,188 @@
+//! Stored items: how a typed item becomes a row and comes back.
+//!
+//! A body is one tag byte and the item as JSON with sorted keys: `0` plain, `1` deflated (RFC
+//! 1951), whichever is smaller. Readers take the current schema and the one before it, and refuse
+//! what is newer without writing over it.
+
+use crate::ports::{Consistency, Expect, Key, PortError, Row, Tables, Write};
+use odyssey_domain::time::Stamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{Read, Write as _};
+
+/// A type that is stored in one row.
+pub trait Stored: Serialize + DeserializeOwned + Send + Sync {
+    /// Its name in errors and in ARCHITECTURE's table.
+    const NAME: &'static str;
+    /// The schema it is written in.
+    const SCHEMA: u16;
+    /// The most bytes its body may take.
+    const BYTES_MAX: usize;
+
+    /// When the table may forget it.
+    fn expires(&self) -> Option<Stamp> {
+        None
+    }
+
+    /// Its entry in the table's sparse index.
+    fn index(&self) -> Option<(String, String)> {
+        None
+    }
+}
+
+/// An item and the version it was read at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// Where it stands.
+    pub key: Key,
+    /// Its version; the next write is conditional on it.
+    pub version: u64,
+    /// The item.
+    pub item: T,
+}
+
+/// Why a row is not the item it should be, or an item not a row.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// Written by a newer release; it is left as it is.
+    #[error("{name} has schema {found}, this release reads up to {supported}")]
+    Newer {
+        /// The item's type.
+        name: &'static str,
+        /// What the row says.
+        found: u16,
+        /// What this release knows.
+        supported: u16,
+    },
+    /// Not readable at all.
+    #[error("{name} cannot be read: {cause}")]
+    Corrupt {
+        /// The item's type.
+        name: &'static str,
+        /// What is wrong, without the content.
+        cause: String,
+    },
+    /// It would pass the item's limit.
+    #[error("{name} would take {bytes} bytes, the limit is {limit}")]
+    TooLarge {
+        /// The item's type.
+        name: &'static str,
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The port failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+impl StoredError {
+    /// Whether trying again may work.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, StoredError::Port(error) if error.is_transient())
+    }
+}
+
+const PLAIN: u8 = 0;
+const DEFLATED: u8 = 1;
+/// No stored body inflates to more.
+const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// An item's body.
+///
+/// # Errors
+/// Where it passes its limit.
+pub fn encode<T: Stored>(item: &T) -> Result<Vec<u8>, StoredError> {
+    let corrupt = |cause: String| StoredError::Corrupt { name: T::NAME, cause };
+    let json = serde_json::to_vec(item).map_err(|e| corrupt(e.to_string()))?;
+    let mut deflated =
+        flate2::write::DeflateEncoder::new(vec![DEFLATED], flate2::Compression::default());
+    deflated.write_all(&json).map_err(|e| corrupt(e.to_string()))?;
+    let deflated = deflated.finish().map_err(|e| corrupt(e.to_string()))?;
+    let body = if deflated.len() <= json.len() {
+        deflated
+    } else {
+        let mut plain = Vec::with_capacity(json.len() + 1);
+        plain.push(PLAIN);
+        plain.extend_from_slice(&json);
+        plain
+    };
+    if body.len() > T::BYTES_MAX {
+        return Err(StoredError::TooLarge {
+            name: T::NAME,
+            bytes: body.len(),
+            limit: T::BYTES_MAX,
+        });
+    }
+    Ok(body)
+}
+
+/// The item in a row.
+///
+/// # Errors
+/// Where the row is of a newer schema, or cannot be read.
+pub fn decode<T: Stored>(row: &Row) -> Result<T, StoredError> {
+    if row.schema > T::SCHEMA {
+        return Err(StoredError::Newer { name: T::NAME, found: row.schema, supported: T::SCHEMA });
+    }
+    let corrupt = |cause: String| StoredError::Corrupt { name: T::NAME, cause };
+    // serde's own messages may quote the content, so only the place of the fault is kept.
+    let place = |e: serde_json::Error| corrupt(format!("line {} column {}", e.line(), e.column()));
+    match row.body.split_first() {
+        Some((&PLAIN, json)) => serde_json::from_slice(json).map_err(place),
+        Some((&DEFLATED, bytes)) => {
+            let mut json = Vec::new();
+            flate2::read::DeflateDecoder::new(bytes)
+                .take(INFLATED_BYTES_MAX)
+                .read_to_end(&mut json)
+                .map_err(|e| corrupt(e.to_string()))?;
+            serde_json::from_slice(&json).map_err(place)
+        }
+        Some((tag, _)) => Err(corrupt(format!("unknown body tag {tag}"))),
+        None => Err(corrupt("empty body".to_owned())),
+    }
+}
+
+/// Reads one item.
+///
+/// # Errors
+/// Where the port fails or the row cannot be read.
+pub async fn load<T: Stored>(
+    tables: &impl Tables,
+    key: Key,
+    consistency: Consistency,
+) -> Result<Option<Versioned<T>>, StoredError> {
+    match tables.get(&key, consistency).await? {
+        None => Ok(None),
+        Some(row) => Ok(Some(Versioned { item: decode(&row)?, version: row.version, key })),
+    }
+}
+
+/// A put of `item` at `key`, conditional on the version it was read at (`None`: on its absence).
+///
+/// # Errors
+/// Where the item passes its limit.
+pub fn put<T: Stored>(key: Key, item: &T, read_at: Option<u64>) -> Result<Write, StoredError> {
+    let (version, expect) = match read_at {
+        None => (1, Expect::Absent),
+        Some(version) => (version + 1, Expect::Version(version)),
+    };
+    Ok(Write::Put { row: row(key, item, version)?, expect })
+}
+
+/// The row of an item.
+///
+/// # Errors
+/// Where the item passes its limit.
+pub fn row<T: Stored>(key: Key, item: &T, version: u64) -> Result<Row, StoredError> {
+    Ok(Row {
+        key,
+        version,
+        schema: T::SCHEMA,
+        body: encode(item)?,
+        expires: item.expires(),
+        index: item.index(),
+    })
+}
