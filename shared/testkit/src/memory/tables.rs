@@ -1,0 +1,242 @@
+//! `Tables` in memory.
+
+use super::{Memory, State, StoredRow};
+use crate::fault::Operation;
+use crate::row_size::{check_key, check_row, row_bytes};
+use odyssey_domain::ids::EventHash;
+use odyssey_domain::time::Stamp;
+use odyssey_flows::ports::{
+    Consistency, Expect, Key, PortError, Query, Row, Table, Tables, Write, Written,
+};
+use std::collections::BTreeSet;
+
+/// The most keys of one `get_many`.
+const GET_MANY_MAX: usize = 100;
+/// The most writes of a transaction (`TransactWriteItems`).
+const TRANSACT_MAX: usize = 100;
+/// The most bytes of a transaction.
+const TRANSACT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most rows of a query.
+const QUERY_MAX: usize = 1_000;
+
+fn permanent(operation: Operation, cause: impl Into<String>) -> PortError {
+    PortError::Permanent { operation: operation.name(), cause: cause.into() }
+}
+
+const fn parts(write: &Write) -> (&Key, Expect) {
+    match write {
+        Write::Put { row, expect } => (&row.key, *expect),
+        Write::Delete { key, expect } | Write::Check { key, expect } => (key, *expect),
+    }
+}
+
+fn validate(operation: Operation, write: &Write) -> Result<(), PortError> {
+    match write {
+        Write::Put { row, .. } => check_row(operation.name(), row),
+        Write::Delete { key, .. } | Write::Check { key, .. } => check_key(operation.name(), key),
+    }
+}
+
+impl State {
+    fn holds(&self, key: &Key, expect: Expect) -> bool {
+        let found = self.rows.get(key);
+        match expect {
+            Expect::Any => true,
+            Expect::Absent => found.is_none(),
+            Expect::Version(version) => found.is_some_and(|s| s.row.version == version),
+        }
+    }
+
+    fn current(&self, key: &Key) -> Option<Row> {
+        self.rows.get(key).map(|stored| stored.row.clone())
+    }
+
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::Put { row, .. } => {
+                self.rows.insert(row.key.clone(), StoredRow { row, ids: BTreeSet::new() });
+            }
+            Write::Delete { key, .. } => {
+                self.rows.remove(&key);
+            }
+            Write::Check { .. } => {}
+        }
+    }
+
+    fn write(&mut self, writes: Vec<Write>) -> Written {
+        for (index, write) in writes.iter().enumerate() {
+            let (key, expect) = parts(write);
+            if !self.holds(key, expect) {
+                return Written::Conflict { index, current: self.current(key) };
+            }
+        }
+        for write in writes {
+            self.apply(write);
+        }
+        Written::Done
+    }
+
+    fn transact(&mut self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
+        const AT: Operation = Operation::Transact;
+        if writes.len() > TRANSACT_MAX {
+            return Err(permanent(AT, format!("{} writes, at most 100", writes.len())));
+        }
+        let mut keys = BTreeSet::new();
+        let mut bytes = 0;
+        for write in &writes {
+            validate(AT, write)?;
+            if !keys.insert(parts(write).0) {
+                return Err(permanent(AT, "two writes to one row"));
+            }
+            if let Write::Put { row, .. } = write {
+                bytes += row_bytes(row);
+            }
+        }
+        if bytes > TRANSACT_BYTES_MAX {
+            return Err(permanent(AT, format!("{bytes} bytes, at most {TRANSACT_BYTES_MAX}")));
+        }
+        match self.tokens.get(token) {
+            Some(before) if *before == writes => return Ok(Written::Done),
+            Some(_) => return Err(permanent(AT, "the token was used for other writes")),
+            None => {}
+        }
+        let written = self.write(writes.clone());
+        if written == Written::Done {
+            self.tokens.insert(token.to_owned(), writes);
+        }
+        Ok(written)
+    }
+
+    fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
+        let at = Operation::Query(query.table);
+        if query.limit == 0 || query.limit > QUERY_MAX {
+            return Err(permanent(at, format!("limit {}, expected 1..=1000", query.limit)));
+        }
+        if query.from > query.to {
+            return Ok(Vec::new());
+        }
+        let key = |sk: &str| Key { table: query.table, pk: query.pk.clone(), sk: sk.to_owned() };
+        let found =
+            self.rows.range(key(&query.from)..=key(&query.to)).map(|(_, stored)| &stored.row);
+        Ok(if query.descending {
+            found.rev().take(query.limit).cloned().collect()
+        } else {
+            found.take(query.limit).cloned().collect()
+        })
+    }
+
+    fn add_ids(&mut self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
+        check_key("add_ids", key)?;
+        let stored = self.rows.entry(key.clone()).or_insert_with(|| StoredRow {
+            row: Row {
+                key: key.clone(),
+                version: 0,
+                schema: 0,
+                body: Vec::new(),
+                expires: None,
+                index: None,
+            },
+            ids: BTreeSet::new(),
+        });
+        stored.ids.extend(ids);
+        stored.row.expires = Some(whole_second(expires));
+        Ok(())
+    }
+}
+
+/// Expiry is stored in whole seconds, rounded up.
+fn whole_second(at: Stamp) -> Stamp {
+    Stamp::from_ms((at.ms() + 999) / 1_000 * 1_000)
+}
+
+fn stored_as(write: Write) -> Write {
+    match write {
+        Write::Put { mut row, expect } => {
+            row.expires = row.expires.map(whole_second);
+            Write::Put { row, expect }
+        }
+        other => other,
+    }
+}
+
+impl Tables for Memory {
+    async fn get(&self, key: &Key, _: Consistency) -> Result<Option<Row>, PortError> {
+        self.call(Operation::Get(key.table), |state| {
+            check_key("get", key)?;
+            Ok(state.current(key))
+        })
+        .await
+    }
+
+    async fn get_many(&self, keys: &[Key], _: Consistency) -> Result<Vec<Option<Row>>, PortError> {
+        self.call(Operation::GetMany, |state| {
+            if keys.len() > GET_MANY_MAX {
+                let cause = format!("{} keys, at most {GET_MANY_MAX}", keys.len());
+                return Err(permanent(Operation::GetMany, cause));
+            }
+            keys.iter().try_for_each(|key| check_key("get_many", key))?;
+            Ok(keys.iter().map(|key| state.current(key)).collect())
+        })
+        .await
+    }
+
+    async fn write(&self, write: Write) -> Result<Written, PortError> {
+        let at = Operation::Write(parts(&write).0.table);
+        let write = stored_as(write);
+        self.call(at, |state| {
+            validate(at, &write)?;
+            Ok(state.write(vec![write]))
+        })
+        .await
+    }
+
+    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
+        let writes = writes.into_iter().map(stored_as).collect();
+        self.call(Operation::Transact, |state| state.transact(writes, token)).await
+    }
+
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
+        self.call(Operation::Query(query.table), |state| state.query(query)).await
+    }
+
+    async fn query_index(
+        &self,
+        table: Table,
+        index_pk: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, PortError> {
+        let at = Operation::QueryIndex(table);
+        self.call(at, |state| {
+            if table != Table::Ledger {
+                return Err(permanent(at, "the table has no index"));
+            }
+            let of = |row: &Row| match &row.index {
+                Some((pk, sk)) if pk == index_pk => Some(sk.clone()),
+                _ => None,
+            };
+            let rows = state.rows.values().filter(|stored| stored.row.key.table == table);
+            let mut found: Vec<(String, Row)> =
+                rows.filter_map(|s| of(&s.row).map(|sk| (sk, s.row.clone()))).collect();
+            found.sort_by(|a, b| a.0.cmp(&b.0));
+            Ok(found.into_iter().take(limit).map(|(_, row)| row).collect())
+        })
+        .await
+    }
+
+    async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.call(Operation::AddIds, |state| state.add_ids(key, ids, expires)).await
+    }
+
+    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
+        self.call(Operation::HaveIds, |state| {
+            let has = |id: &EventHash| {
+                keys.iter().any(|key| state.rows.get(key).is_some_and(|s| s.ids.contains(id)))
+            };
+            Ok(ids.iter().copied().filter(has).collect())
+        })
+        .await
+    }
+}
