@@ -10,6 +10,11 @@ use crate::wire::Why;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How long past its time a timer is taken for lost and a step for late: whoever loads the owner
+/// of such a timer arms it again, and waits count from when a late step is really taken, so that
+/// an outage of hours does not make mails meant days apart go out together.
+pub const OVERDUE: Span = Span::from_ms(5 * 60_000);
+
 slug! {
     /// A journey of the workspace.
     JourneyId,

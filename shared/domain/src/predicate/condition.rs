@@ -1,0 +1,269 @@
+//! Evaluating conditions: an answer for every leaf that was asked.
+
+use super::{Answer, Comparison, Condition, EventPredicate, cut, path, shown};
+use crate::ids::{EventHash, Position, PredicateKey};
+use crate::profile::ProfileView;
+use crate::time::{Span, Stamp};
+use crate::wire::Why;
+use serde_json::Value;
+
+/// The deepest nesting of `all`, `any` and `not`; below it nothing holds. Workspace files are
+/// checked against the same limit.
+pub const CONDITION_DEPTH_MAX: usize = 16;
+
+/// What conditions are asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The profile as it is now.
+    pub view: &'a ProfileView,
+    /// The trigger and what it carried.
+    pub why: &'a Why,
+    /// When the trigger happened.
+    pub started: Stamp,
+    /// The time of asking.
+    pub now: Stamp,
+}
+
+impl Facts<'_> {
+    /// The last event of this predicate at or after `from`; the triggering event itself does not
+    /// count, or "again" could not be asked.
+    #[must_use]
+    pub fn last_since(&self, key: PredicateKey, from: Stamp) -> Option<Position> {
+        let position = self.view.matches.get(&key).copied()?;
+        let is_trigger =
+            || position.at == self.started && position.id == EventHash::of(&self.why.trigger_id);
+        (position.at >= from && !is_trigger()).then_some(position)
+    }
+}
+
+impl Condition {
+    /// Whether it holds, and the answer of every leaf that was asked, in order. All leaves are
+    /// asked, so that a trace shows what would have to change.
+    #[must_use]
+    pub fn evaluate(&self, facts: &Facts<'_>) -> (bool, Vec<Answer>) {
+        let mut answers = Vec::new();
+        let held = self.ask(facts, &mut answers, CONDITION_DEPTH_MAX);
+        (held, answers)
+    }
+
+    fn ask(&self, facts: &Facts<'_>, answers: &mut Vec<Answer>, depth: usize) -> bool {
+        let Some(deeper) = depth.checked_sub(1) else {
+            return false;
+        };
+        match self {
+            Condition::All(all) => {
+                all.iter().fold(true, |held, c| c.ask(facts, answers, deeper) && held)
+            }
+            Condition::Any(any) => {
+                any.iter().fold(false, |held, c| c.ask(facts, answers, deeper) || held)
+            }
+            Condition::Not(inner) => !inner.ask(facts, answers, deeper),
+            Condition::Trait { name, is } => {
+                let found = trait_values(facts.view, name);
+                self.answer(is, &found, answers)
+            }
+            Condition::Fact { name, is } => {
+                let zero = Value::from(0);
+                let mut found = fact_values(facts.view, name);
+                // What never happened was not counted: its count is zero.
+                if found.is_empty() && is.asks_for_a_number() {
+                    found.push(&zero);
+                }
+                self.answer(is, &found, answers)
+            }
+            Condition::Trigger { property, is } => {
+                let found = path::values(&facts.why.evidence, property);
+                self.answer(is, &found, answers)
+            }
+            Condition::Performed { event, within } => {
+                self.performed(facts, event, *within, answers)
+            }
+        }
+    }
+
+    fn answer(&self, is: &Comparison, found: &[&Value], answers: &mut Vec<Answer>) -> bool {
+        let held = is.holds_of(found);
+        let found = match found {
+            [] => "nothing".to_owned(),
+            [one] => shown(one),
+            several => cut(&several.iter().map(|v| shown(v)).collect::<Vec<_>>().join(", ")),
+        };
+        answers.push(Answer { asked: self.describe(), found, held });
+        held
+    }
+
+    fn performed(
+        &self,
+        facts: &Facts<'_>,
+        event: &EventPredicate,
+        within: Option<Span>,
+        answers: &mut Vec<Answer>,
+    ) -> bool {
+        let from = within.map_or(facts.started, |span| facts.now.minus(span));
+        let last = facts.last_since(event.key(), from);
+        let found = last.map_or_else(|| "not since then".to_owned(), |p| p.at.to_string());
+        answers.push(Answer { asked: self.describe(), found, held: last.is_some() });
+        last.is_some()
+    }
+
+    /// As people read it: `orders.count at least 2`, `all of (…; …)`.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.describe_to(CONDITION_DEPTH_MAX)
+    }
+
+    fn describe_to(&self, depth: usize) -> String {
+        let Some(deeper) = depth.checked_sub(1) else {
+            return "…".to_owned();
+        };
+        let list = |conditions: &[Condition]| {
+            conditions.iter().map(|c| c.describe_to(deeper)).collect::<Vec<_>>().join("; ")
+        };
+        match self {
+            Condition::All(all) => format!("all of ({})", list(all)),
+            Condition::Any(any) => format!("any of ({})", list(any)),
+            Condition::Not(inner) => format!("not ({})", inner.describe_to(deeper)),
+            Condition::Trait { name, is } => format!("trait {name} {is}"),
+            Condition::Fact { name, is } => format!("{name} {is}"),
+            Condition::Trigger { property, is } => format!("trigger's {property} {is}"),
+            Condition::Performed { event, within: None } => {
+                format!("{event} since the start")
+            }
+            Condition::Performed { event, within: Some(span) } => {
+                format!("{event} within {span}")
+            }
+        }
+    }
+
+    /// Every event predicate in it, for the catalog's list of what profiles must remember.
+    #[must_use]
+    pub fn event_predicates(&self) -> Vec<&EventPredicate> {
+        match self {
+            Condition::All(inner) | Condition::Any(inner) => {
+                inner.iter().flat_map(Condition::event_predicates).collect()
+            }
+            Condition::Not(inner) => inner.event_predicates(),
+            Condition::Performed { event, .. } => vec![event],
+            Condition::Trait { .. } | Condition::Fact { .. } | Condition::Trigger { .. } => {
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn trait_values<'v>(view: &'v ProfileView, name: &str) -> Vec<&'v Value> {
+    dotted(&view.traits, name)
+}
+
+fn fact_values<'v>(view: &'v ProfileView, name: &str) -> Vec<&'v Value> {
+    dotted(&view.facts, name)
+}
+
+/// Names hold dots themselves (`cart.lines`), so the longest name that is there wins and the rest
+/// is a path into its value (`cart.lines.sku`).
+fn dotted<'v>(map: &'v std::collections::BTreeMap<String, Value>, name: &str) -> Vec<&'v Value> {
+    if let Some(value) = map.get(name) {
+        return path::values_in(value, "");
+    }
+    name.rmatch_indices('.')
+        .find_map(|(at, _)| {
+            let value = map.get(name.get(..at)?)?;
+            Some(path::values_in(value, name.get(at + 1..)?))
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ProfileId;
+    use serde_json::json;
+
+    fn view() -> ProfileView {
+        let mut view = ProfileView::empty(ProfileId::from_bytes([1; 16]));
+        view.traits.insert("plan".to_owned(), json!("gold"));
+        view.traits.insert("address".to_owned(), json!({"city": "Ulm"}));
+        view.facts.insert("orders.count".to_owned(), json!(2));
+        view.facts.insert("cart.lines".to_owned(), json!([{"sku": "a"}, {"sku": "b"}]));
+        view.facts.insert("events.Order Completed".to_owned(), json!(2));
+        let order = EventPredicate { event: "Order Completed".to_owned(), tests: Vec::new() };
+        let at = Stamp::from_ms(5_000);
+        view.matches.insert(order.key(), Position { at, id: EventHash::of("o1") });
+        view
+    }
+
+    fn ask(condition: &Value, started: i64, trigger: &str) -> (bool, Vec<Answer>) {
+        let why = Why {
+            trigger_id: trigger.to_owned(),
+            evidence: json!({"value": 12.5}).as_object().cloned().unwrap(),
+            ..Why::default()
+        };
+        let condition: Condition = serde_json::from_value(condition.clone()).unwrap();
+        condition.evaluate(&Facts {
+            view: &view(),
+            why: &why,
+            started: Stamp::from_ms(started),
+            now: Stamp::from_ms(60_000),
+        })
+    }
+
+    #[test]
+    fn leaves_answer_with_what_they_found() {
+        let cases = [
+            (json!({"trait": {"name": "plan", "is": {"equals": "gold"}}}), true, "gold"),
+            (json!({"trait": {"name": "address.city", "is": {"equals": "Ulm"}}}), true, "Ulm"),
+            (json!({"trait": {"name": "age", "is": {"below": 9}}}), false, "nothing"),
+            (json!({"fact": {"name": "orders.count", "is": {"at_least": 2}}}), true, "2"),
+            (json!({"fact": {"name": "events.Nothing", "is": {"below": 1}}}), true, "0"),
+            (json!({"fact": {"name": "events.Nothing", "is": {"exists": true}}}), false, "nothing"),
+            (json!({"fact": {"name": "cart.lines.sku", "is": {"equals": "b"}}}), true, "a, b"),
+            (json!({"fact": {"name": "events.Order Completed", "is": {"above": 1}}}), true, "2"),
+            (json!({"trigger": {"property": "value", "is": {"above": 12}}}), true, "12.5"),
+        ];
+        for (condition, held, found) in cases {
+            let (all, answers) = ask(&condition, 0, "t");
+            assert_eq!(all, held, "{condition}");
+            assert_eq!(answers.len(), 1);
+            assert_eq!((answers[0].found.as_str(), answers[0].held), (found, held), "{condition}");
+        }
+    }
+
+    #[test]
+    fn performed_counts_from_the_start_or_the_span_and_not_the_trigger() {
+        let ever = json!({"performed": {"event": {"event": "Order Completed"}, "within": null}});
+        assert!(ask(&ever, 5_000, "t").0);
+        assert!(!ask(&ever, 5_001, "t").0);
+        assert!(!ask(&ever, 5_000, "o1").0, "the trigger is not a second order");
+        let lately = |span: &str| json!({"performed": {"event": {"event": "Order Completed"}, "within": span}});
+        assert!(ask(&lately("55s"), 50_000, "t").0);
+        assert!(!ask(&lately("54s"), 50_000, "t").0);
+    }
+
+    #[test]
+    fn trees_ask_every_leaf() {
+        let no = json!({"trait": {"name": "x", "is": {"exists": true}}});
+        let yes = json!({"trait": {"name": "plan", "is": {"exists": true}}});
+        let (held, answers) = ask(&json!({"all": [no, yes]}), 0, "t");
+        assert!(!held);
+        assert_eq!(answers.len(), 2);
+        assert!(ask(&json!({"any": [no, yes]}), 0, "t").0);
+        assert!(ask(&json!({"not": no}), 0, "t").0);
+        assert!(ask(&json!({"all": []}), 0, "t").0);
+        assert!(!ask(&json!({"any": []}), 0, "t").0);
+        let tree: Condition = serde_json::from_value(json!({"any": [{"not": no}, yes]})).unwrap();
+        assert_eq!(tree.describe(), "any of (not (trait x is known); trait plan is known)");
+    }
+
+    #[test]
+    fn a_condition_nested_without_end_does_not_hold() {
+        let mut condition = Condition::All(Vec::new());
+        for _ in 0..10_000 {
+            condition = Condition::Any(vec![condition]);
+        }
+        let facts_view = view();
+        let why = Why::default();
+        let facts = Facts { view: &facts_view, why: &why, started: Stamp::MIN, now: Stamp::MIN };
+        assert!(!condition.evaluate(&facts).0);
+        assert!(condition.describe().ends_with("…)))))))))))))))) ".trim_end()));
+    }
+}
