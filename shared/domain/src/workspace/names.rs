@@ -1,0 +1,185 @@
+//! The names a journey may use without declaring them, and the one that was probably meant.
+
+use crate::catalog::SignalKind;
+
+/// The track events of the Segment Spec (e-commerce v2, video, lifecycle, B2B, e-mail and live
+/// chat; read 2026-11), and Odyssey's own for what the Spec lacks.
+pub const SPEC_EVENTS: &[&str] = &[
+    // E-commerce v2
+    "Products Searched",
+    "Product List Viewed",
+    "Product List Filtered",
+    "Promotion Viewed",
+    "Promotion Clicked",
+    "Product Clicked",
+    "Product Viewed",
+    "Product Added",
+    "Product Removed",
+    "Cart Viewed",
+    "Checkout Started",
+    "Checkout Step Viewed",
+    "Checkout Step Completed",
+    "Payment Info Entered",
+    "Order Completed",
+    "Order Updated",
+    "Order Refunded",
+    "Order Cancelled",
+    "Coupon Entered",
+    "Coupon Applied",
+    "Coupon Denied",
+    "Coupon Removed",
+    "Product Added to Wishlist",
+    "Product Removed from Wishlist",
+    "Wishlist Product Added to Cart",
+    "Product Shared",
+    "Cart Shared",
+    "Product Reviewed",
+    // Video
+    "Video Playback Started",
+    "Video Playback Paused",
+    "Video Playback Interrupted",
+    "Video Playback Buffer Started",
+    "Video Playback Buffer Completed",
+    "Video Playback Seek Started",
+    "Video Playback Seek Completed",
+    "Video Playback Resumed",
+    "Video Playback Completed",
+    "Video Playback Exited",
+    "Video Content Started",
+    "Video Content Playing",
+    "Video Content Completed",
+    "Video Ad Started",
+    "Video Ad Playing",
+    "Video Ad Completed",
+    "Video Quality Updated",
+    // Mobile and B2B
+    "Application Installed",
+    "Application Opened",
+    "Application Updated",
+    "Application Backgrounded",
+    "Application Crashed",
+    "Application Uninstalled",
+    "Push Notification Received",
+    "Push Notification Tapped",
+    "Push Notification Bounced",
+    "Install Attributed",
+    "Deep Link Clicked",
+    "Deep Link Opened",
+    "Account Created",
+    "Account Deleted",
+    "Signed Up",
+    "Signed In",
+    "Signed Out",
+    "Invite Sent",
+    "Account Added User",
+    "Account Removed User",
+    "Trial Started",
+    "Trial Ended",
+    // E-mail
+    "Email Bounced",
+    "Email Delivered",
+    "Email Link Clicked",
+    "Email Marked as Spam",
+    "Email Opened",
+    "Unsubscribed",
+    // Live chat
+    "Live Chat Conversation Started",
+    "Live Chat Conversation Ended",
+    "Live Chat Message Sent",
+    "Live Chat Message Received",
+    // Odyssey's own
+    "Element Hovered",
+    "Page Scrolled",
+    "Session Ended",
+    "Consent Requested",
+];
+
+/// The signals of this release and what raises each.
+pub const SIGNALS: &[(&str, SignalKind)] = &[
+    ("Cart Abandoned", SignalKind::CartAbandoned),
+    ("Browse Abandoned", SignalKind::BrowseAbandoned),
+];
+
+/// The facts a condition may ask for by name; `events.<name>` counts any event besides.
+pub const FACTS: &[&str] = &[
+    "orders.count",
+    "orders.value",
+    "orders.last",
+    "cart.items",
+    "cart.value",
+    "cart.lines",
+    "cart.currency",
+    "browse.products",
+    "browse.categories",
+    "seen.first",
+    "seen.last",
+];
+
+/// The candidate that `name` is most likely a misspelling of: at most a third of its letters
+/// differ, letter case apart.
+#[must_use]
+pub fn nearest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let wanted: Vec<char> = name.to_lowercase().chars().collect();
+    let limit = (wanted.len() / 3).clamp(1, 6);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let letters: Vec<char> = candidate.to_lowercase().chars().collect();
+            (distance(&wanted, &letters), candidate)
+        })
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be inserted, removed, replaced or swapped with a neighbour (optimal
+/// string alignment).
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let mut previous: Option<char> = None;
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        let mut left: Option<char> = None;
+        for (j, y) in b.iter().enumerate() {
+            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
+            let mut best = (get(&row, j) + 1)
+                .min(get(&last, j + 1) + 1)
+                .min(get(&last, j) + usize::from(x != y));
+            if j > 0 && left == Some(*x) && previous == Some(*y) {
+                best = best.min(get(&before, j - 1) + 1);
+            }
+            row.push(best);
+            left = Some(*y);
+        }
+        before = std::mem::replace(&mut last, row);
+        previous = Some(*x);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names() {
+        let topics = ["offers", "orders"];
+        assert_eq!(nearest("ofers", topics), Some("offers"));
+        assert_eq!(nearest("order", topics), Some("orders"));
+        assert_eq!(nearest("newsletter", topics), None);
+        let event = |name| nearest(name, SPEC_EVENTS.iter().copied());
+        assert_eq!(event("Order Complete"), Some("Order Completed"));
+        assert_eq!(event("order completed"), Some("Order Completed"));
+        assert_eq!(event("Porduct Viewed"), Some("Product Viewed"));
+        assert_eq!(event("x"), None);
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut names = SPEC_EVENTS.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), SPEC_EVENTS.len());
+    }
+}

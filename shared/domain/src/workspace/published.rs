@@ -1,0 +1,143 @@
+//! From a workspace and its compiled mails to what is stored.
+
+use super::Workspace;
+use super::names::SIGNALS;
+use crate::catalog::{Catalog, JourneyEntry, JourneyState, SignalRule};
+use crate::ids::{ContentHash, PredicateKey};
+use crate::journey::{Journey, StepKind, Trigger};
+use crate::message::Mail;
+use crate::predicate::{Condition, EventPredicate};
+use crate::time::Stamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The catalog and the documents it names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Published {
+    /// The catalog.
+    pub catalog: Catalog,
+    /// Journeys by the hash of their canonical JSON.
+    pub journeys: BTreeMap<ContentHash, Journey>,
+    /// Mails by the hash of their canonical JSON.
+    pub mails: BTreeMap<ContentHash, Mail>,
+}
+
+fn address<T: serde::Serialize>(document: &T) -> ContentHash {
+    // Field order is the structs' and maps are sorted, so one document has one text.
+    ContentHash::of(&serde_json::to_vec(document).unwrap_or_default())
+}
+
+impl Workspace {
+    /// What is to be stored, given its mails as compiled.
+    #[must_use]
+    pub fn publish(&self, compiled: Vec<Mail>, now: Stamp) -> Published {
+        let mut journeys = BTreeMap::new();
+        let mut entries = BTreeMap::new();
+        for (id, file) in &self.journeys {
+            let version = address(&file.journey);
+            journeys.insert(version, file.journey.clone());
+            entries.insert(id.clone(), JourneyEntry { version, state: file.state });
+        }
+        let mails: BTreeMap<ContentHash, Mail> =
+            compiled.into_iter().map(|mail| (address(&mail), mail)).collect();
+        let running: Vec<&Journey> = self.running().collect();
+        let settings = &self.settings;
+        let catalog = Catalog {
+            published: now,
+            sources: settings.sources.clone(),
+            topics: settings.topics.clone(),
+            brand: settings.brand.clone(),
+            signals: self.signals(),
+            journeys: entries,
+            mails: mails.iter().map(|(hash, mail)| (mail.id.clone(), *hash)).collect(),
+            confirmation_mail: settings.confirmation_mail.clone(),
+            watched: watched(running.iter().copied()),
+            forwarded: forwarded(running.iter().copied()),
+        };
+        Published { catalog, journeys, mails }
+    }
+
+    /// Journeys that may have people in them: all but drafts.
+    fn running(&self) -> impl Iterator<Item = &Journey> {
+        self.journeys
+            .values()
+            .filter(|file| file.state != JourneyState::Draft)
+            .map(|file| &file.journey)
+    }
+
+    /// Each signal with its default threshold first, then those that live journeys override it
+    /// with.
+    fn signals(&self) -> Vec<SignalRule> {
+        SIGNALS
+            .iter()
+            .map(|(name, kind)| {
+                let default = self.settings.signals.get(*name).copied();
+                let mut thresholds: Vec<_> = default.into_iter().collect();
+                let live = self.journeys.values().filter(|file| file.state == JourneyState::Live);
+                for file in live {
+                    if let Trigger::Signal { name: wanted, after } = &file.journey.trigger
+                        && wanted == name
+                        && !thresholds.contains(after)
+                    {
+                        thresholds.push(*after);
+                    }
+                }
+                SignalRule { name: (*name).to_owned(), kind: *kind, thresholds }
+            })
+            .collect()
+    }
+}
+
+/// Every event predicate that these journeys mention, each once, in the order of their keys.
+#[must_use]
+pub(super) fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<EventPredicate> {
+    let mut found: BTreeMap<PredicateKey, EventPredicate> = BTreeMap::new();
+    for journey in journeys {
+        let mut predicates: Vec<&EventPredicate> = journey.exit_when.iter().collect();
+        predicates.extend(journey.goal.as_ref().map(|goal| &goal.event));
+        if let Some(filter) = &journey.entry_filter {
+            performed(filter, &mut predicates);
+        }
+        for step in journey.steps.values() {
+            match &step.kind {
+                StepKind::WaitUntil { event, .. } => predicates.push(event),
+                StepKind::Branch { arms } => {
+                    arms.iter().for_each(|(condition, _)| performed(condition, &mut predicates));
+                }
+                StepKind::Send { .. } | StepKind::Delay { .. } | StepKind::Exit => {}
+            }
+        }
+        for predicate in predicates {
+            found.insert(predicate.key(), predicate.clone());
+        }
+    }
+    found.into_values().collect()
+}
+
+fn performed<'c>(condition: &'c Condition, found: &mut Vec<&'c EventPredicate>) {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => {
+            parts.iter().for_each(|part| performed(part, found));
+        }
+        Condition::Not(part) => performed(part, found),
+        Condition::Performed { event, .. } => found.push(event),
+        Condition::Trait { .. } | Condition::Fact { .. } | Condition::Trigger { .. } => {}
+    }
+}
+
+/// The names of events that start, move or end an enrollment of these journeys, sorted.
+fn forwarded<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<String> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    for journey in journeys {
+        if let Trigger::Event(event) = &journey.trigger {
+            names.insert(&event.event);
+        }
+        names.extend(journey.exit_when.iter().map(|event| event.event.as_str()));
+        names.extend(journey.goal.as_ref().map(|goal| goal.event.event.as_str()));
+        for step in journey.steps.values() {
+            if let StepKind::WaitUntil { event, .. } = &step.kind {
+                names.insert(&event.event);
+            }
+        }
+    }
+    names.into_iter().map(str::to_owned).collect()
+}

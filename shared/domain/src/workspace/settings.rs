@@ -1,0 +1,330 @@
+//! `workspace.yaml`: topics, signals, sources, the brand.
+
+use super::fault::{Faults, Place};
+use super::fields::{Fields, Reading};
+use super::names::{SIGNALS, SPEC_EVENTS};
+use super::yaml::{self, Kind, Node, quoted};
+use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX};
+use crate::catalog::{Brand, Source, SourceName, Topic, TopicKind};
+use crate::contact::TopicId;
+use crate::message::MailId;
+use crate::personal::EmailAddress;
+use crate::time::Span;
+use crate::wire::SourceKind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What `workspace.yaml` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Who writes.
+    pub brand: Brand,
+    /// Who may post.
+    pub sources: BTreeMap<SourceName, Source>,
+    /// What one can subscribe to.
+    pub topics: BTreeMap<TopicId, Topic>,
+    /// The signals with their default thresholds.
+    pub signals: BTreeMap<String, Span>,
+    /// Events of the author's own, besides the Spec's.
+    pub events: BTreeSet<String>,
+    /// The mail that asks an address's owner to confirm.
+    pub confirmation_mail: MailId,
+}
+
+/// The keys of `workspace.yaml`.
+pub(crate) const KEYS: &[&str] =
+    &["brand", "sources", "topics", "signals", "events", "confirmation_mail"];
+/// The keys of its `brand`.
+pub(crate) const BRAND_KEYS: &[&str] =
+    &["name", "from", "reply_to", "postal_address", "website", "allowed_hosts"];
+const SOURCE_KEYS: &[&str] = &["kind", "key_generation"];
+const TOPIC_KEYS: &[&str] = &["title", "kind"];
+const SIGNAL_KEYS: &[&str] = &["after"];
+
+/// Thresholds where `workspace.yaml` names none: four hours is the usual first reminder of a cart,
+/// two of a visit without one.
+const CART_ABANDONED_AFTER: Span = Span::HOUR.times(4);
+const BROWSE_ABANDONED_AFTER: Span = Span::HOUR.times(2);
+
+pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Option<Settings> {
+    known.signals = default_signals();
+    let Some(text) = files.get(SETTINGS_FILE) else {
+        faults.at(SETTINGS_FILE, Place::START, "no such file", "the workspace's settings");
+        return None;
+    };
+    let root = yaml::parse(SETTINGS_FILE, text, 0, faults)?;
+    let mut reading = Reading { file: SETTINGS_FILE, faults };
+    let fields = reading.fields(&root, "the workspace", KEYS)?;
+
+    let brand = reading.need(fields, "brand", "{name: …, from: …, …}");
+    let brand = brand.and_then(|node| read_brand(&mut reading, node));
+    let sources = reading.need(fields, "sources", "{web: {kind: browser}}");
+    let sources = sources.map(|node| read_sources(&mut reading, node));
+    let topics = reading.need(fields, "topics", "{offers: {title: Offers, kind: marketing}}");
+    known.topics = topics.and_then(key_names);
+    let topics = topics.map(|node| read_topics(&mut reading, node));
+    if let Some(node) = fields.get("signals") {
+        read_signals(&mut reading, node, &mut known.signals);
+    }
+    let events = fields.get("events").map(|node| read_events(&mut reading, node));
+    let events = events.unwrap_or_default();
+    known.events =
+        Some(SPEC_EVENTS.iter().map(|name| (*name).to_owned()).chain(events.clone()).collect());
+    let confirmation = reading.need(fields, "confirmation_mail", "confirm");
+    let confirmation_mail =
+        confirmation.and_then(|node| read_mail_name(&mut reading, node, &known.mails));
+
+    Some(Settings {
+        brand: brand?,
+        sources: sources?,
+        topics: topics?,
+        signals: known.signals.clone(),
+        events,
+        confirmation_mail: confirmation_mail?,
+    })
+}
+
+fn default_signals() -> BTreeMap<String, Span> {
+    use crate::catalog::SignalKind;
+    let after = |kind| match kind {
+        SignalKind::CartAbandoned => CART_ABANDONED_AFTER,
+        SignalKind::BrowseAbandoned => BROWSE_ABANDONED_AFTER,
+    };
+    SIGNALS.iter().map(|(name, kind)| ((*name).to_owned(), after(*kind))).collect()
+}
+
+fn key_names(node: &Node) -> Option<BTreeSet<String>> {
+    match &node.kind {
+        Kind::Map(entries) => Some(entries.iter().map(|(key, _)| key.name.clone()).collect()),
+        _ => None,
+    }
+}
+
+/// The name of a mail that exists.
+pub(crate) fn read_mail_name(
+    reading: &mut Reading<'_>,
+    node: &Node,
+    mails: &BTreeSet<String>,
+) -> Option<MailId> {
+    let name = reading.text(node, "the name of a mail")?;
+    if !mails.contains(name) {
+        reading.unknown(node.place, "mail", name, mails.iter().map(String::as_str));
+        return None;
+    }
+    MailId::parse(name).ok()
+}
+
+fn read_brand(reading: &mut Reading<'_>, node: &Node) -> Option<Brand> {
+    let fields = reading.fields(node, "the brand", BRAND_KEYS)?;
+    let name = one_line(reading, fields, "name", "Northwind Outfitters");
+    let from = reading.need(fields, "from", "hello@example.com");
+    let from = from.and_then(|node| address(reading, node));
+    let reply_to = match fields.get("reply_to") {
+        None => Some(None),
+        Some(node) => address(reading, node).map(Some),
+    };
+    let postal = reading.need(fields, "postal_address", "\"12 Harbour Street, 20457 Hamburg\"");
+    let postal = postal.and_then(|node| postal_address(reading, node));
+    let website = reading.need(fields, "website", "https://shop.example.com");
+    let website = website.and_then(|node| read_website(reading, node));
+    let mut hosts = fields.get("allowed_hosts").map(|node| read_hosts(reading, node));
+    let (website, host) = website?;
+    let mut allowed_hosts = hosts.take().unwrap_or_default();
+    if !allowed_hosts.contains(&host) {
+        allowed_hosts.insert(0, host);
+    }
+    Some(Brand {
+        name: name?,
+        from: from?,
+        reply_to: reply_to?,
+        postal_address: postal?,
+        website,
+        allowed_hosts,
+    })
+}
+
+/// A text of one line, of at most 100 characters.
+fn one_line(
+    reading: &mut Reading<'_>,
+    fields: Fields<'_>,
+    key: &str,
+    example: &str,
+) -> Option<String> {
+    let node = reading.need(fields, key, example)?;
+    let text = reading.text(node, "a text of one line")?.trim();
+    if text.chars().count() > 100 || text.chars().any(char::is_control) {
+        reading.fault(node.place, quoted(text), "a text of one line, at most 100 characters");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn address(reading: &mut Reading<'_>, node: &Node) -> Option<EmailAddress> {
+    let text = reading.text(node, "an e-mail address")?;
+    match EmailAddress::parse(text) {
+        Ok(address) => Some(address),
+        Err(error) => {
+            let found = format!("{}, which {error}", quoted(text));
+            reading.fault(node.place, found, "an e-mail address such as hello@example.com");
+            None
+        }
+    }
+}
+
+/// The shortest text that can be a postal address.
+const POSTAL_CHARS_MIN: usize = 15;
+
+fn postal_address(reading: &mut Reading<'_>, node: &Node) -> Option<String> {
+    const EXPECTED: &str = "a valid physical postal address, which marketing mail must show (CAN-SPAM, 15 U.S.C. 7704)";
+    let text = reading.text(node, EXPECTED)?.trim();
+    if text.chars().count() < POSTAL_CHARS_MIN {
+        reading.fault(node.place, quoted(text), EXPECTED);
+        return None;
+    }
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// The site and its host.
+fn read_website(reading: &mut Reading<'_>, node: &Node) -> Option<(String, String)> {
+    const EXPECTED: &str = "an address such as https://shop.example.com";
+    let text = reading.text(node, EXPECTED)?.trim().trim_end_matches('/');
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(""));
+    let host = authority.map(|authority| authority.split(':').next().unwrap_or(""));
+    match host {
+        Some(host) if is_host(host) => Some((text.to_owned(), host.to_ascii_lowercase())),
+        _ => {
+            reading.fault(node.place, quoted(text), EXPECTED);
+            None
+        }
+    }
+}
+
+fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    !text.is_empty() && text.len() <= 253 && text.split('.').all(label)
+}
+
+fn read_hosts(reading: &mut Reading<'_>, node: &Node) -> Vec<String> {
+    let items = reading.list(node, "a list of hosts").unwrap_or_default();
+    let mut hosts = Vec::new();
+    for item in items {
+        let Some(text) = reading.text(item, "a host such as cdn.example.com") else { continue };
+        if is_host(text) {
+            hosts.push(text.to_ascii_lowercase());
+        } else {
+            let expected = "a host alone, such as cdn.example.com";
+            reading.fault(item.place, quoted(text), expected);
+        }
+    }
+    hosts
+}
+
+fn read_sources(reading: &mut Reading<'_>, node: &Node) -> BTreeMap<SourceName, Source> {
+    let mut sources = BTreeMap::new();
+    let Some(fields) = reading.open(node, "the sources") else { return sources };
+    limit(reading, fields, "sources", SOURCES_MAX);
+    for (key, node) in fields.entries() {
+        let name = reading.slug(&key.name, key.place, "source's name", SourceName::parse);
+        let Some(fields) = reading.fields(node, "a source", SOURCE_KEYS) else { continue };
+        let kind = reading.need(fields, "kind", "browser").and_then(|node| {
+            let kinds = [("browser", SourceKind::Browser), ("server", SourceKind::Server)];
+            one_of(reading, node, "kind of source", &kinds)
+        });
+        let key_generation = match fields.get("key_generation") {
+            None => Some(1),
+            Some(node) => match &node.kind {
+                Kind::Number(number) => number.as_u64().and_then(|n| u32::try_from(n).ok()),
+                _ => None,
+            }
+            .filter(|n| *n > 0)
+            .or_else(|| {
+                reading.fault(
+                    node.place,
+                    node.describe(),
+                    "a number from 1, raised to revoke keys",
+                );
+                None
+            }),
+        };
+        if let (Some(name), Some(kind), Some(key_generation)) = (name, kind, key_generation) {
+            sources.insert(name, Source { kind, key_generation });
+        }
+    }
+    sources
+}
+
+fn read_topics(reading: &mut Reading<'_>, node: &Node) -> BTreeMap<TopicId, Topic> {
+    let mut topics = BTreeMap::new();
+    let Some(fields) = reading.open(node, "the topics") else { return topics };
+    limit(reading, fields, "topics", TOPICS_MAX);
+    for (key, node) in fields.entries() {
+        let id = reading.slug(&key.name, key.place, "topic's name", TopicId::parse);
+        let Some(fields) = reading.fields(node, "a topic", TOPIC_KEYS) else { continue };
+        let title = one_line(reading, fields, "title", "Offers and reminders");
+        let kind = reading.need(fields, "kind", "marketing").and_then(|node| {
+            let kinds =
+                [("marketing", TopicKind::Marketing), ("transactional", TopicKind::Transactional)];
+            one_of(reading, node, "kind of topic", &kinds)
+        });
+        if let (Some(id), Some(title), Some(kind)) = (id, title, kind) {
+            topics.insert(id, Topic { title, kind });
+        }
+    }
+    topics
+}
+
+fn limit(reading: &mut Reading<'_>, fields: Fields<'_>, what: &str, max: usize) {
+    let count = fields.entries().len();
+    if count == 0 {
+        reading.fault(fields.place, format!("no {what}"), "at least one");
+    }
+    if count > max {
+        reading.fault(fields.place, format!("{count} {what}"), format!("at most {max}"));
+    }
+}
+
+/// One of a few words.
+pub(crate) fn one_of<T: Copy>(
+    reading: &mut Reading<'_>,
+    node: &Node,
+    what: &str,
+    words: &[(&'static str, T)],
+) -> Option<T> {
+    let names = words.iter().map(|(word, _)| *word);
+    let text = reading.text(node, what)?;
+    match words.iter().find(|(word, _)| *word == text) {
+        Some((_, value)) => Some(*value),
+        None => {
+            reading.unknown(node.place, what, text, names);
+            None
+        }
+    }
+}
+
+fn read_signals(reading: &mut Reading<'_>, node: &Node, signals: &mut BTreeMap<String, Span>) {
+    let Some(fields) = reading.open(node, "the signals") else { return };
+    for (key, node) in fields.entries() {
+        if !SIGNALS.iter().any(|(name, _)| *name == key.name) {
+            let names = SIGNALS.iter().map(|(name, _)| *name);
+            reading.unknown(key.place, "signal", &key.name, names);
+            continue;
+        }
+        let Some(fields) = reading.fields(node, "a signal", SIGNAL_KEYS) else { continue };
+        let after = reading.need(fields, "after", "4h").and_then(|node| reading.span(node));
+        if let Some(after) = after {
+            signals.insert(key.name.clone(), after);
+        }
+    }
+}
+
+fn read_events(reading: &mut Reading<'_>, node: &Node) -> BTreeSet<String> {
+    let items = reading.list(node, "a list of events of your own").unwrap_or_default();
+    items
+        .iter()
+        .filter_map(|item| reading.text(item, "the name of an event").map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,317 @@
+//! What the reader says of right and wrong files.
+
+use super::*;
+use crate::catalog::JourneyState;
+use crate::journey::{ReEntry, StepId, StepKind, Trigger};
+use crate::time::{Span, Stamp};
+use proptest::prelude::*;
+
+const SETTINGS: &str = "\
+brand:
+  name: Northwind
+  from: hello@northwind.example
+  postal_address: 12 Harbour Street, 20457 Hamburg
+  website: https://northwind.example/
+sources:
+  web: {kind: browser}
+topics:
+  offers: {title: Offers, kind: marketing}
+  orders: {title: Orders, kind: transactional}
+confirmation_mail: confirm
+";
+
+const JOURNEY: &str = "\
+name: cart
+state: live
+trigger: {signal: Cart Abandoned, after: 2h}
+entry_filter: {fact: cart.value, at_least: 1}
+re_entry: {after: 7d}
+exit_when: [{event: Order Completed}]
+goal: {event: Order Completed, within: 3d}
+steps:
+  - {id: remind, send: remind, topic: offers}
+  - {id: wait, wait_until: {event: Order Completed, timeout: 20h}}
+  - id: big
+    branch:
+      - if: {fact: cart.value, at_least: 10000}
+        steps:
+          - {id: call, send: remind, topic: orders}
+    else:
+      - {id: later, delay: 1d}
+  - {id: last, send: remind, topic: offers}
+";
+
+const MAIL: &str = "---\nsubject: Hello\n---\n<mjml></mjml>\n";
+
+fn files(changes: &[(&str, &str)]) -> Files {
+    let mut files: Files = [
+        ("workspace.yaml", SETTINGS),
+        ("journeys/cart.yaml", JOURNEY),
+        ("mails/remind.mjml", MAIL),
+        ("mails/confirm.mjml", MAIL),
+    ]
+    .into_iter()
+    .map(|(path, text)| (path.to_owned(), text.to_owned()))
+    .collect();
+    for (path, text) in changes {
+        files.insert((*path).to_owned(), (*text).to_owned());
+    }
+    files
+}
+
+fn faults(changes: &[(&str, &str)]) -> Vec<String> {
+    Workspace::read(&files(changes)).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+/// The fault of a journey in which one text is replaced by another.
+fn journey_faults(from: &str, to: &str) -> Vec<String> {
+    assert!(JOURNEY.contains(from), "{from}");
+    faults(&[("journeys/cart.yaml", &JOURNEY.replacen(from, to, 1))])
+}
+
+fn step(id: &str) -> StepId {
+    StepId::parse(id).unwrap()
+}
+
+#[test]
+fn a_right_workspace_becomes_a_graph_and_a_catalog() {
+    let workspace = Workspace::read(&files(&[])).unwrap();
+    let file = workspace.journeys.values().next().unwrap();
+    let journey = &file.journey;
+    assert_eq!(file.state, JourneyState::Live);
+    assert_eq!(journey.re_entry, ReEntry::After(Span::DAY.times(7)));
+    assert_eq!(
+        journey.trigger,
+        Trigger::Signal { name: "Cart Abandoned".to_owned(), after: Span::HOUR.times(2) }
+    );
+    assert_eq!(journey.first, step("remind"));
+    let next = |id: &str| journey.steps.get(&step(id)).unwrap().next.clone();
+    assert_eq!(next("remind"), Some(step("wait")));
+    assert_eq!(next("wait"), Some(step("big")));
+    assert_eq!(next("big"), Some(step("later")));
+    assert_eq!(next("later"), Some(step("last")));
+    assert_eq!(next("call"), Some(step("last")));
+    assert_eq!(next("last"), None);
+    let StepKind::Branch { arms } = &journey.steps.get(&step("big")).unwrap().kind else {
+        panic!("a branch")
+    };
+    assert_eq!(arms.first().unwrap().1, step("call"));
+    assert_eq!(workspace.settings.brand.allowed_hosts, ["northwind.example"]);
+
+    let published = workspace.publish(Vec::new(), Stamp::from_ms(1));
+    let thresholds: Vec<_> =
+        published.catalog.signals.iter().map(|rule| rule.thresholds.clone()).collect();
+    assert_eq!(thresholds[0], [Span::HOUR.times(4), Span::HOUR.times(2)]);
+    assert_eq!(published.catalog.watched.len(), 1);
+    assert_eq!(published.catalog.forwarded, ["Order Completed"]);
+    assert!(workspace.is_marketing(&MailId::parse("remind").unwrap()));
+    assert!(!workspace.is_marketing(&MailId::parse("confirm").unwrap()));
+}
+
+/// The golden messages: place, what was found, what was expected, what was meant.
+#[test]
+fn golden_faults_of_journeys() {
+    let cases = [
+        (
+            "topic: offers}",
+            "topic: ofers}",
+            "journeys/cart.yaml:9:39: found topic `ofers`, expected one of `offers`, `orders`; did you mean `offers`?",
+        ),
+        (
+            "send: remind,",
+            "send: reminder,",
+            "journeys/cart.yaml:9:24: found mail `reminder`, expected one of `confirm`, `remind`; did you mean `remind`?",
+        ),
+        (
+            "[{event: Order Completed}]",
+            "[{event: Order Complete}]",
+            "journeys/cart.yaml:6:21: found event `Order Complete`, expected an event of the Segment Spec or one listed under `events` in workspace.yaml; did you mean `Order Completed`?",
+        ),
+        (
+            "after: 2h}",
+            "after: 2 hours}",
+            "journeys/cart.yaml:3:42: found `2 hours`, expected a length of time such as 90s, 15m, 4h, 3d or 1w, at most 730d",
+        ),
+        (
+            "after: 2h}",
+            "after: 2}",
+            "journeys/cart.yaml:3:42: found the number 2, expected a length of time such as 90s, 15m, 4h, 3d or 1w, at most 730d; a number needs its unit: s, m, h, d or w",
+        ),
+        (
+            "signal: Cart Abandoned",
+            "signal: Cart Abandonned",
+            "journeys/cart.yaml:3:19: found signal `Cart Abandonned`, expected one of `Browse Abandoned`, `Cart Abandoned`; did you mean `Cart Abandoned`?",
+        ),
+        (
+            "state: live",
+            "state: lvie",
+            "journeys/cart.yaml:2:8: found state `lvie`, expected one of `draft`, `live`, `paused`, `archived`; did you mean `live`?",
+        ),
+        (
+            "name: cart",
+            "name: kart",
+            "journeys/cart.yaml:1:7: found name `kart`, expected `cart`, the name of the file",
+        ),
+        (
+            "fact: cart.value, at_least: 1}",
+            "fact: cart.values, at_least: 1}",
+            "journeys/cart.yaml:4:22: found fact `cart.values`, expected one of `orders.count`, `orders.value`, `orders.last`, `cart.items`, `cart.value`, `cart.lines`, `cart.currency`, `browse.products`, `browse.categories`, `seen.first`, `seen.last`, `events.<name>`; did you mean `cart.value`?",
+        ),
+        (
+            "at_least: 1}",
+            "at_least: many}",
+            "journeys/cart.yaml:4:44: found `many`, expected a number",
+        ),
+        (
+            "at_least: 1}",
+            "atleast: 1}",
+            "journeys/cart.yaml:4:34: found key `atleast`, expected one of `fact`, `equals`, `not_equals`, `exists`, `above`, `at_least`, `below`, `at_most`, `contains`, `one_of`; did you mean `at_least`?",
+        ),
+        (
+            "re_entry: {after: 7d}",
+            "re_entry: sometimes",
+            "journeys/cart.yaml:5:11: found `sometimes`, expected never, after_exit or {after: 7d}",
+        ),
+        (
+            "id: later",
+            "id: last",
+            "journeys/cart.yaml:18:10: found step id `last` a second time, expected each id once; the first is on line 17",
+        ),
+        (
+            "delay: 1d}",
+            "dely: 1d}",
+            "journeys/cart.yaml:17:21: found step `dely`, expected one of `send`, `delay`, `wait_until`, `branch`, `exit`; did you mean `delay`?",
+        ),
+        (
+            "{id: later, delay: 1d}",
+            "{id: later, delay: 1d, next: lst}",
+            "journeys/cart.yaml:17:38: found step `lst`, expected one of `big`, `call`, `last`, `later`, `remind`, `wait`; did you mean `last`?",
+        ),
+        (
+            "{id: later, delay: 1d}",
+            "{id: later, delay: 1d, next: remind}",
+            "journeys/cart.yaml:17:14: found a loop: remind → wait → big → later → remind, expected steps that only lead forward",
+        ),
+        (
+            "  - {id: wait, wait_until: {event: Order Completed, timeout: 20h}}",
+            "  - {id: wait, exit: true}",
+            "journeys/cart.yaml:11:9: found step `big`, which nothing leads to, expected steps that can be reached",
+        ),
+        (
+            "timeout: 20h}}",
+            "}}",
+            "journeys/cart.yaml:10:28: found no key `timeout`, expected `timeout: 20h`",
+        ),
+        (
+            "id: remind,",
+            "id: Remind Me,",
+            "journeys/cart.yaml:9:10: found `Remind Me`, expected a step's id of lower-case letters, digits and hyphens that begins with a letter, at most 48 long; for example `remind-me`",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let found = journey_faults(from, to);
+        assert!(found.contains(&expected.to_owned()), "{to}:\n{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn golden_faults_of_settings_and_mails() {
+    let cases: [(&str, String, &str); 9] = [
+        (
+            "workspace.yaml",
+            SETTINGS.replace("hello@northwind.example", "hello@northwind"),
+            "workspace.yaml:3:9: found `hello@northwind`, which is not an e-mail address, expected an e-mail address such as hello@example.com",
+        ),
+        (
+            "workspace.yaml",
+            SETTINGS.replace("confirmation_mail: confirm", "confirmation_mail: confrim"),
+            "workspace.yaml:11:20: found mail `confrim`, expected one of `confirm`, `remind`; did you mean `confirm`?",
+        ),
+        (
+            "workspace.yaml",
+            SETTINGS.replace("  postal_address: 12 Harbour Street, 20457 Hamburg\n", ""),
+            "workspace.yaml:2:3: found no key `postal_address`, expected `postal_address: \"12 Harbour Street, 20457 Hamburg\"`",
+        ),
+        (
+            "workspace.yaml",
+            SETTINGS.replace("kind: browser", "kind: browsr"),
+            "workspace.yaml:7:15: found kind of source `browsr`, expected one of `browser`, `server`; did you mean `browser`?",
+        ),
+        (
+            "workspace.yaml",
+            SETTINGS.replace("topics:\n", "topics:\n  offers: {title: Offers, kind: marketing}\n"),
+            "workspace.yaml:10:3: found key `offers` a second time, expected each key once",
+        ),
+        (
+            "mails/remind.mjml",
+            "<mjml></mjml>".to_owned(),
+            "mails/remind.mjml:1:1: found no front matter, expected lines `---`, `subject: …`, `---` before the MJML",
+        ),
+        (
+            "mails/remind.mjml",
+            MAIL.replace("subject: Hello", "subject: {{ name }}"),
+            "mails/remind.mjml:2:10: found a mapping, expected a subject of one line; a value that begins with { must stand between quotes",
+        ),
+        (
+            "mails/remind.mjml",
+            MAIL.replace("subject: Hello", "subjekt: Hello"),
+            "mails/remind.mjml:2:1: found key `subjekt`, expected one of `subject`, `preview`; did you mean `subject`?",
+        ),
+        (
+            "mails/stray.txt",
+            "hello".to_owned(),
+            "mails/stray.txt:1:1: found a text part without its mail, expected mails/stray.mjml beside it",
+        ),
+    ];
+    for (file, text, expected) in cases {
+        let found = faults(&[(file, &text)]);
+        assert!(found.contains(&expected.to_owned()), "{expected}\n--\n{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let journey = JOURNEY
+        .replace("topic: offers}", "topic: ofers}")
+        .replace("Order Completed", "Order Complete")
+        .replace("after: 2h", "after: 2");
+    let settings = SETTINGS.replace("kind: browser", "kind: browsr");
+    let found = faults(&[("journeys/cart.yaml", &journey), ("workspace.yaml", &settings)]);
+    // Three events, two topics, one span, one source.
+    assert_eq!(found.len(), 7, "{}", found.join("\n"));
+}
+
+#[test]
+fn what_is_no_yaml_names_its_line() {
+    let found = faults(&[("journeys/cart.yaml", "name: cart\n  state: [live\n")]);
+    assert!(found[0].starts_with("journeys/cart.yaml:2:"), "{}", found[0]);
+    assert!(found[0].contains("expected YAML"), "{}", found[0]);
+    let found = faults(&[("journeys/cart.yaml", "")]);
+    assert_eq!(found, ["journeys/cart.yaml:1:1: found an empty file, expected a mapping"]);
+    let mut none = files(&[]);
+    none.remove("workspace.yaml");
+    let found = Workspace::read(&none).unwrap_err();
+    assert!(found.iter().any(|f| f.to_string().starts_with("workspace.yaml:1:1: found no such")));
+}
+
+proptest! {
+    /// Whatever stands in a file, reading it ends, and each fault has a place.
+    #[test]
+    fn no_text_is_a_panic(text in "[a-z:{}\\[\\]\"'&*!|>#\\-\n ?,%@0-9.é]{0,200}") {
+        for file in ["workspace.yaml", "journeys/cart.yaml", "mails/remind.mjml"] {
+            if let Err(faults) = Workspace::read(&files(&[(file, &text)])) {
+                prop_assert!(faults.iter().all(|f| f.place.line > 0 && f.place.column > 0));
+            }
+        }
+    }
+
+    /// A right file cut anywhere or with a line taken out is right or has faults, never a panic.
+    #[test]
+    fn cut_files(at in 0..JOURNEY.len(), line in 0..18_usize) {
+        let cut = JOURNEY.get(..at).unwrap_or_default();
+        let _ = Workspace::read(&files(&[("journeys/cart.yaml", cut)]));
+        let without: Vec<&str> =
+            JOURNEY.lines().enumerate().filter(|(i, _)| *i != line).map(|(_, l)| l).collect();
+        let _ = Workspace::read(&files(&[("journeys/cart.yaml", &without.join("\n"))]));
+    }
+}
