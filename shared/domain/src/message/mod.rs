@@ -1,11 +1,17 @@
-//! Messages: published mails, rendering, and the ledger of sends.
+//! Messages: published mails, rendering, links, the ledger of sends, and what SES reports of them.
 
-use crate::contact::TopicId;
-use crate::ids::{OwnerToken, ProfileId, SendId};
-use crate::journey::{JourneyId, StepId};
+pub mod feedback;
+mod guard;
+pub mod header;
+mod ledger;
+pub mod link;
+mod money;
+pub mod render;
+
+pub use guard::{STRING_CHARS_MAX, UrlGuard};
+pub use ledger::{CallOutcome, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState};
+
 use crate::slug::slug;
-use crate::time::Stamp;
-use crate::wire::Why;
 use serde::{Deserialize, Serialize};
 
 slug! {
@@ -20,95 +26,12 @@ pub struct Mail {
     pub id: MailId,
     /// Jinja, one line.
     pub subject: String,
-    /// The line an inbox shows beside the subject; Jinja, may be empty.
+    /// The line an inbox shows beside the subject; Jinja, may be empty. It reaches `html` as
+    /// `{{ preview }}`; where `html` does not name it, it is put, hidden, at the body's start.
     #[serde(default)]
     pub preview: String,
     /// Jinja in HTML.
     pub html: String,
     /// Jinja in plain text.
     pub text: String,
-}
-
-/// How far a send has come. Terminal: sent, failed, skipped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum SendState {
-    /// Decided to send and counted against the caps; not yet tried.
-    Claimed,
-    /// Definitely not accepted by SES; may be claimed again.
-    Released {
-        /// Why.
-        reason: String,
-    },
-    /// The call is being made, or was, by the owner; no clock turns this into a resend.
-    Sending,
-    /// Accepted by SES.
-    Sent {
-        /// SES's message id.
-        ses_id: String,
-        /// When.
-        at: Stamp,
-    },
-    /// SES refused it for good.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-    /// Nobody knows: the answer was lost. Settled by SES's own event, else by an operator.
-    Unconfirmed {
-        /// Since when.
-        since: Stamp,
-    },
-    /// Decided not to send.
-    Skipped {
-        /// Reason codes, with the values they were decided on.
-        reasons: Vec<crate::policy::Reason>,
-    },
-}
-
-/// What became of an accepted message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Delivery {
-    /// The recipient's server took it.
-    Delivered,
-    /// It came back.
-    Bounced,
-    /// The recipient complained.
-    Complained,
-}
-
-/// The ledger's item of one send; at most 1 KB.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LedgerItem {
-    /// Its key.
-    pub send: SendId,
-    /// To whom; none for a confirmation mail of an address without a profile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<ProfileId>,
-    /// The journey and step that asked for it; none for a confirmation mail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asked_by: Option<(JourneyId, StepId)>,
-    /// Which mail.
-    pub mail: MailId,
-    /// Under which topic.
-    pub topic: TopicId,
-    /// How far it is.
-    #[serde(flatten)]
-    pub state: SendState,
-    /// Who claimed it.
-    pub owner: OwnerToken,
-    /// When it was claimed or decided.
-    pub at: Stamp,
-    /// When the call to SES began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sending_at: Option<Stamp>,
-    /// The consent record it went out on: `granted 2026-… via confirmation`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consent: Option<String>,
-    /// What became of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery: Option<Delivery>,
-    /// Why it was asked for.
-    pub why: Why,
 }
