@@ -146,8 +146,8 @@ impl UrlGuard {
 /// Whether a word would act as a link, in a mail client or as an `href`.
 fn looks_like_url(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    lower.contains("//")
-        || ["http:", "https:", "/\\", "\\", "www."].iter().any(|start| lower.starts_with(start))
+    ["//", "http:", "https:"].iter().any(|part| lower.contains(part))
+        || ["/\\", "\\", "www."].iter().any(|start| lower.starts_with(start))
         || ACTIVE_SCHEMES.iter().any(|scheme| lower.starts_with(scheme))
 }
 
