@@ -240,9 +240,14 @@ mod tests {
         ) {
             let text = format!("{before}{scheme}evil.io/{after}");
             let shown = guard().text(&text);
-            let lower = shown.to_lowercase();
-            for start in ["://evil.io", "//evil.io", "http:evil.io", "https:evil.io"] {
-                prop_assert!(!lower.contains(start), "{text:?} → {shown:?}");
+            for word in shown.split(char::is_whitespace) {
+                // A path on our own website may look like anything.
+                if word.starts_with("https://shop.example.com/") {
+                    continue;
+                }
+                for start in ["://evil.io", "//evil.io", "http:evil.io", "https:evil.io"] {
+                    prop_assert!(!word.to_lowercase().contains(start), "{text:?} → {shown:?}");
+                }
             }
         }
     }
