@@ -1,0 +1,227 @@
+//! Functions behind API Gateway (HTTP API, payload format 2.0).
+
+use super::invocation::Invocation;
+use super::{LambdaError, caught, decode, serve};
+use odyssey_domain::time::Stamp;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A request as a handler sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// In capitals: `POST`.
+    pub method: String,
+    /// Decoded by API Gateway: `/v1/track`.
+    pub path: String,
+    /// As it was sent, without the question mark.
+    pub raw_query: String,
+    /// Names in lower case; values of a name that came more than once are joined by commas.
+    pub headers: BTreeMap<String, String>,
+    /// Base64 undone.
+    pub body: Vec<u8>,
+    /// API Gateway's id of the request, else Lambda's.
+    pub request_id: String,
+    /// The caller's IP address; personal data.
+    pub source_ip: String,
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Paths hold tokens, queries and headers write keys, and the rest is personal.
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("request_id", &self.request_id)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl HttpRequest {
+    /// A header by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HttpResponse {
+    /// 200 to 599.
+    pub status: u16,
+    /// Names in lower case, each once.
+    pub headers: BTreeMap<Cow<'static, str>, String>,
+    /// Text.
+    pub body: String,
+}
+
+impl HttpResponse {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> HttpResponse {
+        HttpResponse { status, ..HttpResponse::default() }
+    }
+
+    /// An answer in JSON; `body` is JSON already.
+    #[must_use]
+    pub fn json(status: u16, body: impl Into<String>) -> HttpResponse {
+        HttpResponse { status, body: body.into(), ..HttpResponse::default() }
+            .with("content-type", "application/json")
+    }
+
+    /// A page.
+    #[must_use]
+    pub fn html(status: u16, body: impl Into<String>) -> HttpResponse {
+        HttpResponse { status, body: body.into(), ..HttpResponse::default() }
+            .with("content-type", "text/html; charset=utf-8")
+    }
+
+    /// Plain text.
+    #[must_use]
+    pub fn text(status: u16, body: impl Into<String>) -> HttpResponse {
+        HttpResponse { status, body: body.into(), ..HttpResponse::default() }
+            .with("content-type", "text/plain; charset=utf-8")
+    }
+
+    /// The same answer with a header; the name in lower case.
+    #[must_use]
+    pub fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> HttpResponse {
+        self.headers.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// What API Gateway sends. Fields that nothing here reads are left out; so are those in which
+/// `cargo lambda watch` differs (`httpMethod`, `timeEpoch`).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload<'a> {
+    #[serde(borrow)]
+    raw_path: Cow<'a, str>,
+    #[serde(borrow, default)]
+    raw_query_string: Cow<'a, str>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(borrow, default)]
+    body: Option<Cow<'a, str>>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+    #[serde(borrow)]
+    request_context: RequestContext<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext<'a> {
+    #[serde(borrow, default)]
+    request_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    http: HttpContext<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpContext<'a> {
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    source_ip: Cow<'a, str>,
+}
+
+/// What API Gateway takes. `cargo lambda watch` insists on `cookies`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    status_code: u16,
+    headers: BTreeMap<Cow<'static, str>, String>,
+    body: String,
+    is_base64_encoded: bool,
+    cookies: [String; 0],
+}
+
+impl From<HttpResponse> for Answer {
+    fn from(response: HttpResponse) -> Answer {
+        Answer {
+            status_code: response.status,
+            headers: response.headers,
+            body: response.body,
+            is_base64_encoded: false,
+            cookies: [],
+        }
+    }
+}
+
+/// A body that says it is base64 and is not.
+struct BadBase64;
+
+fn request(payload: Payload<'_>, lambda_request: &str) -> Result<HttpRequest, BadBase64> {
+    let body = payload.body.unwrap_or_default();
+    let body = if payload.is_base64_encoded {
+        data_encoding::BASE64.decode(body.as_bytes()).map_err(|_| BadBase64)?
+    } else {
+        body.into_owned().into_bytes()
+    };
+    let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
+    let request_id = payload.request_context.request_id.filter(|id| !id.is_empty());
+    Ok(HttpRequest {
+        method: payload.request_context.http.method.to_ascii_uppercase(),
+        path: payload.raw_path.into_owned(),
+        raw_query: payload.raw_query_string.into_owned(),
+        headers: payload.headers.into_iter().map(lower).collect(),
+        body,
+        request_id: request_id.map_or_else(|| lambda_request.to_owned(), Cow::into_owned),
+        source_ip: payload.request_context.http.source_ip.into_owned(),
+    })
+}
+
+fn message(status: u16, text: &str) -> HttpResponse {
+    let body = serde_json::json!({"success": false, "message": text});
+    HttpResponse::json(status, body.to_string())
+}
+
+/// Serves an HTTP API until the environment ends. A panic is answered with 500; an event that is
+/// no HTTP request fails the invocation.
+///
+/// # Errors
+/// Where the Runtime API cannot be reached.
+pub async fn run_http<H, F>(name: &'static str, handler: H) -> Result<(), LambdaError>
+where
+    H: Fn(HttpRequest, Stamp) -> F,
+    F: Future<Output = HttpResponse>,
+{
+    serve(async |event, context| {
+        let mut invocation = Invocation::begin(name, &context);
+        let answer = match decode::<Payload<'_>>(&event, "an API Gateway event, version 2.0") {
+            Ok(payload) => {
+                let response = match request(payload, &invocation.request) {
+                    Ok(request) => answer(request, invocation.now, &handler).await,
+                    Err(BadBase64) => message(400, "the body is not the base64 it says it is"),
+                };
+                invocation.summary.set("status", response.status);
+                Ok(Answer::from(response))
+            }
+            Err(error) => {
+                invocation.summary.set("error", error.to_string());
+                Err(error)
+            }
+        };
+        invocation.end();
+        answer
+    })
+    .await
+}
+
+async fn answer<H, F>(request: HttpRequest, now: Stamp, handler: &H) -> HttpResponse
+where
+    H: Fn(HttpRequest, Stamp) -> F,
+    F: Future<Output = HttpResponse>,
+{
+    let answered = caught(async { handler(request, now).await }).await;
+    answered.unwrap_or_else(|| message(500, "an internal error; try again"))
+}

@@ -1,0 +1,100 @@
+//! The way in: what Lambda hands over becomes records, requests and ticks, and what a handler
+//! answers becomes what Lambda understands.
+//!
+//! Each invocation reads the clock once, writes one line that is also its metric document, and
+//! survives a panic of its handler.
+
+mod batch;
+mod dead_letters;
+mod deadline;
+mod http;
+mod invocation;
+mod queue;
+mod schedule;
+
+pub use dead_letters::DeadLetters;
+pub use deadline::Deadline;
+pub use http::{HttpRequest, HttpResponse, run_http};
+pub use queue::run_queue;
+pub use schedule::run_schedule;
+
+/// Why a function stopped, or why an invocation failed. The text holds nothing of the event.
+#[derive(Debug, thiserror::Error)]
+pub enum LambdaError {
+    /// The Runtime API is not there or answers nonsense.
+    #[error("the Lambda runtime stopped: {cause}")]
+    Runtime {
+        /// What the runtime says.
+        cause: String,
+    },
+    /// The event is not what this function is triggered by.
+    #[error("expected {expected}, found something else at line {line} column {column}")]
+    Event {
+        /// What it should be.
+        expected: &'static str,
+        /// Where it stops being that.
+        line: usize,
+        /// Where it stops being that.
+        column: usize,
+    },
+    /// The handler panicked; the place is in the log.
+    #[error("the handler panicked")]
+    Panicked,
+    /// The handler failed.
+    #[error("{0}")]
+    Handler(String),
+}
+
+impl From<LambdaError> for lambda_runtime::Diagnostic {
+    fn from(error: LambdaError) -> lambda_runtime::Diagnostic {
+        let error_type = match error {
+            LambdaError::Runtime { .. } => "Runtime",
+            LambdaError::Event { .. } => "Event",
+            LambdaError::Panicked => "Panicked",
+            LambdaError::Handler(_) => "Handler",
+        };
+        lambda_runtime::Diagnostic {
+            error_type: error_type.to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+/// Serves invocations with `handle` until the environment ends.
+async fn serve<F, Fut, A>(handle: F) -> Result<(), LambdaError>
+where
+    F: Fn(Box<serde_json::value::RawValue>, lambda_runtime::Context) -> Fut,
+    Fut: Future<Output = Result<A, LambdaError>>,
+    A: serde::Serialize,
+{
+    // The event stays raw here: the runtime's own decoding errors would repeat its content.
+    let service = lambda_runtime::service_fn(
+        |event: lambda_runtime::LambdaEvent<Box<serde_json::value::RawValue>>| {
+            handle(event.payload, event.context)
+        },
+    );
+    lambda_runtime::Runtime::new(service)
+        .run()
+        .await
+        .map_err(|error| LambdaError::Runtime { cause: error.to_string() })
+}
+
+/// Reads an event; the error names the place, never the content.
+fn decode<'a, T: serde::Deserialize<'a>>(
+    event: &'a serde_json::value::RawValue,
+    expected: &'static str,
+) -> Result<T, LambdaError> {
+    serde_json::from_str(event.get()).map_err(|error| LambdaError::Event {
+        expected,
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
+/// Runs a handler's future; `None` where it panicked.
+async fn caught<F: Future>(future: F) -> Option<F::Output> {
+    use futures_util::FutureExt as _;
+    // After a panic nothing of the invocation is used again; what outlives it (clients, caches)
+    // guards itself against poisoned locks.
+    std::panic::AssertUnwindSafe(future).catch_unwind().await.ok()
+}
