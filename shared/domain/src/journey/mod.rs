@@ -1,5 +1,25 @@
 //! Journeys: what they are, where a customer stands in one, and the step function between.
 
+mod enter;
+#[cfg(test)]
+mod enter_tests;
+#[cfg(test)]
+mod fixtures;
+mod plan;
+mod step;
+#[cfg(test)]
+mod step_tests;
+mod why;
+
+use enter::is_over;
+
+pub use enter::{Application, Entry, Occasion, Refusal, TRIGGER_AGE_MAX, enter};
+pub use plan::Plan;
+pub use step::{
+    ENDED_KEPT, Input, NODES_PER_STEP_MAX, PARKED_CHECK_MAX, PARKED_CHECK_MIN, SENDS_PER_STEP_MAX,
+    Transition, erase, park, step,
+};
+
 use crate::contact::TopicId;
 use crate::ids::{ContentHash, EnrollmentId, EnrollmentKeyHash, ProfileId};
 use crate::message::MailId;
@@ -173,20 +193,30 @@ pub struct Enrollment {
     pub entered: Stamp,
     /// The step it stands at.
     pub step: StepId,
-    /// When it reached that step.
+    /// When it reached that step, by the facts: when the wait before it was due or its event
+    /// happened, not when somebody got round to it. Waits and [`StepKind::WaitUntil`] count from it.
     pub reached: Stamp,
-    /// Which passage through that step this is, from 0.
+    /// Which passage this is, from 0: raised each time the enrollment goes round a loop, so that
+    /// (step, iteration) never repeats.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub iteration: u32,
     /// The last arming's number; never reused.
     #[serde(default)]
     pub arm: u64,
-    /// When the armed timer is due; none while it does not wait.
+    /// When the armed timer is due; none once it has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Stamp>,
+    /// Parked: its journey was paused when its wait was due, at this time; `due` is when it is
+    /// next looked at. It resumes when the journey does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked: Option<Stamp>,
     /// How it ended, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<(Ending, Stamp)>,
+    /// When the slot may be forgotten: at least 60 days after the end, longer where re-entry asks
+    /// for it; never while it runs, nor where one may enter only once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forget: Option<Stamp>,
     /// What led here so far.
     pub why: Why,
     /// Sends and wakes that the last write decided and that somebody may still have to carry out.
