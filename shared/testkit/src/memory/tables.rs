@@ -207,6 +207,9 @@ impl Tables for Memory {
     ) -> Result<Vec<Row>, PortError> {
         let at = Operation::QueryIndex(table);
         self.call(at, |state| {
+            if limit == 0 || limit > QUERY_MAX {
+                return Err(permanent(at, format!("limit {limit}, expected 1..=1000")));
+            }
             if table != Table::Ledger {
                 return Err(permanent(at, "the table has no index"));
             }
