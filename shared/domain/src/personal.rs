@@ -166,7 +166,14 @@ const PLACEHOLDERS: [&str; 18] = [
     "<nil>",
 ];
 
-fn parse_id(text: &str) -> Result<String, PersonalError> {
+/// Whether a trimmed text stands for "nobody".
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    text.bytes().all(|b| b == b'0' || b == b'-')
+        || PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(text))
+}
+
+/// The id in `text`, without the white space around it.
+pub(crate) fn check_id(text: &str) -> Result<&str, PersonalError> {
     let text = text.trim();
     if text.is_empty() {
         return Err(PersonalError::Empty);
@@ -177,11 +184,11 @@ fn parse_id(text: &str) -> Result<String, PersonalError> {
     if text.chars().any(char::is_control) {
         return Err(PersonalError::Control);
     }
-    let zeros = text.bytes().all(|b| b == b'0' || b == b'-');
-    if zeros || PLACEHOLDERS.contains(&text.to_lowercase().as_str()) {
-        return Err(PersonalError::Placeholder);
-    }
-    Ok(text.to_owned())
+    if is_placeholder(text) { Err(PersonalError::Placeholder) } else { Ok(text) }
+}
+
+fn parse_id(text: &str) -> Result<String, PersonalError> {
+    check_id(text).map(str::to_owned)
 }
 
 impl UserId {

@@ -1,7 +1,20 @@
 //! Events: what a property says a customer did, as the Segment Spec words it.
 //!
-//! [`Event`] is the stamped form that travels on the bus and folds into profiles. Parsing requests
-//! into it is `ingest`'s first half.
+//! [`Event`] is the stamped form that travels on the bus and folds into profiles: what consumers
+//! read. `ingest` writes the same JSON without building it: [`request::parse`] reads a body into
+//! [`Draft`]s that borrow from it, and [`publish::details`] stamps, groups and writes them.
+
+mod item;
+pub mod message_id;
+pub mod problem;
+pub mod publish;
+pub mod request;
+mod sound;
+pub mod stamp;
+pub mod unicode;
+
+pub use item::{Draft, NAME_BYTES_MAX};
+pub use sound::DEPTH_MAX;
 
 use crate::ids::{EventHash, Position};
 use crate::personal::{AnonymousId, UserId};
