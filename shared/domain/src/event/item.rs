@@ -212,11 +212,7 @@ impl<'a> RawItem<'a> {
     }
 
     /// Pages and screens may have a `category` beside their properties; it belongs into them.
-    fn with_category(
-        &self,
-        kind: EventKind,
-        properties: Option<&'a RawValue>,
-    ) -> Option<Json<'a>> {
+    fn with_category(&self, kind: EventKind, properties: Option<&'a RawValue>) -> Option<Json<'a>> {
         let category = self.category.filter(|raw| Found::of(raw.get()) == Found::Text);
         match category {
             Some(category) if matches!(kind, EventKind::Page | EventKind::Screen) => {
@@ -337,7 +333,8 @@ pub(super) fn time(raw: Option<&RawValue>) -> Result<Option<Stamp>, Problem> {
 /// An object with something in it; `None` for `null`, `{}` and `[]` (PHP's empty object).
 pub(super) fn object(raw: Option<&RawValue>) -> Result<Option<&RawValue>, Problem> {
     let Some(raw) = raw else { return Ok(None) };
-    let empty = |json: &str| json.get(1..json.len() - 1).is_none_or(|in_it| in_it.trim().is_empty());
+    let empty =
+        |json: &str| json.get(1..json.len() - 1).is_none_or(|in_it| in_it.trim().is_empty());
     match Found::of(raw.get()) {
         Found::Null => Ok(None),
         Found::Object | Found::List if empty(raw.get()) => Ok(None),

@@ -123,7 +123,9 @@ pub enum Problem {
     #[error("expected numbers below 1.8e308, found a larger one")]
     Number,
     /// The whole event is past its limit.
-    #[error("expected an event of at most {limit} bytes, batch-level context included, found {bytes}")]
+    #[error(
+        "expected an event of at most {limit} bytes, batch-level context included, found {bytes}"
+    )]
     TooLarge {
         /// The limit.
         limit: usize,
@@ -175,8 +177,18 @@ mod tests {
     fn a_refusal_names_the_place_the_found_and_the_expected() {
         let wrong = |found| Problem::Wrong { expected: "a string or a number", found };
         for (index, field, found, text) in [
-            (Some(3), "userId", Found::List, "$.batch[3].userId: expected a string or a number, found an array"),
-            (None, "userId", Found::Boolean, "$.userId: expected a string or a number, found a boolean"),
+            (
+                Some(3),
+                "userId",
+                Found::List,
+                "$.batch[3].userId: expected a string or a number, found an array",
+            ),
+            (
+                None,
+                "userId",
+                Found::Boolean,
+                "$.userId: expected a string or a number, found a boolean",
+            ),
             (Some(0), "", Found::Null, "$.batch[0]: expected a string or a number, found null"),
             (None, "", Found::Nothing, "$: expected a string or a number, found nothing"),
         ] {
