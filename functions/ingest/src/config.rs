@@ -1,0 +1,28 @@
+//! What the function is configured with.
+
+use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus};
+use odyssey_domain::keyring::Keyring;
+use odyssey_flows::ports::Table;
+use odyssey_telemetry::Fatal;
+
+/// Everything the handler needs: `WORKSPACE_TABLE`, `BUS_NAME`, `SECRET_ARN`, and AWS's own.
+pub(crate) struct Config {
+    /// The workspace table.
+    pub(crate) tables: DynamoTables,
+    /// Where events go.
+    pub(crate) bus: EventBridgeBus,
+    /// What proves write keys.
+    pub(crate) keyring: Keyring,
+}
+
+impl Config {
+    /// Reads the environment and the secret.
+    pub(crate) async fn load(env: &Env) -> Result<Config, Fatal> {
+        let aws = Aws::connect(env);
+        let tables = aws.tables(&[Table::Workspace]);
+        let bus = aws.bus();
+        env.finish()?;
+        let keyring = aws.keyring().await?;
+        Ok(Config { tables, bus, keyring })
+    }
+}
