@@ -5,6 +5,8 @@ mod enter;
 mod enter_tests;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod laws;
 mod plan;
 mod step;
 #[cfg(test)]
