@@ -29,12 +29,13 @@ const DELETES_AT_ONCE: usize = 10;
 pub struct SweepReport {
     /// Timers handed over and deleted.
     pub handed_over: u64,
-    /// Timers left for the next tick: their queue did not take them, their deletion failed, or
-    /// their shard could not be read to its end.
+    /// Timers left for the next tick: their queue did not take them, or their deletion failed.
     pub left: u64,
     /// Items that this release cannot read; they stay.
     pub unreadable: u64,
-    /// Shards that failed or were not finished before the time was up.
+    /// Shards that could not be read.
+    pub shards_failed: u64,
+    /// Shards that were not finished before the time was up.
     pub shards_unfinished: u64,
     /// How long past its time the latest timer was handed over: the lag.
     pub oldest_overdue: Span,
@@ -45,6 +46,7 @@ impl SweepReport {
         self.handed_over += other.handed_over;
         self.left += other.left;
         self.unreadable += other.unreadable;
+        self.shards_failed += other.shards_failed;
         self.shards_unfinished += other.shards_unfinished;
         self.oldest_overdue = self.oldest_overdue.max(other.oldest_overdue);
     }
@@ -63,8 +65,8 @@ pub async fn run(
     let shards = (0..SHARDS).map(|shard| async move {
         let mut report = SweepReport::default();
         if let Err(error) = sweep_shard(tables, queues, shard, now, time_is_up, &mut report).await {
-            tracing::warn!(shard, error = %error, "a shard of the due index was left unfinished");
-            report.shards_unfinished = 1;
+            tracing::warn!(shard, error = %error, "a shard of the due index could not be read");
+            report.shards_failed = 1;
         }
         report
     });

@@ -2,6 +2,7 @@
 
 use crate::ports::{Consistency, Expect, Key, Query, Row, Table, Tables, Write, Written};
 use crate::stored::{self, Stored, StoredError, Versioned, decode};
+use futures_util::future::join_all;
 use odyssey_domain::ids::ProfileId;
 use odyssey_domain::journey::{Enrollment, SlotId};
 use odyssey_domain::time::Stamp;
@@ -67,10 +68,11 @@ pub(super) async fn load_same(
     owners: &[ProfileId],
     slot: &SlotId,
 ) -> Result<Vec<Versioned<Enrollment>>, StoredError> {
-    let keys: Vec<Key> =
-        owners.iter().map(|owner| slot_key(&SlotId { profile: *owner, ..slot.clone() })).collect();
-    let rows = tables.get_many(&keys, Consistency::Strong).await?;
-    rows.into_iter().flatten().map(read).collect()
+    let same = owners.iter().map(|owner| SlotId { profile: *owner, ..slot.clone() });
+    let loads = same.map(|slot| async move { load(tables, &slot, Consistency::Strong).await });
+    let found: Result<Vec<Option<Versioned<Enrollment>>>, StoredError> =
+        join_all(loads).await.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
 }
 
 pub(super) fn read(row: Row) -> Result<Versioned<Enrollment>, StoredError> {
