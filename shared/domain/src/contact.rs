@@ -158,7 +158,7 @@ impl Contact {
     /// this one among them.
     pub fn claim(&mut self, send: SendId, at: Stamp) {
         self.claims.entry(send).or_insert(at);
-        while self.claims.len() > CLAIMS_MAX && self.forget_oldest_claim(send) {}
+        while self.claims.len() > CLAIMS_MAX && self.forget_oldest_claim(Some(send)) {}
     }
 
     /// Takes a claim back: the message certainly did not go out. Says whether it was there.
@@ -167,10 +167,10 @@ impl Contact {
     }
 
     /// Forgets the oldest claim but `keep`; says whether there was one to forget.
-    pub fn forget_oldest_claim(&mut self, keep: SendId) -> bool {
-        let others = self.claims.iter().filter(|(send, _)| **send != keep);
+    pub fn forget_oldest_claim(&mut self, keep: Option<SendId>) -> bool {
+        let others = self.claims.iter().filter(|(send, _)| Some(**send) != keep);
         let oldest = others.min_by_key(|(send, at)| (**at, **send)).map(|(send, _)| *send);
-        oldest.is_some_and(|send| self.claims.remove(&send).is_some())
+        oldest.is_some_and(|send| self.release(send))
     }
 }
 

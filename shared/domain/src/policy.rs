@@ -3,7 +3,7 @@
 use crate::catalog::{Topic, TopicKind};
 use crate::contact::{Consent, ConsentState, Contact, TopicId};
 use crate::profile::ProfileView;
-use crate::time::Stamp;
+use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -58,6 +58,8 @@ pub enum ReasonCode {
     /// Of a confirmation mail: the address is verified and has consented, so there is nothing to
     /// ask.
     AlreadyGranted,
+    /// Of a confirmation mail: it was asked for too long ago, in an imported history for instance.
+    TooOld,
 }
 
 impl ReasonCode {
@@ -84,6 +86,7 @@ impl ReasonCode {
             ReasonCode::Erased => "nothing: the customer asked to be forgotten",
             ReasonCode::AlreadyAsked => "wait a day: an address is asked for one topic once a day",
             ReasonCode::AlreadyGranted => "nothing: the address has consented already",
+            ReasonCode::TooOld => "the customer must ask for the topic again",
         }
     }
 }
@@ -171,16 +174,25 @@ pub fn decide(question: Question<'_>) -> Decision {
     }
 }
 
+/// How old a request may be that still causes a confirmation mail: longer than an outage of a
+/// day, shorter than any history that is imported.
+pub const ASK_WITHIN: Span = Span::from_ms(2 * 86_400_000);
+
 /// Whether the owner of an address is asked to confirm it and the topic: unless it is suppressed,
-/// or there is nothing to ask. The ledger sees to it that it is asked once a day at most.
+/// there is nothing to ask, or the request is older than [`ASK_WITHIN`]. The ledger sees to it
+/// that it is asked once a day at most.
 #[must_use]
 pub fn decide_confirmation(
     contact: Option<&Contact>,
     topic: &TopicId,
     published: Option<&Topic>,
     asked: Stamp,
+    now: Stamp,
 ) -> Decision {
     let mut reasons = Vec::new();
+    if now.since(asked) > ASK_WITHIN {
+        reasons.push(Reason::new(ReasonCode::TooOld, format!("asked for {asked}")));
+    }
     if published.is_none() {
         reasons.push(Reason::new(
             ReasonCode::ContentMissing,
@@ -335,7 +347,8 @@ mod tests {
     #[test]
     fn a_confirmation_is_asked_for_where_there_is_something_to_ask() {
         let ask = |contact: Option<&Contact>| {
-            codes(&decide_confirmation(contact, &name(), Some(&topic(TopicKind::Marketing)), AT))
+            let topic = topic(TopicKind::Marketing);
+            codes(&decide_confirmation(contact, &name(), Some(&topic), AT, AT))
         };
         assert_eq!(ask(None), []);
         assert_eq!(ask(Some(&contact(true, None, false))), []);
@@ -344,8 +357,9 @@ mod tests {
         assert_eq!(ask(Some(&contact(false, None, true))), [ReasonCode::Suppressed]);
         let granted = contact(true, Some(ConsentState::Granted), false);
         assert_eq!(ask(Some(&granted)), [ReasonCode::AlreadyGranted]);
-        let unknown = decide_confirmation(None, &name(), None, AT);
-        assert_eq!(codes(&unknown), [ReasonCode::ContentMissing]);
+        let late = AT.plus(ASK_WITHIN).plus(Span::SECOND);
+        let unknown = decide_confirmation(None, &name(), None, AT, late);
+        assert_eq!(codes(&unknown), [ReasonCode::TooOld, ReasonCode::ContentMissing]);
     }
 
     #[test]

@@ -7,8 +7,10 @@
 pub mod accept_events;
 pub mod advance_enrollment;
 pub mod catalog;
+pub mod contacts;
 pub mod due;
 pub mod fold_profile;
+pub mod ledger;
 pub mod ports;
 pub mod profiles;
 pub mod queue;

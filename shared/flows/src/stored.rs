@@ -4,7 +4,7 @@
 //! 1951), whichever is smaller. Readers take the current schema and the one before it, and refuse
 //! what is newer without writing over it.
 
-use crate::ports::{Consistency, Expect, Key, PortError, Row, Tables, Write};
+use crate::ports::{Consistency, Expect, Key, PortError, Row, Tables, Write, Written};
 use odyssey_domain::time::Stamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -185,4 +185,47 @@ pub fn row<T: Stored>(key: Key, item: &T, version: u64) -> Result<Row, StoredErr
         expires: item.expires(),
         index: item.index(),
     })
+}
+
+/// What became of a committed write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// It is durable.
+    Done,
+    /// Nothing was written; this stands there instead, where the table told.
+    Conflict(Option<Row>),
+}
+
+/// How often a write whose answer was lost is sent again at once.
+const COMMIT_ATTEMPTS: usize = 3;
+
+/// Writes one row. A write whose answer was lost is sent again, and its own trace is recognised:
+/// a conflict with the very row it wanted to write is success.
+///
+/// # Errors
+/// Where the port fails; whether it took effect is then not known.
+pub async fn commit(tables: &impl Tables, write: Write) -> Result<Committed, StoredError> {
+    let mut attempt = 1;
+    loop {
+        match tables.write(write.clone()).await {
+            Ok(Written::Done) => return Ok(Committed::Done),
+            Ok(Written::Conflict { current, .. }) => {
+                let mine = current.as_ref().is_some_and(|row| is_row_of(&write, row));
+                return Ok(if mine { Committed::Done } else { Committed::Conflict(current) });
+            }
+            Err(error) if error.is_transient() && attempt < COMMIT_ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether `found` is the row that `write` puts.
+#[must_use]
+pub fn is_row_of(write: &Write, found: &Row) -> bool {
+    match write {
+        Write::Put { row, .. } => {
+            row.version == found.version && row.schema == found.schema && row.body == found.body
+        }
+        Write::Delete { .. } | Write::Check { .. } => false,
+    }
 }

@@ -1,0 +1,108 @@
+//! What `sender`'s queue asks for.
+
+use crate::queue::{Disposition, QueueBody, chain};
+use odyssey_domain::contact::TopicId;
+use odyssey_domain::ids::{ProfileId, SendId};
+use odyssey_domain::journey::{JourneyId, StepId};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::message::MailId;
+use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::policy::ASK_WITHIN;
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{BUS_SCHEMA, Command, ConsentRequested, Why, detail_type};
+
+/// One message to send.
+pub(super) struct Job {
+    /// The ledger's key.
+    pub send: SendId,
+    /// To whom.
+    pub profile: Option<ProfileId>,
+    /// By which step of which journey; none for a confirmation.
+    pub asked_by: Option<(JourneyId, StepId)>,
+    /// Which mail.
+    pub mail: MailId,
+    /// Under which topic.
+    pub topic: TopicId,
+    /// For the ledger and the templates.
+    pub why: Why,
+    /// Whose address.
+    pub to: Recipient,
+}
+
+/// Where the address comes from.
+pub(super) enum Recipient {
+    /// The profile, when it is sent.
+    Profile(ProfileId),
+    /// The request: its address is asked to confirm.
+    Asked {
+        /// The address.
+        email: EmailAddress,
+        /// When it was asked for.
+        at: Stamp,
+    },
+}
+
+impl Job {
+    /// Reads a message; the error is what becomes of one that cannot be.
+    pub fn parse(
+        body: &str,
+        keys: &Keyring,
+        confirmation_mail: &MailId,
+        now: Stamp,
+    ) -> Result<Job, Disposition> {
+        let park = |reason, text: String| Disposition::Park { reason, chain: vec![text] };
+        match QueueBody::parse(body) {
+            Err(error) => Err(Disposition::Park { reason: "malformed", chain: chain(&error) }),
+            Ok(QueueBody::Command(Command::Send(request))) => Ok(Job {
+                send: request.send,
+                profile: Some(request.profile),
+                asked_by: Some((request.journey, request.step)),
+                mail: request.mail,
+                topic: request.topic,
+                why: request.why,
+                to: Recipient::Profile(request.profile),
+            }),
+            Ok(QueueBody::Command(Command::Wake(_))) => {
+                Err(park("unexpected", "expected a send request, found a wake".to_owned()))
+            }
+            Ok(QueueBody::Event(event)) if event.detail_type == detail_type::CONSENT_REQUESTED => {
+                let asked: ConsentRequested =
+                    serde_json::from_str(event.detail.get()).map_err(|e| {
+                        let place = format!("line {} column {}", e.line(), e.column());
+                        park("malformed", format!("expected a Consent Requested: {place}"))
+                    })?;
+                if asked.v > BUS_SCHEMA {
+                    let text = format!("schema {}, this release reads {BUS_SCHEMA}", asked.v);
+                    return Err(park("unknown_schema", text));
+                }
+                Ok(confirmation(asked, keys, confirmation_mail.clone(), now))
+            }
+            Ok(QueueBody::Event(event)) => Err(park(
+                "unexpected",
+                format!("expected Consent Requested, found {} bytes", event.detail_type.len()),
+            )),
+        }
+    }
+}
+
+/// The confirmation mail of a request. Its day is the request's own, so that every delivery means
+/// the same mail; a request dated into the future or far into the past means today's, so that no
+/// invented date makes a second one.
+fn confirmation(asked: ConsentRequested, keys: &Keyring, mail: MailId, now: Stamp) -> Job {
+    let day = asked.at.min(now).max(now.minus(ASK_WITHIN)).day();
+    let contact = keys.contact_key(&asked.email);
+    Job {
+        send: SendId::derive_confirmation(contact, asked.topic.as_str(), day),
+        profile: asked.profile,
+        asked_by: None,
+        mail,
+        why: Why {
+            trigger: "Consent Requested".to_owned(),
+            trigger_id: String::new(),
+            trigger_at: asked.at,
+            ..Why::default()
+        },
+        topic: asked.topic,
+        to: Recipient::Asked { email: asked.email, at: asked.at.min(now) },
+    }
+}
