@@ -1,1 +1,17 @@
-fn main() {}
+//! `consent`: the pages behind the links in mails, and the consent API.
+
+mod auth;
+mod config;
+mod fields;
+mod handler;
+mod pages;
+
+use odyssey_telemetry::Fatal;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Fatal> {
+    odyssey_telemetry::init();
+    let door = config::read().await?;
+    odyssey_aws::lambda::run_http("consent", |request, now| door.handle(request, now)).await?;
+    Ok(())
+}

@@ -1,1 +1,17 @@
-fn main() {}
+//! `sender`: decides, claims, renders and sends what its queue asks for.
+
+mod config;
+mod handler;
+
+use odyssey_telemetry::Fatal;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Fatal> {
+    odyssey_telemetry::init();
+    let config = config::Config::read().await?;
+    let handle = |records, now| {
+        handler::handle(&config.sending, &config.tables, &config.mailer, records, now)
+    };
+    odyssey_aws::lambda::run_queue("sender", config.dead_letters.clone(), handle).await?;
+    Ok(())
+}

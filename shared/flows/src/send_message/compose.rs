@@ -93,12 +93,8 @@ pub(super) async fn compose(
         return Ok(Composition { profile, decided: Err(vec![missing()]) });
     };
     let published = sending.catalog.mail(tables, hash).await?;
-    let link = Link {
-        contact,
-        profile: profile.or(job.profile),
-        topic: job.topic.clone(),
-        issued: now,
-    };
+    let link =
+        Link { contact, profile: profile.or(job.profile), topic: job.topic.clone(), issued: now };
     let draft = Draft { sending, catalog, job, topic, view: view.as_ref(), link };
     let rendered = sending
         .templates
@@ -111,9 +107,7 @@ pub(super) async fn compose(
                 let mail = draft.mail(to, parts);
                 Ok(Box::new(Composed { mail, evidence, contact, read }))
             }
-            Err(error) => {
-                Err(vec![Reason::new(ReasonCode::RenderFailed, error.to_string())])
-            }
+            Err(error) => Err(vec![Reason::new(ReasonCode::RenderFailed, error.to_string())]),
         },
     })
 }

@@ -44,7 +44,7 @@ pub(super) enum Recipient {
 
 impl Job {
     /// Reads a message; the error is what becomes of one that cannot be.
-    pub fn parse(
+    pub(super) fn parse(
         body: &str,
         keys: &Keyring,
         confirmation_mail: &MailId,

@@ -334,8 +334,7 @@ impl<T: Tables, M: Mailer> Delivery<'_, T, M> {
             let write = ledger::put(&item, Some(at.version))?;
             match stored::commit(self.tables, write).await? {
                 Committed::Done => {
-                    let back =
-                        matches!(outcome, CallOutcome::Released(_) | CallOutcome::Failed(_));
+                    let back = matches!(outcome, CallOutcome::Released(_) | CallOutcome::Failed(_));
                     if let Some(contact) = item.contact.filter(|_| back) {
                         self.release_claim(item.send, contact).await;
                     }

@@ -1,0 +1,17 @@
+//! Queue messages in, dispositions out: [`odyssey_flows::send_message`] does the rest.
+
+use odyssey_domain::time::Stamp;
+use odyssey_flows::ports::{Mailer, Tables};
+use odyssey_flows::queue::{Disposition, QueueRecord};
+use odyssey_flows::send_message::{self, Sending};
+
+/// One delivery of `sender`'s queue.
+pub(crate) async fn handle(
+    sending: &Sending,
+    tables: &impl Tables,
+    mailer: &impl Mailer,
+    records: Vec<QueueRecord>,
+    now: Stamp,
+) -> Vec<Disposition> {
+    send_message::run(sending, tables, mailer, records, now).await
+}
