@@ -4,20 +4,49 @@
 //! pointer to the root it is linked to, or a tombstone. A root holds the accumulator of its own
 //! identifier and those of the anonymous ids linked to it; each event folds into the accumulator
 //! of its own strongest identifier, and the profile is their merge, computed on read.
+//!
+//! What belongs where: `top`, `money`, `product` and `text` are the values; `cart`, `orders`,
+//! `browse` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
+//! roots; `said` is what was said and is armed; `view` is what everyone else reads.
 
+mod accumulator;
+mod browse;
+mod cart;
+mod facts;
+mod links;
+mod money;
+mod names;
+mod orders;
+mod product;
+mod said;
+mod text;
+mod top;
 mod view;
 
+#[cfg(test)]
+mod laws;
+
+pub use accumulator::{Accumulator, Folded, RECENT_IDS_MAX, RecentIds};
+pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};
+pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
+pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, email_of};
+pub use links::{LINKS_MAX, RefusedLink, Standing, standing};
+pub use money::{Currency, Money};
+pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
+pub use product::Product;
+pub use said::{OVERDUE_AFTER, ProfileEffect, Said, Woken};
+pub use text::clip;
+pub use top::{Register, Top};
 pub use view::ProfileView;
 
-use crate::ids::{EventHash, IdentityKey, Position, SignalId};
+use crate::ids::{IdentityKey, Position, ProfileId};
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The most accumulators that are live in one profile.
 pub const ACCUMULATORS_MAX: usize = 16;
-/// Recent ids kept inside an accumulator; the oldest beyond them spill to `ids#` items.
-pub const RECENT_IDS_MAX: usize = 1_000;
 
 /// The stored item of one identifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +73,8 @@ pub enum IdentityItem {
 pub struct Root {
     /// What was done under each linked identifier, its own among them.
     pub accumulators: BTreeMap<IdentityKey, Accumulator>,
-    /// The claim under which each anonymous id is linked; not the root's own.
+    /// The claim under which each anonymous id is linked; not the root's own. One that has no
+    /// accumulator was compacted into the root's own, which made its link final.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub links: BTreeMap<IdentityKey, Position>,
     /// What was said and what is armed: not facts, and excluded from their laws.
@@ -53,40 +83,52 @@ pub struct Root {
 }
 
 impl Root {
-    /// The merge of its accumulators.
+    /// The merge of its accumulators' facts.
     #[must_use]
-    pub fn view(&self, profile: crate::ids::ProfileId) -> ProfileView {
-        ProfileView::empty(profile)
+    pub fn facts(&self) -> Cow<'_, Facts> {
+        let mut all = self.accumulators.values().map(|accumulator| &accumulator.facts);
+        let Some(first) = all.next() else { return Cow::Owned(Facts::default()) };
+        let mut merged = Cow::Borrowed(first);
+        for facts in all {
+            merged.to_mut().merge(facts);
+        }
+        merged
     }
-}
 
-/// Everything under one identifier.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
-pub struct Accumulator {
-    /// The commutative fold of its distinct events.
-    pub facts: Facts,
-    /// Which events those were lately, oldest first; with the spilled ones, exact dedupe.
-    pub recent: Vec<EventHash>,
-    /// The UTC month (`202611`) since which ids have been spilled; none while none was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spilled_since: Option<u32>,
-}
+    /// The merge of its accumulators, as everyone else reads it.
+    #[must_use]
+    pub fn view(&self, profile: ProfileId) -> ProfileView {
+        ProfileView::of(profile, self)
+    }
 
-/// The facts of one accumulator: any order, grouping and duplication of the same events gives the
-/// same bytes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
-pub struct Facts {}
+    /// Every identity key linked to it, its own first.
+    #[must_use]
+    pub fn owners(&self, profile: ProfileId) -> Vec<IdentityKey> {
+        let own = IdentityKey::from(profile);
+        let linked = self.links.keys().filter(|key| **key != own).copied();
+        std::iter::once(own).chain(linked).collect()
+    }
 
-/// What was said to the outside and what is armed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
-pub struct Said {
-    /// Signals raised lately.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub raised: Vec<(SignalId, Stamp)>,
-    /// The last arming's number; never reused.
-    #[serde(default)]
-    pub arm: u64,
-    /// When the armed timer is due.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub due: Option<Stamp>,
+    /// The accumulator into which the events of `identity` fold, and the key under which it stands
+    /// in the root that is stored at `own`: a compacted identity folds into the root's own.
+    pub fn accumulator_of(
+        &mut self,
+        own: IdentityKey,
+        identity: IdentityKey,
+    ) -> (IdentityKey, &mut Accumulator) {
+        let compacted =
+            self.links.contains_key(&identity) && !self.accumulators.contains_key(&identity);
+        let key = if compacted { own } else { identity };
+        (key, self.accumulators.entry(key).or_default())
+    }
+
+    /// Cuts every collection of every accumulator, harder with each `step` from 0, and says so in
+    /// the facts: traits, carts, orders and browsing keep their latest 16, 8, 4, 2, 1 and then no
+    /// entries. For an item that would pass its limit; the write must not be lost.
+    pub fn cut(&mut self, step: u32) {
+        let max = 16_usize.checked_shr(step).unwrap_or(0);
+        for accumulator in self.accumulators.values_mut() {
+            accumulator.facts.cut_to(max);
+        }
+    }
 }

@@ -1,8 +1,13 @@
 //! The profile as journeys, conditions and templates see it: the merge of its accumulators.
 
+use super::cart::{Cart, CartLine};
+use super::facts::Facts;
+use super::money::Money;
+use super::product::Product;
+use super::Root;
 use crate::ids::{IdentityKey, Position, PredicateKey, ProfileId};
 use crate::personal::EmailAddress;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// A profile, computed on read; never stored.
@@ -14,11 +19,26 @@ pub struct ProfileView {
     pub owners: Vec<IdentityKey>,
     /// The address to mail: a server source's word before a browser's, then the latest.
     pub email: Option<EmailAddress>,
-    /// Traits, last writer wins.
+    /// Traits, last writer wins; `email` is the address above.
     pub traits: BTreeMap<String, Value>,
-    /// Facts by dotted name, as conditions and templates name them: `orders.count`,
-    /// `orders.value` (minor units), `cart.items`, `cart.value`, `cart.lines`, `events.<name>`,
-    /// `browse.products`, `browse.categories`, `seen.first`, `seen.last`.
+    /// Facts by dotted name, as conditions and templates name them:
+    ///
+    /// | name | value |
+    /// | --- | --- |
+    /// | `events.total`, `events.<name>` | how many |
+    /// | `seen.first`, `seen.last` | RFC 3339 |
+    /// | `cart.items`, `cart.products` | how many pieces, how many lines |
+    /// | `cart.value`, `cart.currency` | minor units, ISO code; absent where no price is known |
+    /// | `cart.lines` | list of `{id, quantity, name, price, amount, currency, category, url, image}` |
+    /// | `cart.id`, `cart.updated`, `cart.checkout` | the property's id; RFC 3339 |
+    /// | `orders.count` | how many, cancelled ones left out |
+    /// | `orders.value`, `orders.currency` | minor units in the currency with most orders, its code |
+    /// | `orders.values` | minor units by currency |
+    /// | `orders.last` | RFC 3339 |
+    /// | `browse.products` | list like `cart.lines`, with `viewed` for `quantity`, the last first |
+    /// | `browse.categories`, `browse.<category>` | views by category in the last 14 days seen |
+    /// | `context.locale`, `context.timezone` | text |
+    /// | `trimmed` | `true` where some collection holds less than there was |
     pub facts: BTreeMap<String, Value>,
     /// The last match of each event predicate that a live journey mentions.
     pub matches: BTreeMap<PredicateKey, Position>,
@@ -37,4 +57,145 @@ impl ProfileView {
             matches: BTreeMap::new(),
         }
     }
+
+    pub(super) fn of(profile: ProfileId, root: &Root) -> ProfileView {
+        let facts = root.facts();
+        let mut view = ProfileView::empty(profile);
+        view.owners = root.owners(profile);
+        view.email = facts.email.address().cloned();
+        view.traits = facts
+            .traits
+            .iter()
+            .filter(|(_, register)| !register.value.is_null())
+            .map(|(name, register)| (name.clone(), register.value.clone()))
+            .collect();
+        if let Some(email) = &view.email {
+            view.traits.insert("email".to_owned(), email.expose().into());
+        }
+        view.matches =
+            facts.matches.iter().map(|(key, register)| (*key, register.at)).collect();
+        view.counts(&facts);
+        view.cart(&facts.cart);
+        view.orders(&facts);
+        view.browse(&facts);
+        view
+    }
+
+    fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.facts.insert(name.into(), value.into());
+    }
+
+    fn counts(&mut self, facts: &Facts) {
+        for (name, count) in &facts.counts {
+            self.set(format!("events.{name}"), *count);
+        }
+        self.set("events.total", facts.total);
+        if let Some(seen) = facts.seen {
+            self.set("seen.first", seen.first.to_string());
+            self.set("seen.last", seen.last.to_string());
+        }
+        for (name, slot) in [("locale", &facts.locale), ("timezone", &facts.timezone)] {
+            if let Some(register) = slot {
+                self.set(format!("context.{name}"), register.value.clone());
+            }
+        }
+        if facts.is_trimmed() {
+            self.set("trimmed", true);
+        }
+    }
+
+    fn cart(&mut self, cart: &Cart) {
+        let lines = cart.lines();
+        let items: u64 = lines.iter().map(|line| u64::from(line.quantity)).sum();
+        self.set("cart.items", items);
+        self.set("cart.products", lines.len());
+        if let Some(Money(minor, currency)) = Cart::value(&lines) {
+            self.set("cart.value", minor);
+            self.set("cart.currency", currency.code());
+        }
+        self.set("cart.lines", lines.iter().map(line_json).collect::<Vec<Value>>());
+        if let (Some(id), false) = (&cart.id, lines.is_empty()) {
+            self.set("cart.id", id.value.clone());
+        }
+        if let Some(activity) = cart.activity {
+            self.set("cart.updated", activity.at.to_string());
+        }
+        if let Some(checkout) = cart.checkout {
+            self.set("cart.checkout", checkout.at.to_string());
+        }
+    }
+
+    fn orders(&mut self, facts: &Facts) {
+        let totals = facts.orders.totals();
+        self.set("orders.count", totals.values().map(|total| total.count).sum::<u64>());
+        let main = totals.iter().max_by(|(a, x), (b, y)| x.count.cmp(&y.count).then(b.cmp(a)));
+        self.set("orders.value", main.map_or(0, |(_, total)| total.value));
+        if let Some((currency, _)) = main {
+            self.set("orders.currency", currency.code());
+            let values: Map<String, Value> = totals
+                .iter()
+                .map(|(currency, total)| (currency.code().to_owned(), total.value.into()))
+                .collect();
+            self.set("orders.values", values);
+        }
+        if let Some(last) = facts.orders.last {
+            self.set("orders.last", last.to_string());
+        }
+    }
+
+    fn browse(&mut self, facts: &Facts) {
+        let viewed: Vec<Value> = facts
+            .browse
+            .viewed
+            .latest_first()
+            .into_iter()
+            .map(|(id, register)| {
+                let mut fields = product_json(id, Some(&register.value));
+                fields.insert("viewed".to_owned(), register.at.at.to_string().into());
+                Value::Object(fields)
+            })
+            .collect();
+        self.set("browse.products", viewed);
+        let categories = facts.browse.categories();
+        let sums: Map<String, Value> =
+            categories.iter().map(|(name, count)| ((*name).to_owned(), (*count).into())).collect();
+        for (name, count) in categories {
+            let fact = format!("browse.{name}");
+            // A category of this very name must not hide the lists.
+            if fact != "browse.products" && fact != "browse.categories" {
+                self.set(fact, count);
+            }
+        }
+        self.set("browse.categories", sums);
+    }
+}
+
+fn line_json(line: &CartLine<'_>) -> Value {
+    let mut fields = product_json(line.id, line.product);
+    fields.insert("quantity".to_owned(), json!(line.quantity));
+    Value::Object(fields)
+}
+
+/// A product for templates: `price` in minor units, `amount` as people write it.
+fn product_json(id: &str, product: Option<&Product>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("id".to_owned(), id.into());
+    let Some(product) = product else { return fields };
+    let texts = [
+        ("name", &product.name),
+        ("category", &product.category),
+        ("url", &product.url),
+        ("image", &product.image),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            fields.insert(name.to_owned(), text.as_str().into());
+        }
+    }
+    if let Some(price) = product.price {
+        fields.insert("price".to_owned(), price.0.into());
+        fields.insert("amount".to_owned(), price.amount().into());
+        fields.insert("currency".to_owned(), price.1.code().into());
+    }
+    fields
 }

@@ -1,0 +1,247 @@
+//! The facts of one accumulator, and their fold.
+
+use super::browse::Browse;
+use super::cart::Cart;
+use super::names::is_counted;
+use super::orders::Orders;
+use super::text::{NAME_BYTES_MAX, TRAIT_TEXT_BYTES_MAX, clip, trait_value};
+use super::top::{Register, Top};
+use crate::event::{Event, EventKind};
+use crate::ids::{Position, PredicateKey};
+use crate::personal::EmailAddress;
+use crate::predicate::EventPredicate;
+use crate::time::Stamp;
+use crate::wire::SourceKind;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Traits kept; of more, those written last.
+pub const TRAITS_MAX: usize = 64;
+/// Watched predicates whose last match is kept; of more, those that matched last.
+pub const MATCHES_MAX: usize = 256;
+
+/// The facts of one accumulator: any order, grouping and duplication of the same events gives the
+/// same bytes. Registers are last-writer-wins by [`Position`], counters add, bounded collections
+/// keep what does not depend on the order of arrival and say that they are trimmed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Facts {
+    /// The first and the last stamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+    /// Distinct events, whatever they are.
+    #[serde(default)]
+    pub total: u64,
+    /// Events by name: those of the Segment Spec and those the workspace watches.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counts: BTreeMap<String, u64>,
+    /// Traits but for `email`; `null` where one was taken back.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    pub traits: Top<String, Value, TRAITS_MAX>,
+    /// The trait `email`, as servers say and as browsers say.
+    #[serde(default, skip_serializing_if = "EmailWord::is_empty")]
+    pub email: EmailWord,
+    /// The cart.
+    #[serde(default, skip_serializing_if = "Cart::is_empty")]
+    pub cart: Cart,
+    /// What was bought.
+    #[serde(default, skip_serializing_if = "Orders::is_empty")]
+    pub orders: Orders,
+    /// What was looked at.
+    #[serde(default, skip_serializing_if = "Browse::is_empty")]
+    pub browse: Browse,
+    /// The last match of each watched predicate.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    pub matches: Top<PredicateKey, (), MATCHES_MAX>,
+    /// `context.locale`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Register<String>>,
+    /// `context.timezone`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<Register<String>>,
+    /// Whether the item once grew past its limit and was cut beyond the bounds above; from then on
+    /// the facts are those of the latest events only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+}
+
+/// From when to when somebody was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The least stamp.
+    pub first: Stamp,
+    /// The greatest stamp.
+    pub last: Stamp,
+}
+
+impl Seen {
+    fn include(slot: &mut Option<Seen>, other: Seen) {
+        *slot = Some(match *slot {
+            None => other,
+            Some(held) => {
+                Seen { first: held.first.min(other.first), last: held.last.max(other.last) }
+            }
+        });
+    }
+}
+
+/// An e-mail address as it was said by either kind of source. A browser's word never replaces a
+/// server's, in whichever order they come: they stand apart and are weighed when read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct EmailWord {
+    /// A server's last word; an empty one takes the address back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<Register<Option<EmailAddress>>>,
+    /// A browser's last word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<Register<Option<EmailAddress>>>,
+}
+
+impl EmailWord {
+    fn is_empty(&self) -> bool {
+        self.server.is_none() && self.browser.is_none()
+    }
+
+    /// The address to mail.
+    #[must_use]
+    pub fn address(&self) -> Option<&EmailAddress> {
+        self.server.as_ref().or(self.browser.as_ref()).and_then(|word| word.value.as_ref())
+    }
+}
+
+/// The traits of the customer that an event carries: an identify's own, and those that SDKs repeat
+/// in `context.traits`. A group's `traits` are the group's.
+pub(super) fn customer_traits(event: &Event) -> (Option<&Map<String, Value>>, Option<&Map<String, Value>>) {
+    let own = (event.kind != EventKind::Group && !event.traits.is_empty()).then_some(&event.traits);
+    (own, event.context.get("traits").and_then(Value::as_object))
+}
+
+/// The address that an event gives as the customer's own, whoever says so.
+#[must_use]
+pub fn email_of(event: &Event) -> Option<EmailAddress> {
+    email_word(event).flatten()
+}
+
+fn email_word(event: &Event) -> Option<Option<EmailAddress>> {
+    let (own, context) = customer_traits(event);
+    let said = |traits: Option<&Map<String, Value>>| traits.and_then(|traits| traits.get("email"));
+    match said(own).or_else(|| said(context))? {
+        Value::Null => Some(None),
+        Value::String(text) => EmailAddress::parse(text).ok().map(Some),
+        _ => None,
+    }
+}
+
+impl Facts {
+    /// Folds one event that was never folded before, at its position.
+    pub(super) fn fold(
+        &mut self,
+        event: &Event,
+        at: Position,
+        source: SourceKind,
+        watched: &[EventPredicate],
+    ) {
+        Seen::include(&mut self.seen, Seen { first: at.at, last: at.at });
+        self.total = self.total.saturating_add(1);
+        self.fold_traits(event, at, source);
+        self.fold_context(event, at);
+        let name = if event.kind == EventKind::Track { event.name.as_deref() } else { None };
+        let mut counted = name.is_some_and(is_counted);
+        for predicate in watched {
+            if predicate.matches(event) {
+                self.matches.write::<PredicateKey>(&predicate.key(), at, || ());
+            }
+            counted |= name == Some(predicate.event.as_str());
+        }
+        let Some(name) = name else { return };
+        if counted {
+            self.count(name, 1);
+        }
+        self.cart.fold(name, event, at);
+        self.orders.fold(name, event, at);
+        self.browse.fold(name, event, at);
+    }
+
+    fn count(&mut self, name: &str, times: u64) {
+        if let Some(count) = self.counts.get_mut(name) {
+            *count = count.saturating_add(times);
+        } else {
+            self.counts.insert(name.to_owned(), times);
+        }
+    }
+
+    fn fold_traits(&mut self, event: &Event, at: Position, source: SourceKind) {
+        let (own, context) = customer_traits(event);
+        // What the call says itself is written first: the same event cannot write over it.
+        for (name, value) in own.into_iter().chain(context).flatten() {
+            if name == "email" || name.len() > NAME_BYTES_MAX {
+                continue;
+            }
+            if let Some(value) = trait_value(value) {
+                self.traits.write(name.as_str(), at, || value);
+            }
+        }
+        if let Some(word) = email_word(event) {
+            let slot = match source {
+                SourceKind::Server => &mut self.email.server,
+                SourceKind::Browser => &mut self.email.browser,
+            };
+            Register::write(slot, at, || word);
+        }
+    }
+
+    fn fold_context(&mut self, event: &Event, at: Position) {
+        let text = |name: &str| event.context.get(name).and_then(Value::as_str);
+        for (name, slot) in [("locale", &mut self.locale), ("timezone", &mut self.timezone)] {
+            if let Some(text) = text(name).filter(|text| !text.is_empty()) {
+                Register::write(slot, at, || clip(text, NAME_BYTES_MAX).to_owned());
+            }
+        }
+    }
+
+    /// Adds the facts of other events. The events must be disjoint: counters add.
+    pub fn merge(&mut self, other: &Facts) {
+        if let Some(seen) = other.seen {
+            Seen::include(&mut self.seen, seen);
+        }
+        self.total = self.total.saturating_add(other.total);
+        for (name, times) in &other.counts {
+            self.count(name, *times);
+        }
+        self.traits.merge(&other.traits);
+        Register::merge(&mut self.email.server, &other.email.server);
+        Register::merge(&mut self.email.browser, &other.email.browser);
+        self.cart.merge(&other.cart);
+        self.orders.merge(&other.orders);
+        self.browse.merge(&other.browse);
+        self.matches.merge(&other.matches);
+        Register::merge(&mut self.locale, &other.locale);
+        Register::merge(&mut self.timezone, &other.timezone);
+        self.cut |= other.cut;
+    }
+
+    /// Whether some collection holds less than there was.
+    #[must_use]
+    pub fn is_trimmed(&self) -> bool {
+        self.cut
+            || self.traits.is_trimmed()
+            || self.cart.is_trimmed()
+            || self.orders.is_trimmed()
+            || self.browse.is_trimmed()
+            || self.matches.is_trimmed()
+    }
+
+    /// Cuts every collection to at most `max`, for an item that would pass its limit. Counters and
+    /// single registers stay.
+    pub(super) fn cut_to(&mut self, max: usize) {
+        self.cut = true;
+        self.traits.bound(max);
+        self.cart.bound_to(max, max);
+        self.orders.bound_to(max);
+        self.browse.bound_to(max);
+        self.matches.bound(max.max(16));
+    }
+
+    /// The most bytes that one trait takes, for the table of stored items.
+    pub const TRAIT_BYTES_MAX: usize = NAME_BYTES_MAX + 2 * TRAIT_TEXT_BYTES_MAX;
+}

@@ -1,0 +1,155 @@
+//! Orders: what was bought, once for each order id.
+
+use super::money::{Currency, Money};
+use super::top::Top;
+use crate::event::Event;
+use crate::ids::{EventHash, Position};
+use crate::time::Stamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Orders kept one by one; of more, the latest, and counts fall back on the plain counters.
+pub const ORDERS_MAX: usize = 32;
+
+/// Where an order's value stands, in this order: what the customer paid comes first.
+const VALUE_NAMES: [&str; 4] = ["total", "revenue", "value", "subtotal"];
+
+/// The orders' part of the facts.
+///
+/// An order goes by the hash of its `order_id`; one without an id is an order of its own. What was
+/// said about it by different events stands in registers of its own, so that an `Order Updated`
+/// that arrives before its `Order Completed` corrects it all the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Orders {
+    /// `Order Completed`.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    placed: Top<OrderKey, Option<Money>, ORDERS_MAX>,
+    /// `Order Updated`.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    updated: Top<OrderKey, Option<Money>, ORDERS_MAX>,
+    /// `Order Cancelled`.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    cancelled: Top<OrderKey, (), ORDERS_MAX>,
+    /// `Order Refunded`; without an amount, all of it.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    refunded: Top<OrderKey, Option<Money>, ORDERS_MAX>,
+    /// The sum of every `Order Completed`, by currency.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    gross: BTreeMap<Currency, (u64, u64)>,
+    /// The last `Order Completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Stamp>,
+}
+
+/// The hash of an order id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OrderKey(EventHash);
+
+/// What the orders come to in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OrderTotal {
+    /// How many, cancelled ones left out.
+    pub count: u64,
+    /// What was paid less what was paid back, in minor units.
+    pub value: u64,
+}
+
+impl Orders {
+    /// Whether nothing was ever ordered.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Orders::default()
+    }
+
+    /// Whether there were more orders than are kept one by one.
+    #[must_use]
+    pub fn is_trimmed(&self) -> bool {
+        self.placed.is_trimmed()
+    }
+
+    /// Folds one event; others than the orders' change nothing.
+    pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
+        let key = || match event.properties.get("order_id") {
+            Some(Value::String(id)) if !id.trim().is_empty() => {
+                OrderKey(EventHash::of(&format!("order:{}", id.trim())))
+            }
+            Some(Value::Number(id)) => OrderKey(EventHash::of(&format!("order:{id}"))),
+            _ => OrderKey(at.id),
+        };
+        let value = || Money::of(&event.properties, &VALUE_NAMES);
+        match name {
+            "Order Completed" => {
+                let value = value();
+                self.placed.write(&key(), at, || value);
+                if let Some(Money(minor, currency)) = value {
+                    self.add_gross(currency, 1, minor);
+                } else {
+                    self.add_gross(Currency::UNKNOWN, 1, 0);
+                }
+                super::top::latest(&mut self.last, Some(at.at));
+            }
+            "Order Updated" => self.updated.write(&key(), at, value),
+            "Order Cancelled" => self.cancelled.write(&key(), at, || ()),
+            "Order Refunded" => self.refunded.write(&key(), at, value),
+            _ => {}
+        }
+    }
+
+    fn add_gross(&mut self, currency: Currency, count: u64, minor: u64) {
+        let sum = self.gross.entry(currency).or_default();
+        *sum = (sum.0.saturating_add(count), sum.1.saturating_add(minor));
+    }
+
+    pub(super) fn bound_to(&mut self, max: usize) {
+        self.placed.bound(max);
+        self.updated.bound(max);
+        self.cancelled.bound(max);
+        self.refunded.bound(max);
+    }
+
+    pub(super) fn merge(&mut self, other: &Orders) {
+        self.placed.merge(&other.placed);
+        self.updated.merge(&other.updated);
+        self.cancelled.merge(&other.cancelled);
+        self.refunded.merge(&other.refunded);
+        for (currency, (count, minor)) in &other.gross {
+            self.add_gross(*currency, *count, *minor);
+        }
+        super::top::latest(&mut self.last, other.last);
+    }
+
+    /// Counts and values by currency. Exact while every order is kept; beyond that, every
+    /// `Order Completed` counts, corrections left out.
+    #[must_use]
+    pub fn totals(&self) -> BTreeMap<Currency, OrderTotal> {
+        if self.is_trimmed() {
+            return self
+                .gross
+                .iter()
+                .map(|(currency, (count, value))| {
+                    (*currency, OrderTotal { count: *count, value: *value })
+                })
+                .collect();
+        }
+        let mut totals: BTreeMap<Currency, OrderTotal> = BTreeMap::new();
+        for (key, placed) in self.placed.iter() {
+            if self.cancelled.get(key).is_some() {
+                continue;
+            }
+            let updated = self.updated.get(key).filter(|updated| updated.at > placed.at);
+            let paid = updated.and_then(|updated| updated.value).or(placed.value);
+            let currency = paid.map_or(Currency::UNKNOWN, |paid| paid.1);
+            let back = self.refunded.get(key).map_or(0, |refund| match refund.value {
+                Some(Money(minor, of)) if of == currency => minor,
+                Some(_) => 0,
+                None => u64::MAX,
+            });
+            let total = totals.entry(currency).or_default();
+            total.count += 1;
+            let net = paid.map_or(0, |paid| paid.0).saturating_sub(back);
+            total.value = total.value.saturating_add(net);
+        }
+        totals
+    }
+}

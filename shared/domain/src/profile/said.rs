@@ -1,0 +1,120 @@
+//! What a profile has said to the outside and what it has armed. Not facts: excluded from their
+//! laws, but stored in the same write, so that no crash parts a deed from its record.
+
+use super::Root;
+use crate::catalog::SignalRule;
+use crate::ids::ProfileId;
+use crate::signal::{self, Mark, Raise};
+use crate::time::{Span, Stamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A timer that was already due when it was armed (its events came late) waits this long, so that
+/// an order sent just behind the cart can arrive.
+pub const LATE_GRACE: Span = Span::MINUTE;
+/// An armed timer so long past its time was lost, and is armed again under the same number.
+pub const OVERDUE_AFTER: Span = Span::MINUTE.times(5);
+/// A wake so little before its time is on time: queues deliver to the second.
+const EARLY_SLACK: Span = Span::SECOND.times(2);
+/// The mark of a rule that is no longer published is forgotten after so long.
+const MARK_KEPT: Span = Span::DAY.times(60);
+
+/// What was said to the outside and what is armed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Said {
+    /// The last episode that each signal rule (`Cart Abandoned/4h`) has decided on. An episode is
+    /// never decided twice, so one mark for each rule is enough.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, Mark>,
+    /// The last arming's number; never reused.
+    #[serde(default)]
+    pub arm: u64,
+    /// When the armed timer is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Stamp>,
+    /// What the last write wants done, by deterministic ids. Whoever loads the item and would write
+    /// over them carries them out first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<ProfileEffect>,
+}
+
+/// An effect of a profile's change of state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProfileEffect {
+    /// Publish a signal.
+    Raise(Raise),
+    /// Have the profile woken.
+    Arm {
+        /// The arming.
+        arm: u64,
+        /// When.
+        due: Stamp,
+    },
+}
+
+/// What a wake did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Woken {
+    /// It is not the armed one: nothing changed.
+    Stale,
+    /// It came too soon: nothing changed, and the timer is to be armed again as it is.
+    Early(ProfileEffect),
+    /// Silences were decided on; the root is to be written.
+    Decided,
+}
+
+impl Said {
+    /// Takes in what a profile that is linked into this one has said, so that nothing is said
+    /// twice about the same silence. Its timer is not taken over: it is re-armed where needed.
+    pub fn absorb(&mut self, other: Said) {
+        for (rule, mark) in other.marks {
+            match self.marks.get(&rule) {
+                Some(held) if held.episode >= mark.episode => {}
+                _ => {
+                    self.marks.insert(rule, mark);
+                }
+            }
+        }
+    }
+
+    /// The arming that should have fired and did not, to be repeated.
+    #[must_use]
+    pub fn overdue(&self, now: Stamp) -> Option<ProfileEffect> {
+        let due = self.due?;
+        (due.plus(OVERDUE_AFTER) < now).then_some(ProfileEffect::Arm { arm: self.arm, due })
+    }
+}
+
+impl Root {
+    /// Arms the silence timer where none is armed that fires soon enough. One that fires too soon
+    /// is left: it will look again then, which costs less than a write for every event.
+    pub fn rearm(&mut self, rules: &[SignalRule], now: Stamp) {
+        let facts = self.facts();
+        let Some(needed) = signal::next_due(&facts, &self.said.marks, rules) else { return };
+        let needed = if needed <= now { now.plus(LATE_GRACE) } else { needed };
+        if self.said.due.is_none_or(|due| due > needed) {
+            self.said.arm = self.said.arm.saturating_add(1);
+            self.said.due = Some(needed);
+            self.said.pending.push(ProfileEffect::Arm { arm: self.said.arm, due: needed });
+        }
+    }
+
+    /// Decides on the silences that are over by `now`, as the timer number `arm` asks.
+    pub fn wake(&mut self, profile: ProfileId, arm: u64, rules: &[SignalRule], now: Stamp) -> Woken {
+        let Some(due) = self.said.due.filter(|_| arm == self.said.arm) else { return Woken::Stale };
+        if now.plus(EARLY_SLACK) < due {
+            return Woken::Early(ProfileEffect::Arm { arm, due });
+        }
+        let now = now.max(due);
+        let decided = signal::due(&self.facts(), &self.said.marks, profile, rules, now);
+        self.said.due = None;
+        self.said.marks.extend(decided.marks);
+        self.said.marks.retain(|rule, mark| {
+            mark.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
+        });
+        self.said.pending.extend(decided.raises.into_iter().map(ProfileEffect::Raise));
+        self.rearm(rules, now);
+        Woken::Decided
+    }
+}
