@@ -104,18 +104,14 @@ impl<'a> Episodes<'a> {
         let activity = facts.cart.activity.filter(since_order);
         let cart = activity.filter(|_| filled);
         let viewed = facts.browse.activity.filter(since_order);
-        let same_session = |viewed: &Position| {
-            cart.is_some_and(|cart| cart.at.plus(SESSION_CLOSE) >= viewed.at)
-        };
-        let put_in = |viewed: &Position| {
-            activity.is_some_and(|activity| activity.at >= viewed.at)
-        };
+        let same_session =
+            |viewed: &Position| cart.is_some_and(|cart| cart.at.plus(SESSION_CLOSE) >= viewed.at);
+        let put_in = |viewed: &Position| activity.is_some_and(|activity| activity.at >= viewed.at);
         let cart_rule = rules.iter().find(|rule| rule.kind == SignalKind::CartAbandoned);
         let deeper = cart_rule.filter(|_| viewed.as_ref().is_some_and(same_session));
         // Without a rule for the cart, a product that went into it is simply no browsing episode.
-        let browse = viewed.filter(|viewed| {
-            deeper.is_some() || !(put_in(viewed) || same_session(viewed))
-        });
+        let browse =
+            viewed.filter(|viewed| deeper.is_some() || !(put_in(viewed) || same_session(viewed)));
         Episodes { cart, browse, deeper: deeper.map(|rule| rule.name.as_str()) }
     }
 
@@ -222,7 +218,8 @@ fn browse_evidence(facts: &Facts, episode: Position) -> Map<String, Value> {
     let viewed = facts.browse.viewed.latest_first();
     let mut evidence = Map::new();
     let named = viewed.iter().take(EVIDENCE_LINES_MAX);
-    let named = named.map(|(id, register)| Value::Object(product_evidence(id, Some(&register.value))));
+    let named =
+        named.map(|(id, register)| Value::Object(product_evidence(id, Some(&register.value))));
     evidence.insert("products".to_owned(), named.collect());
     more(&mut evidence, viewed.len());
     evidence.insert("last".to_owned(), json!(episode.at.to_string()));

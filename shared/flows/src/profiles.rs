@@ -1,9 +1,10 @@
 //! Reading profiles: an identity's item, the pointer it may be, the view of the root behind it.
 
-use crate::ports::{Consistency, Key, Table, Tables};
-use crate::stored::{Stored, StoredError, Versioned, load};
-use odyssey_domain::ids::{IdentityKey, ProfileId};
+use crate::ports::{Consistency, Key, Query, Row, Table, Tables};
+use crate::stored::{self, Stored, StoredError, Versioned, load};
+use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::profile::{IdentityItem, ProfileView, Root};
+use serde::{Deserialize, Serialize};
 
 impl Stored for IdentityItem {
     const NAME: &'static str = "identity";
@@ -68,4 +69,61 @@ pub async fn load_view(
         Found::Profile(id, root) => Some(root.item.view(id)),
         Found::Erased => None,
     })
+}
+
+/// The row that leads from an address to a profile that gave it. It holds nothing but its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailLookUp {}
+
+impl Stored for EmailLookUp {
+    const NAME: &'static str = "e-mail look-up";
+    const SCHEMA: u16 = 1;
+    const BYTES_MAX: usize = 16;
+}
+
+fn email_partition(contact: ContactKey) -> String {
+    format!("email#{contact}")
+}
+
+/// The look-up row of an address and a profile.
+///
+/// # Errors
+/// Never in fact: the row is empty.
+pub fn email_row(contact: ContactKey, profile: ProfileId) -> Result<Row, StoredError> {
+    let key = Key { table: Table::Profiles, pk: email_partition(contact), sk: profile.to_string() };
+    stored::row(key, &EmailLookUp {}, 1)
+}
+
+/// Profiles that one address leads to, at most.
+pub const PROFILES_PER_EMAIL_MAX: usize = 100;
+
+/// The profiles that ever gave an address, each once and as the root it is now, at most
+/// [`PROFILES_PER_EMAIL_MAX`]; whether it is still their address is for the caller to ask of their
+/// views. Erased ones are left out.
+///
+/// # Errors
+/// Where the port fails or an item cannot be read.
+pub async fn find_by_email(
+    tables: &impl Tables,
+    contact: ContactKey,
+) -> Result<Vec<(ProfileId, Versioned<Root>)>, StoredError> {
+    let query = Query {
+        table: Table::Profiles,
+        pk: email_partition(contact),
+        from: "0".to_owned(),
+        to: "~".to_owned(),
+        limit: PROFILES_PER_EMAIL_MAX,
+        descending: false,
+        consistency: Consistency::Eventual,
+    };
+    let mut found: Vec<(ProfileId, Versioned<Root>)> = Vec::new();
+    for row in tables.query(&query).await? {
+        let Ok(profile) = row.key.sk.parse::<ProfileId>() else { continue };
+        if let Found::Profile(id, root) = find(tables, profile.into()).await?
+            && found.iter().all(|(known, _)| *known != id)
+        {
+            found.push((id, *root));
+        }
+    }
+    Ok(found)
 }

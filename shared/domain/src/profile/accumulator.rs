@@ -144,7 +144,8 @@ impl Serialize for RecentIds {
 impl<'de> Deserialize<'de> for RecentIds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'_, str>::deserialize(deserializer)?;
-        let bytes = data_encoding::BASE64_NOPAD.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        let bytes =
+            data_encoding::BASE64_NOPAD.decode(text.as_bytes()).map_err(D::Error::custom)?;
         let (ids, rest) = bytes.as_chunks::<8>();
         if !rest.is_empty() {
             return Err(D::Error::custom("expected ids of 8 bytes each"));

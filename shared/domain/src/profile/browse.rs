@@ -132,7 +132,9 @@ impl Browse {
             for (category, times) in &counts.categories {
                 self.count(*day, category, *times);
             }
-            if counts.trimmed && let Some(day) = self.days.get_mut(day) {
+            if counts.trimmed
+                && let Some(day) = self.days.get_mut(day)
+            {
                 day.trimmed = true;
             }
         }

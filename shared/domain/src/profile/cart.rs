@@ -129,8 +129,11 @@ impl Cart {
                 self.snapshot(&event.properties, at);
                 latest(&mut self.checkout, Some(at));
             }
-            "Checkout Step Viewed" | "Checkout Step Completed" | "Payment Info Entered"
-            | "Coupon Entered" | "Coupon Applied" => {}
+            "Checkout Step Viewed"
+            | "Checkout Step Completed"
+            | "Payment Info Entered"
+            | "Coupon Entered"
+            | "Coupon Applied" => {}
             "Order Completed" => {
                 latest(&mut self.cleared, Some(at.at));
                 self.clear();
@@ -263,7 +266,8 @@ impl Cart {
         let mut lines = Vec::new();
         for (id, mut changes) in changes {
             changes.sort_unstable();
-            let quantity = changes.iter().fold(0, |quantity, (_, change, _)| change.apply(quantity));
+            let quantity =
+                changes.iter().fold(0, |quantity, (_, change, _)| change.apply(quantity));
             let Some((at, _, event)) = changes.last().copied() else { continue };
             if quantity > 0 {
                 lines.push(CartLine {

@@ -111,7 +111,9 @@ impl EmailWord {
 
 /// The traits of the customer that an event carries: an identify's own, and those that SDKs repeat
 /// in `context.traits`. A group's `traits` are the group's.
-pub(super) fn customer_traits(event: &Event) -> (Option<&Map<String, Value>>, Option<&Map<String, Value>>) {
+pub(super) fn customer_traits(
+    event: &Event,
+) -> (Option<&Map<String, Value>>, Option<&Map<String, Value>>) {
     let own = (event.kind != EventKind::Group && !event.traits.is_empty()).then_some(&event.traits);
     (own, event.context.get("traits").and_then(Value::as_object))
 }
@@ -124,8 +126,8 @@ pub fn email_of(event: &Event) -> Option<EmailAddress> {
 
 fn email_word(event: &Event) -> Option<Option<EmailAddress>> {
     let (own, context) = customer_traits(event);
-    let said = |traits: Option<&Map<String, Value>>| traits.and_then(|traits| traits.get("email"));
-    match said(own).or_else(|| said(context))? {
+    let mut both = own.into_iter().chain(context);
+    match both.find_map(|traits| traits.get("email"))? {
         Value::Null => Some(None),
         Value::String(text) => EmailAddress::parse(text).ok().map(Some),
         _ => None,

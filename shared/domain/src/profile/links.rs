@@ -111,8 +111,10 @@ impl Root {
             .iter()
             // One that remembers an erasure keeps it for itself.
             .filter(|(key, held)| **key != own && held.erased.is_none())
-            .filter(|(_, held)| {
-                held.facts.seen.is_none_or(|seen| seen.last.plus(IDLE) <= now)
+            .filter(|(key, held)| {
+                let linked = self.links.get(key).map_or(Stamp::MIN, |claim| claim.at);
+                let last = held.facts.seen.map_or(linked, |seen| seen.last.max(linked));
+                last.plus(IDLE) <= now
             })
             .map(|(key, _)| *key)
             .collect();

@@ -34,7 +34,7 @@ pub use links::{LINKS_MAX, RefusedLink, Standing, standing};
 pub use money::{Currency, Money};
 pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
 pub use product::Product;
-pub use said::{OVERDUE_AFTER, ProfileEffect, Said, Woken};
+pub use said::{ProfileEffect, Said, Woken};
 pub use text::clip;
 pub use top::{Register, Top};
 pub use view::ProfileView;

@@ -6,8 +6,7 @@ use std::fmt;
 
 /// An ISO 4217 code in upper case. A code that ISO does not list becomes `XXX`, "no currency",
 /// so that there are never more currencies than ISO has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "std::borrow::Cow<'_, str>", into = "&'static str")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Currency(&'static str);
 
 /// ISO 4217 list one (2024-06), without metals and test codes; and how many decimals each has
@@ -62,15 +61,16 @@ impl Currency {
     }
 }
 
-impl From<std::borrow::Cow<'_, str>> for Currency {
-    fn from(text: std::borrow::Cow<'_, str>) -> Currency {
-        Currency::parse(&text)
+impl Serialize for Currency {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
     }
 }
 
-impl From<Currency> for &'static str {
-    fn from(currency: Currency) -> &'static str {
-        currency.0
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Currency, D::Error> {
+        let text = std::borrow::Cow::<'_, str>::deserialize(deserializer)?;
+        Ok(Currency::parse(&text))
     }
 }
 
@@ -96,9 +96,9 @@ impl Money {
             // serde_json prints the shortest text that reads back as the same number, which is the
             // text the client sent for every amount of up to 15 digits.
             Value::Number(number) => match number.as_u64() {
-                Some(whole) => {
-                    whole.checked_mul(10_u64.pow(currency.decimals())).filter(|m| *m <= Money::MINOR_MAX)
-                }
+                Some(whole) => whole
+                    .checked_mul(10_u64.pow(currency.decimals()))
+                    .filter(|m| *m <= Money::MINOR_MAX),
                 None => minor_units(&number.to_string(), currency.decimals()),
             },
             Value::String(text) => minor_units(text.trim(), currency.decimals()),

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The longest product id that stands as it is, in bytes; of a longer one, its beginning.
-pub const PRODUCT_ID_BYTES_MAX: usize = 64;
+pub(super) const PRODUCT_ID_BYTES_MAX: usize = 64;
 /// The longest product name kept, in bytes.
-pub const PRODUCT_NAME_BYTES_MAX: usize = 120;
+pub(super) const PRODUCT_NAME_BYTES_MAX: usize = 120;
 /// The longest URL kept, in bytes; a longer one is dropped, for half a URL is none.
-pub const URL_BYTES_MAX: usize = 400;
+pub(super) const URL_BYTES_MAX: usize = 400;
 /// Products of one event beyond this are not looked at.
-pub const PRODUCTS_PER_EVENT_MAX: usize = 64;
+pub(super) const PRODUCTS_PER_EVENT_MAX: usize = 64;
 /// The greatest quantity believed.
-pub const QUANTITY_MAX: u32 = 9_999;
+pub(super) const QUANTITY_MAX: u32 = 9_999;
 
 /// What is kept of a product: enough to show it in a mail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]

@@ -4,6 +4,7 @@
 use super::Root;
 use crate::catalog::SignalRule;
 use crate::ids::ProfileId;
+use crate::journey::OVERDUE;
 use crate::signal::{self, Mark, Raise};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
@@ -11,9 +12,7 @@ use std::collections::BTreeMap;
 
 /// A timer that was already due when it was armed (its events came late) waits this long, so that
 /// an order sent just behind the cart can arrive.
-pub const LATE_GRACE: Span = Span::MINUTE;
-/// An armed timer so long past its time was lost, and is armed again under the same number.
-pub const OVERDUE_AFTER: Span = Span::MINUTE.times(5);
+const LATE_GRACE: Span = Span::MINUTE;
 /// A wake so little before its time is on time: queues deliver to the second.
 const EARLY_SLACK: Span = Span::SECOND.times(2);
 /// The mark of a rule that is no longer published is forgotten after so long.
@@ -82,7 +81,7 @@ impl Said {
     #[must_use]
     pub fn overdue(&self, now: Stamp) -> Option<ProfileEffect> {
         let due = self.due?;
-        (due.plus(OVERDUE_AFTER) < now).then_some(ProfileEffect::Arm { arm: self.arm, due })
+        (due.plus(OVERDUE) < now).then_some(ProfileEffect::Arm { arm: self.arm, due })
     }
 }
 
@@ -101,7 +100,13 @@ impl Root {
     }
 
     /// Decides on the silences that are over by `now`, as the timer number `arm` asks.
-    pub fn wake(&mut self, profile: ProfileId, arm: u64, rules: &[SignalRule], now: Stamp) -> Woken {
+    pub fn wake(
+        &mut self,
+        profile: ProfileId,
+        arm: u64,
+        rules: &[SignalRule],
+        now: Stamp,
+    ) -> Woken {
         let Some(due) = self.said.due.filter(|_| arm == self.said.arm) else { return Woken::Stale };
         if now.plus(EARLY_SLACK) < due {
             return Woken::Early(ProfileEffect::Arm { arm, due });

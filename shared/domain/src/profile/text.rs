@@ -3,11 +3,11 @@
 use serde_json::{Map, Number, Value};
 
 /// The longest text a trait keeps, in bytes.
-pub const TRAIT_TEXT_BYTES_MAX: usize = 512;
+pub(super) const TRAIT_TEXT_BYTES_MAX: usize = 512;
 /// A trait that is a list or an object and takes more than this as JSON is not kept.
-pub const TRAIT_JSON_BYTES_MAX: usize = 1_024;
+pub(super) const TRAIT_JSON_BYTES_MAX: usize = 1_024;
 /// The longest name of a trait or an event that is kept, in bytes.
-pub const NAME_BYTES_MAX: usize = 96;
+pub(super) const NAME_BYTES_MAX: usize = 96;
 
 /// The beginning of `text`, at most `limit` bytes, cut between characters.
 #[must_use]
@@ -25,7 +25,8 @@ pub(super) fn trait_value(value: &Value) -> Option<Value> {
     let kept = canonical(value);
     let large = match &kept {
         Value::Array(_) | Value::Object(_) => {
-            serde_json::to_string(&kept).map_or(usize::MAX, |json| json.len()) > TRAIT_JSON_BYTES_MAX
+            serde_json::to_string(&kept).map_or(usize::MAX, |json| json.len())
+                > TRAIT_JSON_BYTES_MAX
         }
         _ => false,
     };
@@ -38,7 +39,10 @@ fn canonical(value: &Value) -> Value {
         Value::Number(number) => decimal(number),
         Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
         Value::Object(fields) => Value::Object(
-            fields.iter().map(|(name, value)| (name.clone(), canonical(value))).collect::<Map<_, _>>(),
+            fields
+                .iter()
+                .map(|(name, value)| (name.clone(), canonical(value)))
+                .collect::<Map<_, _>>(),
         ),
         Value::Null | Value::Bool(_) => value.clone(),
     }

@@ -160,7 +160,8 @@ impl<K: Ord + Clone, V, const MAX: usize> Top<K, V, MAX> {
     /// Keeps at most `max` keys.
     pub(super) fn bound(&mut self, max: usize) {
         while self.entries.len() > max {
-            let least = self.entries.iter().min_by_key(|(_, r)| r.at).map(|(k, r)| (k.clone(), r.at));
+            let least =
+                self.entries.iter().min_by_key(|(_, r)| r.at).map(|(k, r)| (k.clone(), r.at));
             let Some((key, at)) = least else { return };
             self.entries.remove(&key);
             latest(&mut self.trimmed, Some(at));

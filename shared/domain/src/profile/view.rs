@@ -1,10 +1,10 @@
 //! The profile as journeys, conditions and templates see it: the merge of its accumulators.
 
+use super::Root;
 use super::cart::{Cart, CartLine};
 use super::facts::Facts;
 use super::money::Money;
 use super::product::Product;
-use super::Root;
 use crate::ids::{IdentityKey, Position, PredicateKey, ProfileId};
 use crate::personal::EmailAddress;
 use serde_json::{Map, Value, json};
@@ -72,8 +72,7 @@ impl ProfileView {
         if let Some(email) = &view.email {
             view.traits.insert("email".to_owned(), email.expose().into());
         }
-        view.matches =
-            facts.matches.iter().map(|(key, register)| (*key, register.at)).collect();
+        view.matches = facts.matches.iter().map(|(key, register)| (*key, register.at)).collect();
         view.counts(&facts);
         view.cart(&facts.cart);
         view.orders(&facts);

@@ -1,0 +1,201 @@
+//! Queue records as deliveries: what arrived, for whom.
+
+use crate::queue::{Disposition, QueueBody, QueueRecord, chain};
+use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::ids::{ContentHash, IdentityKey, Position};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::personal::{AnonymousId, UserId};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{
+    BUS_SCHEMA, BusEnvelope, Command, ConsentChanged, EventsAccepted, Owner, SourceKind, SourceRef,
+    detail_type,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// One record of the batch.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Its place in the batch.
+    pub(super) index: usize,
+    pub(super) message_id: String,
+    /// How often it was received, this time included.
+    pub(super) receive_count: u32,
+    pub(super) content: Content,
+}
+
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Events to fold.
+    Events { received: Stamp, source: SourceRef, items: Vec<Item> },
+    /// A timer that has come due.
+    Wake { profile: IdentityKey, arm: u64 },
+}
+
+/// One event and the identity it folds under.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// The key of its strongest identifier.
+    pub(super) own: IdentityKey,
+    pub(super) event: Event,
+    pub(super) claims: Vec<Claim>,
+}
+
+/// An event says that an anonymous id is its user.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) anonymous: IdentityKey,
+    /// The same text as a user id, where it may be one: an alias's previous id.
+    pub(super) maybe_user: Option<IdentityKey>,
+    pub(super) at: Position,
+}
+
+impl Delivery {
+    /// The identities whose items are needed for sure.
+    pub(super) fn identities(&self) -> Vec<IdentityKey> {
+        match &self.content {
+            Content::Wake { profile, .. } => vec![*profile],
+            Content::Events { items, .. } => items.iter().map(|item| item.own).collect(),
+        }
+    }
+
+    /// The identities that may be written.
+    pub(super) fn touches(&self) -> Vec<IdentityKey> {
+        let mut touched = self.identities();
+        if let Content::Events { items, .. } = &self.content {
+            touched.extend(items.iter().flat_map(|item| &item.claims).map(|claim| claim.anonymous));
+        }
+        touched
+    }
+}
+
+/// Reads a record. `None` where there is nothing in it for a profile.
+pub(super) fn decode(
+    index: usize,
+    record: &QueueRecord,
+    keyring: &Keyring,
+) -> Result<Option<Delivery>, Disposition> {
+    let body = QueueBody::parse(&record.body)
+        .map_err(|error| Disposition::Park { reason: "malformed", chain: chain(&error) })?;
+    let content = match body {
+        QueueBody::Command(Command::Wake(wake)) => match wake.owner {
+            Owner::Profile(profile) => {
+                Some(Content::Wake { profile: profile.into(), arm: wake.arm })
+            }
+            Owner::Enrollment(_) => return Err(misdirected("a wake of an enrollment")),
+        },
+        QueueBody::Command(Command::Send(_)) => return Err(misdirected("a send")),
+        QueueBody::Event(envelope) => match envelope.detail_type.as_str() {
+            detail_type::EVENTS_ACCEPTED => Some(accepted(detail(&envelope)?, keyring)),
+            detail_type::CONSENT_CHANGED => consent_changed(&detail(&envelope)?),
+            other => return Err(misdirected(&format!("the bus event `{other}`"))),
+        },
+    };
+    Ok(content.map(|content| Delivery {
+        index,
+        message_id: record.message_id.clone(),
+        receive_count: record.receive_count,
+        content,
+    }))
+}
+
+fn misdirected(found: &str) -> Disposition {
+    let text = format!(
+        "profile's queue: expected `{}`, `{}` or a wake of a profile, found {found}",
+        detail_type::EVENTS_ACCEPTED,
+        detail_type::CONSENT_CHANGED
+    );
+    Disposition::Park { reason: "misdirected", chain: vec![text] }
+}
+
+/// Reads a bus event's detail: its schema number first, since a newer one may have any shape.
+fn detail<T: DeserializeOwned>(envelope: &BusEnvelope) -> Result<T, Disposition> {
+    #[derive(Deserialize)]
+    struct Schema {
+        v: u16,
+    }
+    let text = envelope.detail.get();
+    // serde's own message may quote the content, so only the place of the fault is kept.
+    let malformed = |error: serde_json::Error| Disposition::Park {
+        reason: "malformed",
+        chain: vec![format!(
+            "`{}` cannot be read: line {} column {}",
+            envelope.detail_type,
+            error.line(),
+            error.column()
+        )],
+    };
+    let schema: Schema = serde_json::from_str(text).map_err(malformed)?;
+    if schema.v > BUS_SCHEMA {
+        return Err(Disposition::Park {
+            reason: "unknown_schema",
+            chain: vec![format!(
+                "`{}` has schema {}, this release reads up to {BUS_SCHEMA}",
+                envelope.detail_type, schema.v
+            )],
+        });
+    }
+    serde_json::from_str(text).map_err(malformed)
+}
+
+fn accepted(accepted: EventsAccepted, keyring: &Keyring) -> Content {
+    let items = accepted.events.into_iter().filter_map(|event| item(event, keyring)).collect();
+    Content::Events { received: accepted.received, source: accepted.source, items }
+}
+
+/// An event with its identity; one that names nobody is nobody's (ingest accepts none such).
+fn item(event: Event, keyring: &Keyring) -> Option<Item> {
+    let user = event.user_id.as_ref().map(|user| keyring.user_key(user));
+    let anonymous = event.anonymous_id.as_ref().map(|id| keyring.anonymous_key(id));
+    let own = user.or(anonymous)?;
+    let mut claims = Vec::new();
+    if let (Some(_), Some(anonymous)) = (user, anonymous) {
+        claims.push(Claim { anonymous, maybe_user: None, at: event.position() });
+    }
+    claims.extend(user.and_then(|user| alias(&event, user, keyring)));
+    Some(Item { own, event, claims })
+}
+
+/// An alias says that `previousId` is this user: an anonymous id as a rule, but it may be a user's.
+fn alias(event: &Event, user: IdentityKey, keyring: &Keyring) -> Option<Claim> {
+    let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
+    let maybe_user = UserId::parse(previous).ok().map(|id| keyring.user_key(&id))?;
+    let anonymous = keyring.anonymous_key(&AnonymousId::parse(previous).ok()?);
+    (maybe_user != user).then(|| Claim {
+        anonymous,
+        maybe_user: Some(maybe_user),
+        at: event.position(),
+    })
+}
+
+/// A change of consent stands in its profile's history as an event of its own, so that journeys
+/// can start from it.
+fn consent_changed(changed: &ConsentChanged) -> Option<Content> {
+    let own: IdentityKey = changed.profile?.into();
+    let mut properties = Map::new();
+    properties.insert("topic".to_owned(), changed.topic.as_str().into());
+    let state = serde_json::to_value(changed.state).unwrap_or(Value::Null);
+    let said = format!("{}/{}/{state}/{}", changed.contact, changed.topic, changed.at.ms());
+    properties.insert("state".to_owned(), state);
+    properties.insert("via".to_owned(), changed.via.as_str().into());
+    let event = Event {
+        id: format!("consent-{}", ContentHash::of(said.as_bytes())),
+        at: changed.at,
+        original: None,
+        kind: EventKind::Track,
+        name: Some(detail_type::CONSENT_CHANGED.to_owned()),
+        user_id: None,
+        anonymous_id: None,
+        previous_id: None,
+        group_id: None,
+        properties,
+        traits: Map::new(),
+        context: Map::new(),
+    };
+    Some(Content::Events {
+        received: changed.at,
+        source: SourceRef { name: "consent".to_owned(), kind: SourceKind::Server },
+        items: vec![Item { own, event, claims: Vec::new() }],
+    })
+}

@@ -1,0 +1,240 @@
+//! What leaves after the commit.
+//!
+//! What is a function of a delivered message alone (timeline, look-ups by e-mail, forwarded
+//! events, consent requests) leaves on every delivery, so it needs no outbox. What a change of
+//! state decided stands in the item until another write replaces it.
+
+use super::delivery::{Content, Delivery, Item};
+use super::fold::Decided;
+use super::timeline;
+use super::world::World;
+use super::{Failed, FoldError, Setting};
+use crate::due;
+use crate::ports::{Bus, BusEntry, Expect, Queues, Tables, Write};
+use crate::profiles::email_row;
+use crate::stored::StoredError;
+use odyssey_domain::contact::TopicId;
+use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
+use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::profile::{ProfileEffect, email_of};
+use odyssey_domain::wire::{
+    BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
+    source,
+};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Carries out what others' writes stored in the items that are about to be written over.
+pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &mut World<'_, T>,
+) -> Result<(), FoldError> {
+    let mut outbox = Outbox::default();
+    for (key, effects) in &world.foreign {
+        if world.is_dirty(*key) {
+            for effect in effects {
+                carry(setting, world, *key, effect, &mut outbox).await?;
+            }
+        }
+    }
+    let unsent = outbox.publish(setting.bus).await?;
+    if unsent.is_empty() { Ok(()) } else { Err(FoldError::NotPublished(unsent.len())) }
+}
+
+/// Carries out every effect of a group that was committed. What fails for one record alone is
+/// that record's; what fails of the state's effects is every record's.
+pub(super) async fn carry_out<T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
+    group: &[Delivery],
+    decided: &Decided,
+) -> Result<Failed, FoldError> {
+    let mut outbox = Outbox::default();
+    for delivery in group {
+        forward(setting, world, delivery, decided, &mut outbox);
+    }
+    for (key, dirty) in world.roots() {
+        let Some(root) = world.root(key) else { continue };
+        let stored = world.foreign.get(&key).filter(|_| decided.repeat_stored && !dirty);
+        for effect in root.said.pending.iter().chain(stored.into_iter().flatten()) {
+            carry(setting, world, key, effect, &mut outbox).await?;
+        }
+    }
+    for (key, effect) in &decided.repeated {
+        carry(setting, world, *key, effect, &mut outbox).await?;
+    }
+    let records = futures_util::future::join_all(
+        group
+            .iter()
+            .map(async |delivery| (delivery.index, record(setting, delivery, decided).await)),
+    );
+    let (unsent, records) = futures_util::future::join(outbox.publish(setting.bus), records).await;
+    let mut failed = Failed::new();
+    for (index, result) in records {
+        if let Err(error) = result {
+            failed.insert(index, error.into());
+        }
+    }
+    for at in unsent? {
+        match outbox.of_record(at) {
+            Some(index) => drop(failed.entry(index).or_insert(FoldError::NotPublished(1))),
+            None => return Err(FoldError::NotPublished(1)),
+        }
+    }
+    Ok(failed)
+}
+
+/// Entries for the bus, each with the record it is of, where it is of one.
+#[derive(Default)]
+struct Outbox {
+    entries: Vec<BusEntry>,
+    records: Vec<Option<usize>>,
+}
+
+impl Outbox {
+    fn push(&mut self, record: Option<usize>, detail_type: &'static str, detail: &impl Serialize) {
+        // These types have nothing that JSON cannot hold.
+        if let Ok(detail) = serde_json::to_string(detail) {
+            self.entries.push(BusEntry { source: source::PROFILE, detail_type, detail });
+            self.records.push(record);
+        }
+    }
+
+    async fn publish(&self, bus: &impl Bus) -> Result<Vec<usize>, FoldError> {
+        if self.entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(bus.publish(&self.entries).await?)
+    }
+
+    fn of_record(&self, at: usize) -> Option<usize> {
+        self.records.get(at).copied().flatten()
+    }
+}
+
+/// Carries out one effect of a profile's state.
+async fn carry<T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
+    key: IdentityKey,
+    effect: &ProfileEffect,
+    outbox: &mut Outbox,
+) -> Result<(), StoredError> {
+    let profile = ProfileId::from(key);
+    match effect {
+        ProfileEffect::Arm { arm, due } => {
+            let wake = Wake { owner: Owner::Profile(profile), arm: *arm, due: *due };
+            due::arm(setting.tables, setting.queues, &wake, setting.now).await
+        }
+        ProfileEffect::Raise(raise) => {
+            let owners = world.root(key).map_or_else(|| vec![key], |root| root.owners(profile));
+            let raised = SignalRaised {
+                v: BUS_SCHEMA,
+                id: raise.id,
+                profile,
+                owners,
+                signal: raise.signal.clone(),
+                after: raise.after,
+                since: raise.since,
+                at: raise.at,
+                evidence: raise.evidence.clone(),
+            };
+            outbox.push(None, detail_type::SIGNAL_RAISED, &raised);
+            Ok(())
+        }
+    }
+}
+
+/// The events of a delivery that are in a profile now, each with its root.
+fn kept<'a>(
+    delivery: &'a Delivery,
+    decided: &'a Decided,
+) -> impl Iterator<Item = (&'a Item, IdentityKey)> {
+    let items: &[Item] = match &delivery.content {
+        Content::Events { items, .. } => items,
+        Content::Wake { .. } => &[],
+    };
+    items.iter().enumerate().filter_map(|(place, item)| {
+        let dropped = decided.dropped.contains(&(delivery.index, place));
+        let root = decided.roots.get(&item.own).filter(|_| !dropped)?;
+        Some((item, *root))
+    })
+}
+
+/// Forwards the events that live journeys name, and consent requests.
+fn forward<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
+    delivery: &Delivery,
+    decided: &Decided,
+    outbox: &mut Outbox,
+) {
+    let Content::Events { source, .. } = &delivery.content else { return };
+    for (item, root) in kept(delivery, decided) {
+        let profile = ProfileId::from(root);
+        let name = item.event.name.as_deref().unwrap_or("");
+        if setting.catalog.forwarded.iter().any(|forwarded| forwarded == name) {
+            let owners = world.root(root).map_or_else(|| vec![root], |held| held.owners(profile));
+            let folded = EventFolded { v: BUS_SCHEMA, profile, owners, event: item.event.clone() };
+            outbox.push(Some(delivery.index), detail_type::EVENT_FOLDED, &folded);
+        }
+        let known = || world.root(root).and_then(|held| held.facts().email.address().cloned());
+        if let Some(request) = consent_request(&item.event, source, profile, known) {
+            outbox.push(Some(delivery.index), detail_type::CONSENT_REQUESTED, &request);
+        }
+    }
+}
+
+/// A track event `Consent Requested` that names a topic, and an address or a profile that has one.
+fn consent_request(
+    event: &Event,
+    source: &SourceRef,
+    profile: ProfileId,
+    known: impl FnOnce() -> Option<EmailAddress>,
+) -> Option<ConsentRequested> {
+    let named = event.kind == EventKind::Track
+        && event.name.as_deref() == Some(detail_type::CONSENT_REQUESTED);
+    let text = |name: &str| event.properties.get(name).and_then(Value::as_str);
+    let topic = TopicId::parse(text("topic").filter(|_| named)?).ok()?;
+    let email = match text("email") {
+        Some(given) => EmailAddress::parse(given).ok()?,
+        None => known()?,
+    };
+    Some(ConsentRequested {
+        v: BUS_SCHEMA,
+        email,
+        topic,
+        profile: Some(profile),
+        at: event.at,
+        via: source.name.clone(),
+    })
+}
+
+/// Writes a delivery's events into the timeline, and the look-ups by the addresses they give.
+async fn record<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    delivery: &Delivery,
+    decided: &Decided,
+) -> Result<(), StoredError> {
+    let Content::Events { received, source, .. } = &delivery.content else { return Ok(()) };
+    let mut by_identity: BTreeMap<IdentityKey, Vec<&Event>> = BTreeMap::new();
+    let mut emails: BTreeSet<(ContactKey, ProfileId)> = BTreeSet::new();
+    for (item, root) in kept(delivery, decided) {
+        by_identity.entry(item.own).or_default().push(&item.event);
+        if let Some(email) = email_of(&item.event) {
+            emails.insert((setting.keyring.contact_key(&email), root.into()));
+        }
+    }
+    for (identity, events) in by_identity {
+        for (first, row) in timeline::pack(*received, source, events) {
+            timeline::put(setting.tables, identity, first, &row).await?;
+        }
+    }
+    for (contact, profile) in emails {
+        let row = email_row(contact, profile)?;
+        setting.tables.write(Write::Put { row, expect: Expect::Any }).await?;
+    }
+    Ok(())
+}

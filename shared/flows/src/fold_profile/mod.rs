@@ -1,0 +1,340 @@
+//! The queue flow of `profile`: events fold into profiles, silences are decided on, effects leave.
+//!
+//! A batch is decoded into deliveries (`delivery`), those that touch one profile are grouped, and
+//! each group becomes one load, one decision and one write over the identity items involved
+//! (`world`, `fold`). After the commit come the effects (`effects`): what is a function of the
+//! delivered message alone on every delivery, duplicates included, then what the write decided.
+
+mod delivery;
+mod effects;
+mod fold;
+pub mod timeline;
+mod world;
+
+use crate::catalog::CatalogCache;
+use crate::ports::{Bus, Consistency, PortError, Queues, Row, Tables};
+use crate::profiles::identity_key;
+use crate::queue::{Disposition, QueueRecord, chain};
+use crate::stored::StoredError;
+use delivery::{Delivery, decode};
+use futures_util::StreamExt as _;
+use odyssey_domain::catalog::Catalog;
+use odyssey_domain::ids::{EventHash, IdentityKey};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::profile::{IdentityItem, RefusedLink};
+use odyssey_domain::time::{Span, Stamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Profiles worked on at once in one batch.
+const PARALLEL: usize = 8;
+/// A write that meets another's is tried so often again before the records go back to the queue.
+const RETRIES: u32 = 3;
+/// Keys of one `get_many`.
+const KEYS_PER_READ: usize = 100;
+/// Rows of one transaction (DynamoDB's quota; developer guide, read 2026-11).
+const WRITES_MAX: usize = 100;
+/// A hot profile's records come back after this and up to as much again.
+const HOT_DELAY: Span = Span::from_ms(2_000);
+
+/// What every group of deliveries is worked on with.
+struct Setting<'a, T, B, Q> {
+    tables: &'a T,
+    bus: &'a B,
+    queues: &'a Q,
+    keyring: &'a Keyring,
+    catalog: &'a Catalog,
+    now: Stamp,
+}
+
+/// Why a group of deliveries did not go through.
+#[derive(Debug, thiserror::Error)]
+enum FoldError {
+    /// Another write came between, each time.
+    #[error("the profile was written by others {RETRIES} times in a row: it is hot")]
+    Hot,
+    /// More identities in one delivery than one transaction can write.
+    #[error("the delivery touches {0} identities, the limit is {WRITES_MAX}")]
+    TooManyIdentities(usize),
+    /// A stored item or a port failed.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// The bus or a queue did not take everything.
+    #[error("{0} entries were not taken by the bus")]
+    NotPublished(usize),
+}
+
+impl From<PortError> for FoldError {
+    fn from(error: PortError) -> FoldError {
+        FoldError::Stored(error.into())
+    }
+}
+
+impl FoldError {
+    fn disposition(&self, message_id: &str) -> Disposition {
+        let after = matches!(self, FoldError::Hot).then(|| jitter(message_id));
+        match self {
+            FoldError::Hot
+            | FoldError::NotPublished(_)
+            // Written by a newer release: this process is about to be replaced by it.
+            | FoldError::Stored(StoredError::Newer { .. }) => {
+                Disposition::Retry { reason: self.to_string(), after }
+            }
+            FoldError::Stored(error) if error.is_transient() => {
+                Disposition::Retry { reason: self.to_string(), after }
+            }
+            FoldError::Stored(StoredError::Port(error)) => Disposition::of_port_error(error),
+            FoldError::Stored(StoredError::Corrupt { .. }) => {
+                Disposition::Park { reason: "corrupt_item", chain: chain(self) }
+            }
+            FoldError::Stored(StoredError::TooLarge { .. }) => {
+                Disposition::Park { reason: "item_too_large", chain: chain(self) }
+            }
+            FoldError::TooManyIdentities(_) => {
+                Disposition::Park { reason: "too_many_identities", chain: chain(self) }
+            }
+        }
+    }
+}
+
+/// Between [`HOT_DELAY`] and twice that, by the message's id: the records of a hot profile must
+/// not come back together.
+fn jitter(message_id: &str) -> Span {
+    let byte = EventHash::of(message_id).0.first().copied().unwrap_or(0);
+    Span::from_ms(HOT_DELAY.ms() + HOT_DELAY.ms() * u64::from(byte) / 255)
+}
+
+/// What is counted over a batch, for one log line.
+#[derive(Debug, Default)]
+struct Counts {
+    folded: usize,
+    duplicates: usize,
+    erased: usize,
+    raised: usize,
+    hot: usize,
+    conflicts: usize,
+    refused_links: BTreeMap<RefusedLink, usize>,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.folded += other.folded;
+        self.duplicates += other.duplicates;
+        self.erased += other.erased;
+        self.raised += other.raised;
+        self.hot += other.hot;
+        self.conflicts += other.conflicts;
+        for (reason, times) in &other.refused_links {
+            *self.refused_links.entry(*reason).or_default() += times;
+        }
+    }
+
+    fn log(&self) {
+        let refused = |reason| self.refused_links.get(&reason).copied().unwrap_or(0);
+        tracing::info!(
+            folded = self.folded,
+            duplicates = self.duplicates,
+            erased = self.erased,
+            signals_raised = self.raised,
+            hot_profiles = self.hot,
+            conflicts = self.conflicts,
+            links_refused_full = refused(RefusedLink::Full),
+            links_refused_users_from_browser = refused(RefusedLink::TwoUsersFromBrowser),
+            links_refused_users_from_server = refused(RefusedLink::TwoUsersFromServer),
+            "profiles folded"
+        );
+    }
+}
+
+/// What became of one group.
+struct GroupOutcome {
+    dispositions: Vec<(usize, Disposition)>,
+    counts: Counts,
+}
+
+/// Folds a batch. The answer has one disposition for each record, in their order; each record's
+/// fault is its own.
+pub async fn run(
+    tables: &impl Tables,
+    bus: &impl Bus,
+    queues: &impl Queues,
+    keyring: &Keyring,
+    catalog_cache: &CatalogCache,
+    records: Vec<QueueRecord>,
+    now: Stamp,
+) -> Vec<Disposition> {
+    let mut dispositions: Vec<Disposition> = vec![Disposition::Done; records.len()];
+    let catalog = match catalog_cache.catalog(tables, now).await {
+        Ok(catalog) => catalog,
+        Err(error) => {
+            // Whatever is wrong with the workspace, the events must not be lost with it.
+            let retry = Disposition::Retry { reason: error.to_string(), after: None };
+            return vec![retry; records.len()];
+        }
+    };
+    let mut deliveries = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        match decode(index, record, keyring) {
+            Ok(delivery) => deliveries.extend(delivery),
+            Err(park) => set(&mut dispositions, index, park),
+        }
+    }
+    let setting = Setting { tables, bus, queues, keyring, catalog: &catalog, now };
+    let read = match preload(tables, &deliveries).await {
+        Ok(read) => read,
+        Err(error) => {
+            for delivery in &deliveries {
+                set(&mut dispositions, delivery.index, Disposition::of_port_error(&error));
+            }
+            return dispositions;
+        }
+    };
+    let mut counts = Counts::default();
+    let work = group(deliveries, &read).into_iter().map(|group| process(&setting, group, &read));
+    let outcomes: Vec<GroupOutcome> =
+        futures_util::stream::iter(work).buffer_unordered(PARALLEL).collect().await;
+    for outcome in outcomes {
+        counts.add(&outcome.counts);
+        for (index, disposition) in outcome.dispositions {
+            set(&mut dispositions, index, disposition);
+        }
+    }
+    counts.log();
+    dispositions
+}
+
+fn set(dispositions: &mut [Disposition], index: usize, disposition: Disposition) {
+    if let Some(slot) = dispositions.get_mut(index) {
+        *slot = disposition;
+    }
+}
+
+/// Rows as they stood when the batch began.
+type Preloaded = BTreeMap<IdentityKey, Option<Row>>;
+
+/// Reads the item of every identity that events fold under, and the roots that pointers among them
+/// lead to: two calls for a whole batch.
+async fn preload(tables: &impl Tables, deliveries: &[Delivery]) -> Result<Preloaded, PortError> {
+    let wanted: BTreeSet<IdentityKey> =
+        deliveries.iter().flat_map(|delivery| delivery.identities()).collect();
+    let mut read = Preloaded::new();
+    read_into(&mut read, tables, wanted.into_iter().collect()).await?;
+    let roots: Vec<IdentityKey> =
+        read.values().filter_map(pointer_of).filter(|to| !read.contains_key(to)).collect();
+    let roots: BTreeSet<IdentityKey> = roots.into_iter().collect();
+    read_into(&mut read, tables, roots.into_iter().collect()).await?;
+    Ok(read)
+}
+
+async fn read_into(
+    read: &mut Preloaded,
+    tables: &impl Tables,
+    wanted: Vec<IdentityKey>,
+) -> Result<(), PortError> {
+    for some in wanted.chunks(KEYS_PER_READ) {
+        let keys: Vec<_> = some.iter().map(|identity| identity_key(*identity)).collect();
+        let rows = tables.get_many(&keys, Consistency::Strong).await?;
+        read.extend(some.iter().copied().zip(rows));
+    }
+    Ok(())
+}
+
+fn pointer_of(row: &Option<Row>) -> Option<IdentityKey> {
+    match crate::stored::decode::<IdentityItem>(row.as_ref()?) {
+        Ok(IdentityItem::Pointer { to, .. }) => Some(to),
+        _ => None,
+    }
+}
+
+/// Puts deliveries that may touch one profile together: those that share an identity, or a root
+/// that an identity points to.
+fn group(deliveries: Vec<Delivery>, read: &Preloaded) -> Vec<Vec<Delivery>> {
+    let mut parent: BTreeMap<IdentityKey, IdentityKey> = BTreeMap::new();
+    fn find(parent: &BTreeMap<IdentityKey, IdentityKey>, mut key: IdentityKey) -> IdentityKey {
+        while let Some(up) = parent.get(&key).filter(|up| **up != key) {
+            key = *up;
+        }
+        key
+    }
+    let mut join = |a: IdentityKey, b: IdentityKey| {
+        let (a, b) = (find(&parent, a), find(&parent, b));
+        parent.insert(a.max(b), a.min(b));
+    };
+    for (identity, row) in read {
+        if let Some(to) = pointer_of(row) {
+            join(*identity, to);
+        }
+    }
+    for delivery in &deliveries {
+        let touched = delivery.touches();
+        for pair in touched.windows(2) {
+            if let [a, b] = pair {
+                join(*a, *b);
+            }
+        }
+    }
+    let mut groups: BTreeMap<IdentityKey, Vec<Delivery>> = BTreeMap::new();
+    for delivery in deliveries {
+        if let Some(first) = delivery.touches().first() {
+            groups.entry(find(&parent, *first)).or_default().push(delivery);
+        }
+    }
+    groups.into_values().collect()
+}
+
+/// One group: load, decide, write, and again where another write came between; then the effects.
+async fn process<T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    group: Vec<Delivery>,
+    read: &Preloaded,
+) -> GroupOutcome {
+    let mut counts = Counts::default();
+    let result = attempt_all(setting, &group, read, &mut counts).await;
+    let mut dispositions: Vec<(usize, Disposition)> = Vec::with_capacity(group.len());
+    match result {
+        Ok(failed) => {
+            for delivery in &group {
+                let disposition = match failed.get(&delivery.index) {
+                    Some(error) => error.disposition(&delivery.message_id),
+                    None => Disposition::Done,
+                };
+                dispositions.push((delivery.index, disposition));
+            }
+        }
+        Err(error) => {
+            counts.hot += usize::from(matches!(error, FoldError::Hot));
+            for delivery in &group {
+                dispositions.push((delivery.index, error.disposition(&delivery.message_id)));
+            }
+        }
+    }
+    GroupOutcome { dispositions, counts }
+}
+
+/// Deliveries whose effects failed, by record.
+type Failed = BTreeMap<usize, FoldError>;
+
+async fn attempt_all<T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    group: &[Delivery],
+    read: &Preloaded,
+    counts: &mut Counts,
+) -> Result<Failed, FoldError> {
+    for attempt in 0..=RETRIES {
+        let mut world = world::World::new(setting.tables);
+        if attempt == 0 {
+            let touched: Vec<IdentityKey> = group.iter().flat_map(Delivery::touches).collect();
+            world.preload(read, &touched);
+        }
+        let Some(done) = fold::decide(setting, &mut world, group).await? else {
+            counts.conflicts += 1;
+            continue;
+        };
+        effects::settle_foreign(setting, &mut world).await?;
+        if world.commit(setting.now).await? {
+            counts.add(&done.counts);
+            return effects::carry_out(setting, &world, group, &done).await;
+        }
+        counts.conflicts += 1;
+    }
+    Err(FoldError::Hot)
+}

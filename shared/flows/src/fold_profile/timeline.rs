@@ -1,0 +1,145 @@
+//! The timeline: what was folded, by identity and time.
+//!
+//! A delivery's events of one identity are packed into one row that stands at the first of them;
+//! an event received more than seven days after its stamp has a row of its own, so that it can be
+//! looked up by itself. Rows are written only after the fold, so their presence proves it.
+
+use super::fold::LATE_AFTER;
+use crate::ports::{Consistency, Key, PortError, Query, Row, Table, Tables, Written};
+use crate::stored::{self, Stored, StoredError};
+use odyssey_domain::event::Event;
+use odyssey_domain::ids::{IdentityKey, Position};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::SourceRef;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Rows of one read of a timeline.
+const ROWS_PER_READ: usize = 1_000;
+/// A row that others write to at the same time is tried so often.
+const ATTEMPTS: u32 = 4;
+
+/// Events of one identity that arrived together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineRow {
+    /// When they were received.
+    pub received: Stamp,
+    /// Through which source.
+    pub source: SourceRef,
+    /// In the order of their positions; never empty.
+    pub events: Vec<Event>,
+}
+
+impl Stored for TimelineRow {
+    const NAME: &'static str = "timeline";
+    const SCHEMA: u16 = 1;
+    /// A bus entry holds at most 256 KB, and a row holds less than one.
+    const BYTES_MAX: usize = 390 * 1024;
+}
+
+/// Where the row that begins with this event stands.
+#[must_use]
+pub fn key(identity: IdentityKey, first: Position) -> Key {
+    Key {
+        table: Table::Timeline,
+        pk: identity.to_string(),
+        sk: format!("{:015}#{}", first.at.ms(), first.id),
+    }
+}
+
+/// Packs one identity's events of one delivery into rows.
+pub(super) fn pack(
+    received: Stamp,
+    source: &SourceRef,
+    mut events: Vec<&Event>,
+) -> Vec<(Position, TimelineRow)> {
+    events.sort_by_key(|event| event.position());
+    let (late, packed): (Vec<&Event>, Vec<&Event>) =
+        events.into_iter().partition(|event| received.since(event.at) > LATE_AFTER);
+    let row = |events: &[&Event]| {
+        let first = events.first()?.position();
+        let events = events.iter().map(|event| (*event).clone()).collect();
+        Some((first, TimelineRow { received, source: source.clone(), events }))
+    };
+    late.iter().map(std::slice::from_ref).chain([packed.as_slice()]).filter_map(row).collect()
+}
+
+/// Puts a row. One that already stands there keeps its events and takes in those it lacks: another
+/// delivery may begin with the same event and hold fewer.
+pub(super) async fn put(
+    tables: &impl Tables,
+    identity: IdentityKey,
+    first: Position,
+    row: &TimelineRow,
+) -> Result<(), StoredError> {
+    let key = key(identity, first);
+    let mut write = stored::put(key.clone(), row, None)?;
+    for _ in 0..ATTEMPTS {
+        let current = match tables.write(write).await? {
+            Written::Done => return Ok(()),
+            Written::Conflict { current: Some(current), .. } => current,
+            Written::Conflict { current: None, .. } => {
+                match tables.get(&key, Consistency::Strong).await? {
+                    Some(current) => current,
+                    None => {
+                        write = stored::put(key.clone(), row, None)?;
+                        continue;
+                    }
+                }
+            }
+        };
+        match merged(&current, row)? {
+            None => return Ok(()),
+            Some(merged) => write = stored::put(key.clone(), &merged, Some(current.version))?,
+        }
+    }
+    let cause = "others kept writing to the row".to_owned();
+    Err(PortError::Transient { operation: "write a timeline row", cause }.into())
+}
+
+/// The stored row with the events it lacks; `None` where it lacks none.
+fn merged(current: &Row, row: &TimelineRow) -> Result<Option<TimelineRow>, StoredError> {
+    let mut held: TimelineRow = stored::decode(current)?;
+    let ids: BTreeSet<String> = held.events.iter().map(|event| event.id.clone()).collect();
+    let before = held.events.len();
+    held.events.extend(row.events.iter().filter(|event| !ids.contains(&event.id)).cloned());
+    held.events.sort_by_key(Event::position);
+    Ok((held.events.len() > before).then_some(held))
+}
+
+/// The events of an identity between two instants, inclusive, oldest first, each once; at most
+/// 1,000 rows of them, the latest where there are more. Eventually consistent.
+///
+/// # Errors
+/// Where the port fails or a row cannot be read.
+pub async fn read(
+    tables: &impl Tables,
+    identity: IdentityKey,
+    from: Stamp,
+    to: Stamp,
+) -> Result<Vec<(SourceRef, Event)>, StoredError> {
+    let rows = tables
+        .query(&Query {
+            table: Table::Timeline,
+            pk: identity.to_string(),
+            // A row stands at its first event and may reach into the span from before it.
+            from: format!("{:015}", from.minus(LATE_AFTER).ms()),
+            to: format!("{:015}#~", to.ms()),
+            limit: ROWS_PER_READ,
+            descending: true,
+            consistency: Consistency::Eventual,
+        })
+        .await?;
+    let mut seen = BTreeSet::new();
+    let mut events = Vec::new();
+    for row in &rows {
+        let row: TimelineRow = stored::decode(row)?;
+        for event in row.events {
+            if event.at >= from && event.at <= to && seen.insert(event.id.clone()) {
+                events.push((row.source.clone(), event));
+            }
+        }
+    }
+    events.sort_by_key(|(_, event)| event.position());
+    Ok(events)
+}
