@@ -103,16 +103,23 @@ fn jitter(message_id: &str) -> Span {
     Span::from_ms(HOT_DELAY.ms() + HOT_DELAY.ms() * u64::from(byte) / 255)
 }
 
-/// What is counted over a batch, for one log line.
-#[derive(Debug, Default)]
-struct Counts {
-    folded: usize,
-    duplicates: usize,
-    erased: usize,
-    raised: usize,
-    hot: usize,
-    conflicts: usize,
-    refused_links: BTreeMap<RefusedLink, usize>,
+/// What a batch came to, for the invocation's summary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Events that are new in a profile.
+    pub folded: usize,
+    /// Events that already were in theirs.
+    pub duplicates: usize,
+    /// Events from before their profile's erasure, dropped.
+    pub erased: usize,
+    /// Signals raised.
+    pub raised: usize,
+    /// Profiles given back to the queue because others kept writing to them.
+    pub hot: usize,
+    /// Writes that met another's.
+    pub conflicts: usize,
+    /// Links refused, by reason.
+    pub refused_links: BTreeMap<RefusedLink, usize>,
 }
 
 impl Counts {
@@ -126,22 +133,6 @@ impl Counts {
         for (reason, times) in &other.refused_links {
             *self.refused_links.entry(*reason).or_default() += times;
         }
-    }
-
-    fn log(&self) {
-        let refused = |reason| self.refused_links.get(&reason).copied().unwrap_or(0);
-        tracing::info!(
-            folded = self.folded,
-            duplicates = self.duplicates,
-            erased = self.erased,
-            signals_raised = self.raised,
-            hot_profiles = self.hot,
-            conflicts = self.conflicts,
-            links_refused_full = refused(RefusedLink::Full),
-            links_refused_users_from_browser = refused(RefusedLink::TwoUsersFromBrowser),
-            links_refused_users_from_server = refused(RefusedLink::TwoUsersFromServer),
-            "profiles folded"
-        );
     }
 }
 
@@ -162,13 +153,27 @@ pub async fn run(
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
+    run_counted(tables, bus, queues, keyring, catalog_cache, records, now).await.0
+}
+
+/// [`run`], with what the batch came to.
+pub async fn run_counted(
+    tables: &impl Tables,
+    bus: &impl Bus,
+    queues: &impl Queues,
+    keyring: &Keyring,
+    catalog_cache: &CatalogCache,
+    records: Vec<QueueRecord>,
+    now: Stamp,
+) -> (Vec<Disposition>, Counts) {
+    let mut counts = Counts::default();
     let mut dispositions: Vec<Disposition> = vec![Disposition::Done; records.len()];
     let catalog = match catalog_cache.catalog(tables, now).await {
         Ok(catalog) => catalog,
         Err(error) => {
             // Whatever is wrong with the workspace, the events must not be lost with it.
             let retry = Disposition::Retry { reason: error.to_string(), after: None };
-            return vec![retry; records.len()];
+            return (vec![retry; records.len()], counts);
         }
     };
     let mut deliveries = Vec::new();
@@ -185,10 +190,9 @@ pub async fn run(
             for delivery in &deliveries {
                 set(&mut dispositions, delivery.index, Disposition::of_port_error(&error));
             }
-            return dispositions;
+            return (dispositions, counts);
         }
     };
-    let mut counts = Counts::default();
     let work = group(deliveries, &read).into_iter().map(|group| process(&setting, group, &read));
     let outcomes: Vec<GroupOutcome> =
         futures_util::stream::iter(work).buffer_unordered(PARALLEL).collect().await;
@@ -198,8 +202,7 @@ pub async fn run(
             set(&mut dispositions, index, disposition);
         }
     }
-    counts.log();
-    dispositions
+    (dispositions, counts)
 }
 
 fn set(dispositions: &mut [Disposition], index: usize, disposition: Disposition) {

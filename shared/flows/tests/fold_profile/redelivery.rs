@@ -1,0 +1,271 @@
+//! A second delivery changes nothing and repeats its effects; faults lose and double nothing.
+
+use crate::world::*;
+use odyssey_domain::ids::EventHash;
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{SourceKind, detail_type};
+use odyssey_flows::ports::{
+    Consistency, Key, PortError, Query, Row, Table, Tables, Write, Written,
+};
+use odyssey_flows::queue::Disposition;
+use odyssey_testkit::Fault;
+use serde_json::json;
+
+fn sample() -> Vec<odyssey_domain::event::Event> {
+    let who = json!({"userId": "ann", "anonymousId": "a1"});
+    vec![
+        identify("1", 0, &who, &json!({"email": "ann@example.com", "plan": "pro"})),
+        track("2", 1, "Signed Up", &who, &json!({})),
+        track("3", 2, "Product Added", &who, &json!({"product_id": "p", "price": 18.99})),
+        track("4", 3, "Consent Requested", &who, &json!({"topic": "offers"})),
+    ]
+}
+
+#[test]
+fn a_second_delivery_changes_nothing_and_repeats_its_effects() {
+    let world = World::new();
+    let record = accepted(5, sample());
+    let counts = world.fold_done(vec![record.clone()], minute(5));
+    assert_eq!((counts.folded, counts.duplicates), (4, 0));
+    let rows = world.memory.rows();
+    let entries = world.memory.take_bus_entries();
+    let kinds: Vec<&str> = entries.iter().map(|entry| entry.detail_type).collect();
+    assert_eq!(kinds, [detail_type::EVENT_FOLDED, detail_type::CONSENT_REQUESTED]);
+    assert!(entries[1].detail.contains("ann@example.com"));
+
+    let counts = world.fold_done(vec![record.clone(), record], minute(6));
+    assert_eq!((counts.folded, counts.duplicates), (0, 8));
+    let same = |a: &Row, b: &Row| a.key == b.key && a.body == b.body;
+    let again = world.memory.rows();
+    assert_eq!(rows.len(), again.len());
+    assert!(rows.iter().zip(&again).all(|(a, b)| same(a, b)));
+    let mut repeated = world.memory.take_bus_entries();
+    repeated.dedup();
+    assert_eq!(repeated.len(), 4);
+    assert!(repeated.iter().all(|entry| entries.contains(entry)));
+}
+
+#[test]
+fn the_profile_is_what_the_events_say() {
+    let world = World::new();
+    world.fold_done(vec![accepted(5, sample())], minute(5));
+    let view = world.view(world.anonymous("a1"));
+    assert_eq!(view.profile, world.user("ann").into());
+    assert_eq!(view.email.unwrap().expose(), "ann@example.com");
+    assert_eq!(view.traits["plan"], "pro");
+    assert_eq!(view.facts["cart.value"], 1_899);
+    assert_eq!(view.facts["cart.currency"], "USD");
+    assert_eq!(view.facts["events.Product Added"], 1);
+    assert_eq!(view.owners, [world.user("ann"), world.anonymous("a1")]);
+    let contact = world
+        .keyring
+        .contact_key(&odyssey_domain::personal::EmailAddress::parse("ann@example.com").unwrap());
+    let found =
+        odyssey_testkit::run(odyssey_flows::profiles::find_by_email(&world.memory, contact))
+            .unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, world.user("ann").into());
+}
+
+#[test]
+fn an_item_of_the_reference_workload_is_small() {
+    let world = World::new();
+    let who = json!({"userId": "ann", "anonymousId": "a1"});
+    let mut events = sample();
+    for n in 0..6 {
+        events.push(track(
+            &format!("view-{n}"),
+            10 + n,
+            "Product Viewed",
+            &who,
+            &json!({"product_id": format!("507f1f77bcf86cd79943901{n}"), "category": "Games",
+                "name": format!("Monopoly: {n}rd Edition"), "price": 18.99 , "currency": "USD",
+                "url": format!("https://www.example.com/product/path-{n}"),
+                "image_url": format!("https://www.example.com/product/path-{n}.jpg")}),
+        ));
+    }
+    world.fold_done(vec![accepted(20, events)], minute(20));
+    let key = odyssey_flows::profiles::identity_key(world.user("ann"));
+    let row = world.memory.rows().into_iter().find(|row| row.key == key).unwrap();
+    assert!(row.body.len() < 1_900, "{} bytes", row.body.len());
+}
+
+#[test]
+fn poison_fails_alone() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let good = accepted(5, vec![track("1", 0, "Signed Up", &who, &json!({}))]);
+    let newer = envelope(detail_type::EVENTS_ACCEPTED, &json!({"v": 2, "anything": []}));
+    let broken = envelope(
+        detail_type::EVENTS_ACCEPTED,
+        &json!({"v": 1, "events": [{"id": 3, "userId": "secret-id"}]}),
+    );
+    let other = envelope("Order Shipped", &json!({}));
+    let records = vec![record("x", "{\"not\": \"it\"}"), newer, broken, good, other];
+    let (dispositions, counts) = world.fold(records, minute(5));
+    let reasons: Vec<&str> = dispositions
+        .iter()
+        .map(|disposition| match disposition {
+            Disposition::Done => "done",
+            Disposition::Retry { .. } => "retry",
+            Disposition::Park { reason, .. } => reason,
+        })
+        .collect();
+    assert_eq!(reasons, ["malformed", "unknown_schema", "malformed", "done", "misdirected"]);
+    assert!(!format!("{dispositions:?}").contains("secret-id"));
+    assert_eq!(counts.folded, 1);
+}
+
+#[test]
+fn an_unpublished_workspace_is_waited_for() {
+    let mut world = World::new();
+    world.memory = odyssey_testkit::Memory::new();
+    let who = json!({"userId": "ann"});
+    let good = accepted(5, vec![track("1", 0, "Signed Up", &who, &json!({}))]);
+    let (dispositions, _) = world.fold(vec![good], minute(5));
+    assert!(matches!(dispositions[..], [Disposition::Retry { .. }]));
+}
+
+/// Every call fails or halts the process once, before and after it took effect; the redelivery
+/// must bring everything to where it would have been.
+#[test]
+fn a_fault_at_any_call_is_healed_by_redelivery() {
+    let calm = World::new();
+    calm.fold_done(vec![accepted(5, sample())], minute(5));
+    let expected = (calm.facts(), calm.memory.rows_of(Table::Timeline).len());
+    let calls = calm.memory.calls().len();
+    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::HaltBefore, Fault::HaltAfter] {
+        for at in 0..calls {
+            let world = World::new();
+            let (mut n, wrong) = (0, fault.clone());
+            world.memory.on_call(move |_| {
+                n += 1;
+                if n == at + 1 { wrong.clone() } else { Fault::None }
+            });
+            let World { memory, keyring, catalog, .. } = &world;
+            let record = accepted(5, sample());
+            let _ = odyssey_testkit::run_or_halt(odyssey_flows::fold_profile::run(
+                memory,
+                memory,
+                memory,
+                keyring,
+                catalog,
+                vec![record.clone()],
+                minute(5),
+            ));
+            world.memory.calm();
+            let mut again = record;
+            again.receive_count = 2;
+            world.fold_done(vec![again], minute(6));
+            let found = (world.facts(), world.memory.rows_of(Table::Timeline).len());
+            assert_eq!(found, expected, "fault {fault:?} at call {at}");
+            let entries = world.memory.take_bus_entries();
+            for wanted in [detail_type::EVENT_FOLDED, detail_type::CONSENT_REQUESTED] {
+                assert!(entries.iter().any(|e| e.detail_type == wanted), "{wanted} at {at}");
+            }
+            let armed = world.memory.queue(odyssey_flows::ports::Queue::Profile);
+            assert!(!armed.is_empty(), "no timer after {fault:?} at call {at}");
+        }
+    }
+}
+
+/// Tables to whose every profile somebody else just wrote.
+struct Contended(odyssey_testkit::Memory);
+
+impl Tables for Contended {
+    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
+        self.0.get(key, how).await
+    }
+    async fn get_many(
+        &self,
+        keys: &[Key],
+        how: Consistency,
+    ) -> Result<Vec<Option<Row>>, PortError> {
+        self.0.get_many(keys, how).await
+    }
+    async fn write(&self, _: Write) -> Result<Written, PortError> {
+        Ok(Written::Conflict { index: 0, current: None })
+    }
+    async fn transact(&self, _: Vec<Write>, _: &str) -> Result<Written, PortError> {
+        Ok(Written::Conflict { index: 0, current: None })
+    }
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
+        self.0.query(query).await
+    }
+    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
+        self.0.query_index(t, pk, limit).await
+    }
+    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
+        self.0.add_ids(key, ids, at).await
+    }
+    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
+        self.0.have_ids(keys, ids).await
+    }
+}
+
+#[test]
+fn a_hot_profile_goes_back_to_the_queue() {
+    let World { memory, keyring, catalog, .. } = &World::new();
+    let tables = Contended(memory.clone());
+    let records = vec![accepted(5, sample())];
+    let (dispositions, counts) = odyssey_testkit::run(odyssey_flows::fold_profile::run_counted(
+        &tables,
+        memory,
+        memory,
+        keyring,
+        catalog,
+        records,
+        minute(5),
+    ));
+    assert!(matches!(&dispositions[..], [Disposition::Retry { after: Some(_), .. }]));
+    assert_eq!((counts.hot, counts.conflicts, counts.folded), (1, 4, 0));
+    assert!(memory.bus_entries().is_empty() && memory.rows_of(Table::Timeline).is_empty());
+}
+
+#[test]
+fn thousands_of_events_stay_exact() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let mut n = 0;
+    for batch in 0..12_i64 {
+        let events: Vec<_> = (0..250)
+            .map(|_| {
+                n += 1;
+                track(&format!("e{n}"), batch, "Product Clicked", &who, &json!({}))
+            })
+            .collect();
+        let records = vec![accepted_from(SourceKind::Server, batch, events)];
+        world.fold_done(records.clone(), minute(batch));
+        world.fold_done(records, minute(batch));
+    }
+    // Every one once more, all in one record.
+    let all = (1..=n).map(|n| track(&format!("e{n}"), 20, "Product Clicked", &who, &json!({})));
+    let counts = world.fold_done(vec![accepted(20, all.collect())], minute(20));
+    assert_eq!(counts.duplicates, n);
+    let (_, root) = world.root(world.user("ann"));
+    let held = &root.accumulators[&world.user("ann")];
+    assert_eq!(held.facts.total, 3_000);
+    assert!(held.recent.len() <= 1_000 && held.spilled_since.is_some());
+}
+
+#[test]
+fn a_late_event_is_looked_up_in_the_timeline() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let month = 30 * 24 * 60;
+    let event = track("old", 0, "Product Clicked", &who, &json!({}));
+    let counts = world.fold_done(vec![accepted(month, vec![event.clone()])], minute(month));
+    assert_eq!(counts.folded, 1);
+    // Its id has left the recent ones: the timeline still knows.
+    let key = odyssey_flows::profiles::identity_key(world.user("ann"));
+    let mut row = world.memory.rows().into_iter().find(|row| row.key == key).unwrap();
+    let (_, mut root) = world.root(world.user("ann"));
+    for held in root.accumulators.values_mut() {
+        let _ = held.recent.take_oldest(10);
+    }
+    let item = odyssey_domain::profile::IdentityItem::Root(Box::new(root));
+    row.body = odyssey_flows::stored::encode(&item).unwrap();
+    world.memory.seed(row);
+    let counts = world.fold_done(vec![accepted(month + 1, vec![event])], minute(month + 1));
+    assert_eq!((counts.folded, counts.duplicates), (0, 1));
+}
