@@ -84,6 +84,10 @@ pub(crate) fn port_error<E: ProvideErrorMetadata>(
         }
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
+            if status < 400 {
+                // The SDK counts a success that it cannot read as an error of the service.
+                return transient(format!("unreadable answer (HTTP {status})"));
+            }
             let code = code(service.err());
             let cause = describe(code, status, service.err().message());
             if is_transient(code, status) {

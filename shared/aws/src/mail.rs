@@ -111,6 +111,10 @@ fn classify(error: &SdkError<SendEmailError, HttpResponse>) -> SendAnswer {
 
 /// What SES's own answer proves. The message is left out: it may name the recipient.
 fn by_answer(code: &str, status: u16) -> SendAnswer {
+    if status < 400 {
+        // The SDK counts a success that it cannot read as an error of the service.
+        return SendAnswer::Ambiguous(format!("unreadable answer (HTTP {status})"));
+    }
     let told = describe(code, status, None);
     // 401 and 403 speak of the caller (an expired token, a missing permission), not of the mail:
     // it must not be lost for good over a fault of the deployment.

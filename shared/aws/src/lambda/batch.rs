@@ -2,12 +2,12 @@
 
 use super::caught;
 use super::dead_letters::{Later, OffQueue};
+use super::sqs_event::{BatchAnswer, Failure, SqsEvent};
 use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Parked;
 use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_telemetry::Summary;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The first retry comes after this; each further one takes twice as long.
@@ -20,55 +20,6 @@ const VISIBILITY_MAX_SECONDS: u32 = 43_200;
 const PANICS_MAX: u32 = 3;
 /// At most this many reasons are named in an invocation's line.
 const REASONS_MAX: usize = 5;
-
-/// What SQS's event source mapping sends. Fields that nothing here reads are left out; the names
-/// in capitals are those of SQS's own API, which some event sources pass on unchanged.
-#[derive(Debug, Deserialize)]
-pub(super) struct SqsEvent {
-    #[serde(rename = "Records", alias = "Messages", default)]
-    records: Vec<SqsRecord>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SqsRecord {
-    #[serde(alias = "MessageId")]
-    message_id: String,
-    #[serde(alias = "ReceiptHandle", default)]
-    receipt_handle: String,
-    #[serde(alias = "Body", default)]
-    body: String,
-    #[serde(rename = "eventSourceARN", default)]
-    queue_arn: String,
-    #[serde(alias = "Attributes", default)]
-    attributes: SqsAttributes,
-}
-
-impl std::fmt::Debug for SqsRecord {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqsRecord").field("message_id", &self.message_id).finish_non_exhaustive()
-    }
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct SqsAttributes {
-    /// A number, as text.
-    #[serde(rename = "ApproximateReceiveCount", default)]
-    receive_count: String,
-}
-
-/// What Lambda deletes from the queue is what is not named here.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct BatchAnswer {
-    batch_item_failures: Vec<Failure>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure {
-    item_identifier: String,
-}
 
 /// How long a message stays hidden after its `receipts`-th receipt failed: 2 s, 4 s … 15 min,
 /// less up to a quarter that its id alone decides, so that what failed together does not come
@@ -226,12 +177,154 @@ async fn carry_out(
             *reasons.entry(format!("not delayed: {error}")).or_default() += 1;
         }
     }
-    summary.set("parked", parked);
-    summary.set("retried", retried);
     odyssey_telemetry::count("Parked", parked);
     odyssey_telemetry::count("Retried", retried);
     let mut named = serde_json::Map::new();
     named.extend(reasons.into_iter().take(REASONS_MAX).map(|(why, n)| (why, n.into())));
     summary.set("reasons", named);
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lambda::sqs_event::{SqsAttributes, SqsRecord};
+    use odyssey_flows::ports::PortError;
+    use std::sync::Mutex;
+
+    const NOW: Stamp = Stamp::from_ms(1_795_289_075_839);
+
+    /// A queue that remembers what was done to it.
+    #[derive(Default)]
+    struct Remembered {
+        parked: Mutex<Vec<Parked>>,
+        later: Mutex<Vec<Later>>,
+        is_down: bool,
+    }
+
+    impl OffQueue for Remembered {
+        async fn park(&self, parked: &Parked) -> Result<(), PortError> {
+            if self.is_down {
+                let cause = "down".to_owned();
+                return Err(PortError::Transient { operation: "SendMessage", cause });
+            }
+            self.parked.lock().unwrap().push(parked.clone());
+            Ok(())
+        }
+
+        async fn later(&self, _: &str, messages: &[Later]) -> Result<(), PortError> {
+            self.later.lock().unwrap().extend_from_slice(messages);
+            Ok(())
+        }
+    }
+
+    fn record(id: &str, receipts: u32) -> SqsRecord {
+        SqsRecord {
+            message_id: id.to_owned(),
+            receipt_handle: format!("receipt of {id}"),
+            body: format!("body of {id}"),
+            queue_arn: "arn:aws:sqs:eu-west-1:1:q".to_owned(),
+            attributes: SqsAttributes { receive_count: receipts.to_string() },
+        }
+    }
+
+    async fn answered<H, F>(records: Vec<SqsRecord>, off: &Remembered, handler: H) -> Vec<String>
+    where
+        H: Fn(Vec<QueueRecord>, Stamp) -> F,
+        F: Future<Output = Vec<Disposition>>,
+    {
+        let mut summary = Summary::new("test", "request");
+        let event = SqsEvent { records };
+        let answer = run(event, "request", NOW, off, &handler, &mut summary).await;
+        answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    fn park() -> Disposition {
+        Disposition::Park { reason: "malformed", chain: vec!["expected JSON".to_owned()] }
+    }
+
+    #[tokio::test]
+    async fn each_record_goes_its_own_way() {
+        let off = Remembered::default();
+        let records = vec![record("done", 1), record("retry", 1), record("park", 1)];
+        let failures = answered(records, &off, async |records, now| {
+            assert_eq!((records[0].request_id.as_str(), now), ("request", NOW));
+            let retry = Disposition::Retry { reason: "busy".to_owned(), after: None };
+            vec![Disposition::Done, retry, park()]
+        })
+        .await;
+        assert_eq!(failures, ["retry"]);
+        let later = off.later.lock().unwrap();
+        assert_eq!(later[..], [Later { receipt: "receipt of retry".to_owned(), seconds: 2 }]);
+        let parked = off.parked.lock().unwrap();
+        let expected = Parked {
+            reason: "malformed".to_owned(),
+            chain: vec!["expected JSON".to_owned()],
+            queue: "arn:aws:sqs:eu-west-1:1:q".to_owned(),
+            message_id: "park".to_owned(),
+            at: NOW,
+            body: "body of park".to_owned(),
+        };
+        assert_eq!(parked[..], [expected]);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_parked_stays() {
+        let off = Remembered { is_down: true, ..Remembered::default() };
+        let failures = answered(vec![record("a", 1)], &off, async |_, _| vec![park()]).await;
+        assert_eq!(failures, ["a"]);
+        assert_eq!(off.later.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_poison_record_fails_alone() {
+        let off = Remembered::default();
+        let records = vec![record("good", 1), record("poison", 1), record("old poison", 4)];
+        let failures = answered(records, &off, async |records, _| {
+            assert!(records.iter().all(|record| !record.message_id.contains("poison")));
+            records.iter().map(|_| Disposition::Done).collect()
+        })
+        .await;
+        assert_eq!(failures, ["poison"]);
+        let parked = off.parked.lock().unwrap();
+        let shown: Vec<_> = parked.iter().map(|p| (&*p.message_id, &*p.reason)).collect();
+        assert_eq!(shown, [("old poison", "panicked")]);
+    }
+
+    #[tokio::test]
+    async fn a_record_nobody_decided_is_retried() {
+        let off = Remembered::default();
+        let records = vec![record("a", 1), record("b", 1)];
+        let failures = answered(records, &off, async |_, _| vec![Disposition::Done]).await;
+        assert_eq!(failures, ["b"]);
+    }
+
+    #[tokio::test]
+    async fn a_flow_may_say_when() {
+        let off = Remembered::default();
+        let after = |ms| {
+            vec![Disposition::Retry { reason: "rate".to_owned(), after: Some(Span::from_ms(ms)) }]
+        };
+        for (ms, seconds) in [(0, 1), (1, 1), (61_000, 61), (u64::MAX, VISIBILITY_MAX_SECONDS)] {
+            answered(vec![record("a", 1)], &off, async |_, _| after(ms)).await;
+            let last = off.later.lock().unwrap().pop().map(|later| later.seconds);
+            assert_eq!(last, Some(seconds), "{ms}");
+        }
+    }
+
+    #[test]
+    fn retries_double_to_a_quarter_of_an_hour() {
+        assert_eq!(hidden_for("a", 0), hidden_for("a", 1));
+        for receipts in 1..40_u32 {
+            let whole = 2_u32.saturating_pow(receipts).min(RETRY_MAX_SECONDS);
+            for id in 0..50 {
+                let seconds = hidden_for(&id.to_string(), receipts);
+                let range = whole - whole / 4..=whole;
+                assert!(range.contains(&seconds), "{receipts} {seconds}");
+            }
+        }
+        let spread: std::collections::BTreeSet<u32> =
+            (0..50).map(|id| hidden_for(&id.to_string(), 20)).collect();
+        assert!(spread.len() > 20, "{spread:?}");
+    }
 }

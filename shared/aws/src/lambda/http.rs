@@ -225,3 +225,92 @@ where
     let answered = caught(async { handler(request, now).await }).await;
     answered.unwrap_or_else(|| message(500, "an internal error; try again"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(event: &str) -> HttpRequest {
+        let payload: Payload<'_> = serde_json::from_str(event).unwrap();
+        request(payload, "lambda").unwrap_or_else(|BadBase64| panic!("base64"))
+    }
+
+    #[test]
+    fn samples_are_read() {
+        let bare = read(include_str!(
+            "../../tests/lambda-events/example-apigw-v2-request-no-authorizer.json"
+        ));
+        assert_eq!((&*bare.method, &*bare.path, &*bare.raw_query), ("GET", "/", ""));
+        assert_eq!((&*bare.request_id, &*bare.source_ip), ("LV7fzho-PHcEJPw=", "1.2.3.4"));
+        assert_eq!((bare.header("user-agent"), bare.body.len()), (Some("curl/7.58.0"), 0));
+        let repeated = read(include_str!(
+            "../../tests/lambda-events/example-apigw-v2-request-multi-value-parameters.json"
+        ));
+        assert_eq!(repeated.header("header2"), Some("value1,value2"));
+        assert!(repeated.raw_query.contains("Parameter1=value1&Parameter1=value2"));
+        for sample in [
+            include_str!("../../tests/lambda-events/example-apigw-v2-request-iam.json"),
+            include_str!("../../tests/lambda-events/example-apigw-v2-request-jwt-authorizer.json"),
+            include_str!(
+                "../../tests/lambda-events/example-apigw-v2-request-lambda-authorizer.json"
+            ),
+        ] {
+            assert!(!read(sample).method.is_empty());
+        }
+    }
+
+    /// `cargo lambda watch` says GET at the top of every event, gives seconds for milliseconds and
+    /// sends most bodies in base64.
+    #[test]
+    fn the_other_host_differs() {
+        let event = json!({
+            "version": "2.0",
+            "httpMethod": "GET",
+            "rawPath": "/v1/t",
+            "rawQueryString": "a=%C3%BC",
+            "headers": {"Content-Type": "text/plain"},
+            "requestContext": {
+                "http": {"method": "post", "sourceIp": "127.0.0.1"},
+                "requestId": "",
+                "timeEpoch": 1_795_289_075,
+            },
+            "body": data_encoding::BASE64.encode(&[0x1f, 0x8b, 0xff]),
+            "isBase64Encoded": true,
+        });
+        let request = read(&event.to_string());
+        assert_eq!((&*request.method, &*request.request_id), ("POST", "lambda"));
+        assert_eq!(request.body, [0x1f, 0x8b, 0xff]);
+        assert_eq!(request.header("content-type"), Some("text/plain"));
+        assert_eq!(request.raw_query, "a=%C3%BC");
+    }
+
+    #[test]
+    fn a_false_claim_of_base64_is_told() {
+        let event = r#"{"rawPath":"/","requestContext":{"http":{"method":"POST"}},
+            "body":"not base64!","isBase64Encoded":true}"#;
+        let payload: Payload<'_> = serde_json::from_str(event).unwrap();
+        assert!(request(payload, "lambda").is_err());
+    }
+
+    #[test]
+    fn the_answer_always_has_cookies() {
+        let response = HttpResponse::json(200, r#"{"success":true}"#).with("retry-after", "5");
+        let expected = json!({
+            "statusCode": 200,
+            "headers": {"content-type": "application/json", "retry-after": "5"},
+            "body": "{\"success\":true}",
+            "isBase64Encoded": false,
+            "cookies": [],
+        });
+        assert_eq!(serde_json::to_value(Answer::from(response)).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered() {
+        let request = read(r#"{"rawPath":"/","requestContext":{"http":{"method":"GET"}}}"#);
+        assert!(!format!("{request:?}").contains('/'));
+        let answered = answer(request, Stamp::MIN, &async |_, _| panic!("on purpose")).await;
+        assert_eq!(answered.status, 500);
+    }
+}

@@ -11,6 +11,7 @@ mod http;
 mod invocation;
 mod queue;
 mod schedule;
+mod sqs_event;
 
 pub use dead_letters::DeadLetters;
 pub use deadline::Deadline;

@@ -1,7 +1,8 @@
 //! Functions fed by a queue.
 
-use super::batch::{self, SqsEvent};
+use super::batch;
 use super::invocation::Invocation;
+use super::sqs_event::SqsEvent;
 use super::{DeadLetters, LambdaError, decode, serve};
 use odyssey_domain::time::Stamp;
 use odyssey_flows::queue::{Disposition, QueueRecord};
