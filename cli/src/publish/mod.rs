@@ -1,4 +1,7 @@
 //! Publishing: compiling a workspace, planning what a publication changes, carrying it out.
 
+pub mod build;
+pub mod directory;
 pub mod markers;
 pub mod mjml;
+pub mod sample;

@@ -100,19 +100,30 @@ pub const SIGNALS: &[(&str, SignalKind)] = &[
     ("Browse Abandoned", SignalKind::BrowseAbandoned),
 ];
 
-/// The facts a condition may ask for by name; `events.<name>` counts any event besides.
+/// The facts a condition may ask for by name ([`crate::profile::ProfileView::facts`]);
+/// `events.<name>` counts any event besides, `browse.<category>` the views of a category.
 pub const FACTS: &[&str] = &[
     "orders.count",
     "orders.value",
+    "orders.currency",
+    "orders.values",
     "orders.last",
     "cart.items",
+    "cart.products",
     "cart.value",
-    "cart.lines",
     "cart.currency",
+    "cart.lines",
+    "cart.id",
+    "cart.updated",
+    "cart.checkout",
     "browse.products",
     "browse.categories",
     "seen.first",
     "seen.last",
+    "events.total",
+    "context.locale",
+    "context.timezone",
+    "trimmed",
 ];
 
 /// The candidate that `name` is most likely a misspelling of: at most a third of its letters

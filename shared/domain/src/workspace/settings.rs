@@ -126,9 +126,9 @@ fn read_brand(reading: &mut Reading<'_>, node: &Node) -> Option<Brand> {
     let postal = postal.and_then(|node| postal_address(reading, node));
     let website = reading.need(fields, "website", "https://shop.example.com");
     let website = website.and_then(|node| read_website(reading, node));
-    let mut hosts = fields.get("allowed_hosts").map(|node| read_hosts(reading, node));
+    let hosts = fields.get("allowed_hosts").map(|node| read_hosts(reading, node));
     let (website, host) = website?;
-    let mut allowed_hosts = hosts.take().unwrap_or_default();
+    let mut allowed_hosts = hosts.unwrap_or_default();
     if !allowed_hosts.contains(&host) {
         allowed_hosts.insert(0, host);
     }
@@ -213,10 +213,14 @@ fn read_hosts(reading: &mut Reading<'_>, node: &Node) -> Vec<String> {
     let mut hosts = Vec::new();
     for item in items {
         let Some(text) = reading.text(item, "a host such as cdn.example.com") else { continue };
-        if is_host(text) {
+        let bare = text.strip_prefix("*.").unwrap_or(text);
+        let bare = bare.split_once(':').map_or(bare, |(host, port)| {
+            if port.bytes().all(|b| b.is_ascii_digit()) { host } else { "" }
+        });
+        if is_host(bare) {
             hosts.push(text.to_ascii_lowercase());
         } else {
-            let expected = "a host alone, such as cdn.example.com";
+            let expected = "a host such as cdn.example.com, *.example.com or localhost:8080";
             reading.fault(item.place, quoted(text), expected);
         }
     }

@@ -155,7 +155,7 @@ fn golden_faults_of_journeys() {
         (
             "fact: cart.value, at_least: 1}",
             "fact: cart.values, at_least: 1}",
-            "journeys/cart.yaml:4:22: found fact `cart.values`, expected one of `orders.count`, `orders.value`, `orders.last`, `cart.items`, `cart.value`, `cart.lines`, `cart.currency`, `browse.products`, `browse.categories`, `seen.first`, `seen.last`, `events.<name>`; did you mean `cart.value`?",
+            "journeys/cart.yaml:4:22: found fact `cart.values`, expected one of `orders.count`, `orders.value`, `orders.currency`, `orders.values`, `orders.last`, `cart.items`, `cart.products`, `cart.value`, `cart.currency`, `cart.lines`, `cart.id`, `cart.updated`; did you mean `cart.value`?",
         ),
         (
             "at_least: 1}",

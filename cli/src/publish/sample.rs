@@ -1,0 +1,118 @@
+//! Sample data: what a mail is rendered with before it goes live.
+//!
+//! A mail is rendered twice: for a customer of whom everything is known, and for one of whom only
+//! the trigger's own part is. A template that fails on the second would silently not reach such
+//! customers, so it is refused.
+
+use odyssey_domain::ids::ProfileId;
+use odyssey_domain::journey::Trigger;
+use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::profile::ProfileView;
+use serde_json::{Map, Value, json};
+
+/// Of whom the sample is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Customer {
+    /// Somebody who said everything and did everything.
+    WellKnown,
+    /// Somebody who only did what the trigger tells, and named no more than an address.
+    Stranger,
+}
+
+/// A profile to render with.
+#[must_use]
+pub fn profile(customer: Customer) -> ProfileView {
+    let mut view = ProfileView::empty(ProfileId::from_bytes([7; 16]));
+    view.email = EmailAddress::parse("mara@example.com").ok();
+    view.traits.insert("email".to_owned(), json!("mara@example.com"));
+    let product = json!({
+        "id": "tent-2", "name": "Two-person tent", "price": 24_900, "amount": "249.00",
+        "currency": "EUR", "category": "tents", "quantity": 1, "url": "/products/tent-2",
+        "image": "/images/tent-2.png", "viewed": "2026-01-01T10:00:00.000Z"
+    });
+    let mut set = |name: &str, value: Value| {
+        view.facts.insert(name.to_owned(), value);
+    };
+    set("events.total", json!(12));
+    set("seen.first", json!("2026-01-01T09:00:00.000Z"));
+    set("seen.last", json!("2026-01-01T10:00:00.000Z"));
+    set("orders.count", json!(0));
+    set("orders.value", json!(0));
+    set("cart.items", json!(1));
+    set("cart.products", json!(1));
+    set("browse.categories", json!({"tents": 3}));
+    if customer == Customer::Stranger {
+        // A product may come without a name, a price, a picture.
+        set("cart.lines", json!([{"id": "tent-2", "quantity": 1}]));
+        set("browse.products", json!([{"id": "tent-2", "viewed": "2026-01-01T10:00:00.000Z"}]));
+        return view;
+    }
+    set("orders.count", json!(2));
+    set("orders.value", json!(31_800));
+    set("orders.currency", json!("EUR"));
+    set("orders.values", json!({"EUR": 31_800}));
+    set("orders.last", json!("2025-12-01T10:00:00.000Z"));
+    set("cart.value", json!(24_900));
+    set("cart.currency", json!("EUR"));
+    set("cart.lines", json!([product]));
+    set("cart.id", json!("cart-7"));
+    set("cart.updated", json!("2026-01-01T10:00:00.000Z"));
+    set("cart.checkout", json!("2026-01-01T10:00:00.000Z"));
+    set("browse.products", json!([product]));
+    set("browse.tents", json!(3));
+    set("context.locale", json!("en-GB"));
+    set("context.timezone", json!("Europe/Berlin"));
+    for (name, value) in [
+        ("first_name", json!("Mara")),
+        ("firstName", json!("Mara")),
+        ("last_name", json!("Lind")),
+        ("lastName", json!("Lind")),
+        ("name", json!("Mara Lind")),
+        ("plan", json!("gold")),
+        ("phone", json!("+49 40 0000000")),
+        ("city", json!("Hamburg")),
+        ("country", json!("DE")),
+        ("birthday", json!("1990-04-01")),
+    ] {
+        view.traits.insert(name.to_owned(), value);
+    }
+    view
+}
+
+/// What a trigger carries. Of a stranger's event nothing is certain but that it happened.
+#[must_use]
+pub fn trigger(trigger: Option<&Trigger>, customer: Customer) -> Map<String, Value> {
+    let value = match (trigger, customer) {
+        (None, _) | (Some(Trigger::Event(_)), Customer::Stranger) => json!({}),
+        (Some(Trigger::Event(_)), Customer::WellKnown) => event(),
+        (Some(Trigger::Signal { name, .. }), _) if name == "Cart Abandoned" => json!({
+            "lines": [{"name": "Two-person tent", "price": "249.00", "quantity": 1}],
+            "items": 1, "value": 24_900, "currency": "EUR", "last": "2026-01-01T10:00:00.000Z"
+        }),
+        (Some(Trigger::Signal { .. }), _) => json!({
+            "products": [{"name": "Two-person tent", "price": "249.00"}],
+            "last": "2026-01-01T10:00:00.000Z"
+        }),
+    };
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// Properties as the Spec's e-commerce events carry them.
+fn event() -> Value {
+    json!({
+        "order_id": "1042", "checkout_id": "c-9", "cart_id": "cart-7", "total": 249.0,
+        "subtotal": 244.1, "revenue": 244.1, "value": 249.0, "shipping": 4.9, "tax": 39.8,
+        "discount": 0, "coupon": "spring", "currency": "EUR", "affiliation": "web",
+        "product_id": "tent-2", "sku": "T2", "name": "Two-person tent", "category": "tents",
+        "brand": "Northwind", "variant": "green", "price": 249.0, "quantity": 1,
+        "url": "/products/tent-2", "image_url": "/images/tent-2.png", "query": "tent",
+        "products": [{
+            "product_id": "tent-2", "sku": "T2", "name": "Two-person tent", "price": 249.0,
+            "quantity": 1, "category": "tents", "url": "/products/tent-2",
+            "image_url": "/images/tent-2.png"
+        }]
+    })
+}
