@@ -1,3 +1,72 @@
 //! The command line of Odyssey as a library, so that tests reach into it.
 
+pub mod args;
+pub mod check;
 pub mod publish;
+pub mod screen;
+
+use args::{Cli, Command, SchemaFile};
+use screen::Screen;
+use std::path::PathBuf;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All right: 0.
+    Right,
+    /// It worked, and what it found is wrong: 1.
+    Wrong,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The folder is no workspace.
+    #[error(transparent)]
+    Directory(#[from] publish::directory::DirectoryError),
+    /// A file cannot be read or written.
+    #[error("{}: {cause}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The stack cannot be reached or refused.
+    #[error("{0}")]
+    Stack(String),
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(&self) -> u8 {
+        match self {
+            Failure::Directory(_) | Failure::File { .. } => 1,
+            Failure::Stack(_) => 3,
+        }
+    }
+}
+
+/// The JSON Schema of `workspace.yaml`.
+pub const WORKSPACE_SCHEMA: &str = include_str!("../../examples/schema/workspace.schema.json");
+/// The JSON Schema of a journey.
+pub const JOURNEY_SCHEMA: &str = include_str!("../../examples/schema/journey.schema.json");
+
+/// Runs a command.
+///
+/// # Errors
+/// Where it could not do its work at all.
+pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.command {
+        Command::Check(args) => check::run(screen, args),
+        Command::Schema(args) => {
+            screen.line(match args.file {
+                SchemaFile::Workspace => WORKSPACE_SCHEMA.trim_end(),
+                SchemaFile::Journey => JOURNEY_SCHEMA.trim_end(),
+            });
+            Ok(Exit::Right)
+        }
+        _ => Err(Failure::Stack("not built yet".to_owned())),
+    }
+}

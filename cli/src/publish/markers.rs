@@ -151,9 +151,15 @@ impl Marked {
 
     fn hide(&mut self, source: &str, range: Range<usize>, as_element: bool) {
         self.pieces.push((self.text.len(), range.start..range.start));
-        let marker = self.marker(self.tags.len());
-        let text = source.get(range.clone()).unwrap_or("").to_owned();
-        self.tags.push(Tag { text, at: range.start });
+        let text = source.get(range.clone()).unwrap_or("");
+        // The same tag twice is the same marker, so that a link whose label is its address is
+        // seen to be one.
+        let known = self.tags.iter().position(|tag| tag.text == text);
+        let number = known.unwrap_or(self.tags.len());
+        if known.is_none() {
+            self.tags.push(Tag { text: text.to_owned(), at: range.start });
+        }
+        let marker = self.marker(number);
         // Writing to a String cannot fail.
         let _ = if as_element {
             write!(self.text, "<mj-raw>{marker}</mj-raw>")

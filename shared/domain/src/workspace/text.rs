@@ -162,25 +162,72 @@ impl Lines {
     }
 }
 
-/// Characters that previews are padded with.
+/// Characters that previews and spacers are padded with.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200d}' | '\u{feff}' | '\u{34f}')
+    matches!(c, '\u{2000}'..='\u{200d}' | '\u{feff}' | '\u{34f}')
 }
 
+/// Entities that mails use; `&amp;` last, so that nothing is undone twice.
+const ENTITIES: [(&str, &str); 22] = [
+    ("&nbsp;", " "),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&apos;", "'"),
+    ("&middot;", "·"),
+    ("&bull;", "•"),
+    ("&copy;", "©"),
+    ("&times;", "×"),
+    ("&euro;", "€"),
+    ("&hellip;", "…"),
+    ("&mdash;", "—"),
+    ("&ndash;", "–"),
+    ("&ldquo;", "“"),
+    ("&rdquo;", "”"),
+    ("&bdquo;", "„"),
+    ("&lsquo;", "‘"),
+    ("&rsquo;", "’"),
+    ("&rarr;", "→"),
+    ("&zwnj;", ""),
+    ("&shy;", ""),
+    ("&amp;", "&"),
+];
+
 fn unescape(text: &str) -> String {
-    const NAMED: [(&str, &str); 10] = [
-        ("&nbsp;", " "),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&apos;", "'"),
-        ("&middot;", "·"),
-        ("&copy;", "©"),
-        ("&zwnj;", ""),
-        ("&amp;", "&"),
-    ];
-    NAMED.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
+    if !text.contains('&') {
+        return text.to_owned();
+    }
+    let named =
+        ENTITIES.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain));
+    numbered(&named)
+}
+
+/// `&#8202;` and `&#x2f;` as the characters they stand for.
+fn numbered(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("&#") {
+        let (before, entity) = rest.split_at(at);
+        out.push_str(before);
+        let end = entity.find(';').filter(|end| *end <= 9);
+        let body = end.and_then(|end| entity.get(2..end)).unwrap_or("");
+        let number = match body.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok(),
+            None => body.parse::<u32>().ok(),
+        };
+        match (number.and_then(char::from_u32), end) {
+            (Some(c), Some(end)) => {
+                out.push(c);
+                rest = entity.get(end + 1..).unwrap_or("");
+            }
+            _ => {
+                out.push_str("&#");
+                rest = entity.get(2..).unwrap_or("");
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]

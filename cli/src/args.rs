@@ -1,0 +1,174 @@
+//! The commands and their help.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// A behavioural CRM in your own AWS account: events in, the right e-mail out.
+#[derive(Debug, Parser)]
+#[command(
+    name = "odyssey",
+    bin_name = "cargo odyssey",
+    version,
+    after_help = "Exit codes: 0 all right · 1 something is wrong with what was asked (a workspace with mistakes, a demo \
+                  that did not come out right) · 2 the command line itself · 3 the stack cannot be reached or refused.\n\n\
+                  Begin with `cargo odyssey demo`."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the command line can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Play a recorded day of shoppers through the whole system on this machine
+    ///
+    /// Builds the functions, starts the local stack with the clock running 1,800 times as fast (1 h
+    /// = 2 s), publishes examples/storefront, posts the day's requests over HTTP, and tells what
+    /// happened to whom and why. Talks to nothing outside this machine. Takes about two minutes
+    /// after the build.
+    Demo(DemoArgs),
+    /// Run the whole system on this machine and serve a shop to try it with
+    ///
+    /// Prints the address of the HTTP API with its write keys, of /shop (abandon your own cart) and
+    /// of /mail (the mailbox). Talks to nothing outside this machine; no mail leaves it.
+    Local(LocalArgs),
+    /// Check a workspace: every mistake with its file, line and column
+    ///
+    /// Reads workspace.yaml, journeys/ and mails/, compiles each mail and renders it once with
+    /// sample data. Talks to nothing.
+    Check(CheckArgs),
+    /// Publish a workspace to a stack, showing first what would change
+    ///
+    /// Without --yes it only shows the plan. Talks to the running local stack, or to AWS where
+    /// --stack or the variables of the tables say so.
+    Publish(PublishArgs),
+    /// Show what happens in the running local stack, as it happens
+    ///
+    /// Shows addresses: it is meant for your own terminal. Talks to the running local stack alone.
+    Tail(TailArgs),
+    /// Explain one customer: what was decided, why, and what would change it
+    ///
+    /// Reads profiles, contacts, enrollments and the ledger of sends; changes nothing.
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of a workspace file, for editors
+    Schema(SchemaArgs),
+}
+
+/// Which stack a command talks to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StackArgs {
+    /// A CloudFormation stack in AWS by its name, instead of the running local one (needs the
+    /// `aws` command and its credentials; never yet run against real AWS)
+    #[arg(long, value_name = "NAME")]
+    pub stack: Option<String>,
+}
+
+/// `odyssey demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Exit when the day is over, with 0 only if every shopper got exactly what the journeys say
+    /// (also what happens where there is no terminal)
+    #[arg(long)]
+    pub ci: bool,
+    /// Print the outcome as JSON at the end
+    #[arg(long)]
+    pub json: bool,
+    /// Where the mails are written as files
+    #[arg(long, value_name = "DIR", default_value = "target/odyssey-demo")]
+    pub out: PathBuf,
+}
+
+/// `odyssey local`.
+#[derive(Debug, Args)]
+pub struct LocalArgs {
+    /// The workspace to publish at the start
+    #[arg(value_name = "DIR", default_value = "examples/storefront")]
+    pub workspace: PathBuf,
+    /// The port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT", default_value_t = 4100)]
+    pub port: u16,
+    /// How many times as fast as the clock customers' time runs; 1 is real time
+    #[arg(long, value_name = "N", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub speed: u32,
+    /// Keep the tables in this SQLite file instead of in memory
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Send invocations to `cargo lambda watch` at this address instead of running the functions
+    #[arg(long, value_name = "URL")]
+    pub functions: Option<String>,
+}
+
+/// `odyssey check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The workspace's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub workspace: PathBuf,
+    /// Print the mistakes as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write each mail, rendered with sample data, into this folder
+    #[arg(long, value_name = "DIR")]
+    pub render: Option<PathBuf>,
+}
+
+/// `odyssey publish`.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The workspace's folder
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub workspace: PathBuf,
+    /// Publish, not only plan
+    #[arg(long)]
+    pub yes: bool,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// `odyssey tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// Print each happening as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Also show invocations, queue messages and log lines
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// `odyssey explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The customer's address
+    #[arg(value_name = "EMAIL")]
+    pub email: String,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// `odyssey schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which file's
+    #[arg(value_enum)]
+    pub file: SchemaFile,
+}
+
+/// A file with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SchemaFile {
+    /// workspace.yaml
+    Workspace,
+    /// journeys/*.yaml
+    Journey,
+}
