@@ -4,9 +4,11 @@ pub mod args;
 pub mod check;
 pub mod publish;
 pub mod screen;
+pub mod stack;
 
 use args::{Cli, Command, SchemaFile};
 use screen::Screen;
+use std::future::Future;
 use std::path::PathBuf;
 
 /// How a command ended.
@@ -67,6 +69,16 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
             });
             Ok(Exit::Right)
         }
+        Command::Publish(args) => wait(publish::command::run(screen, args)),
         _ => Err(Failure::Stack("not built yet".to_owned())),
     }
+}
+
+/// Runs a command that talks to something.
+fn wait<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Stack(format!("no threads: {error}")))?;
+    runtime.block_on(work)
 }

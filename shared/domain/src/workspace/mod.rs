@@ -24,7 +24,7 @@ mod yaml;
 pub use fault::{Fault, Place};
 pub use mails::{MailSource, front_matter_end};
 pub use names::{FACTS, SIGNALS, SPEC_EVENTS, nearest};
-pub use published::Published;
+pub use published::{Published, watched};
 pub use settings::Settings;
 pub use text::plain_text;
 

@@ -89,7 +89,8 @@ impl Workspace {
 
 /// Every event predicate that these journeys mention, each once, in the order of their keys.
 #[must_use]
-pub(super) fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<EventPredicate> {
+#[must_use]
+pub fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<EventPredicate> {
     let mut found: BTreeMap<PredicateKey, EventPredicate> = BTreeMap::new();
     for journey in journeys {
         let mut predicates: Vec<&EventPredicate> = journey.exit_when.iter().collect();
