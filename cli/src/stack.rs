@@ -95,12 +95,14 @@ pub fn connect(args: &StackArgs, tables: &[Table]) -> Result<Connection, Failure
         let name = format!("the stack {stack} in AWS (not yet tested against real AWS)");
         return open(name, None, stack_environment(stack)?, tables);
     }
-    let process: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+    let process: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+        .collect();
     if tables.iter().all(|table| process.contains_key(table.env())) {
         let name = match process.get("AWS_ENDPOINT_URL") {
             Some(url) => format!("the stack at {url}, named by the environment"),
-            None => "the stack in AWS that the environment names (not yet tested against real AWS)".to_owned(),
+            None => "the stack in AWS that the environment names (not yet tested against real AWS)"
+                .to_owned(),
         };
         return open(name, None, process, tables);
     }
@@ -119,7 +121,7 @@ fn open(
     let env = Env::from_variables(environment);
     let aws = Aws::connect(&env);
     for table in tables {
-        env.table(*table);
+        let _ = env.table(*table);
     }
     env.finish().map_err(|error| Failure::Stack(format!("{name}: {error}")))?;
     Ok(Connection { name, url, aws, tables: tables.to_vec(), clock })
@@ -149,8 +151,7 @@ fn stack_environment(stack: &str) -> Result<BTreeMap<String, String>, Failure> {
             all.insert("SECRET_ARN".to_owned(), physical.to_owned());
         }
     }
-    let exported =
-        aws_command(&["configure", "export-credentials", "--format", "env-no-export"])?;
+    let exported = aws_command(&["configure", "export-credentials", "--format", "env-no-export"])?;
     for line in exported.lines() {
         if let Some((name, value)) = line.split_once('=') {
             all.insert(name.trim().to_owned(), value.trim().to_owned());
@@ -189,9 +190,8 @@ impl Connection {
     /// # Errors
     /// Where the secret cannot be read.
     pub async fn keyring(&self) -> Result<Keyring, Failure> {
-        let failed = |error: odyssey_aws::SecretError| {
-            Failure::Stack(format!("{}: {error}", self.name))
-        };
+        let failed =
+            |error: odyssey_aws::SecretError| Failure::Stack(format!("{}: {error}", self.name));
         self.aws.keyring().await.map_err(failed)
     }
 

@@ -109,7 +109,11 @@ fn tell(screen: &Screen, plan: &Plan) {
             }
             (n, _) => format!("; {} waiting", customers(n)),
         };
-        screen.line(&format!("{} journey {} ({state}){waiting}", sign(journey.change), journey.name));
+        screen.line(&format!(
+            "{} journey {} ({state}){waiting}",
+            sign(journey.change),
+            journey.name
+        ));
     }
     for mail in &plan.mails {
         let waiting = match (mail.waiting, mail.change) {
@@ -136,7 +140,10 @@ fn conclude(screen: &Screen, plan: &Plan, yes: bool) {
         "Nothing changes.".to_owned()
     } else if yes {
         let within = odyssey_flows::catalog::CATALOG_REFRESH;
-        format!("{} Running functions take it up within {within}.", screen.paint(Style::Good, "Published."))
+        format!(
+            "{} Running functions take it up within {within}.",
+            screen.paint(Style::Good, "Published.")
+        )
     } else {
         format!("This is the plan. {} publishes it.", screen.paint(Style::Name, "--yes"))
     };

@@ -143,15 +143,7 @@ pub async fn plan(
         && settings.is_empty()
         && mails.iter().all(|mail| same(mail.change))
         && journeys.iter().all(|j| same(j.change) && j.before == Some(j.after));
-    Ok(Plan {
-        first: before.is_none(),
-        empty,
-        journeys,
-        mails,
-        settings,
-        more_waiting,
-        refused,
-    })
+    Ok(Plan { first: before.is_none(), empty, journeys, mails, settings, more_waiting, refused })
 }
 
 /// A catalog like `of` in which nothing is published.
@@ -168,9 +160,7 @@ async fn archive(
     version: ContentHash,
 ) -> Result<(), CatalogError> {
     let catalog = &mut publication.catalog;
-    catalog
-        .journeys
-        .insert(id.clone(), JourneyEntry { version, state: JourneyState::Archived });
+    catalog.journeys.insert(id.clone(), JourneyEntry { version, state: JourneyState::Archived });
     let Some(found) = load::<Journey>(tables, document_key(version), Consistency::Strong).await?
     else {
         return Ok(());

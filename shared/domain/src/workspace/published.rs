@@ -89,7 +89,6 @@ impl Workspace {
 
 /// Every event predicate that these journeys mention, each once, in the order of their keys.
 #[must_use]
-#[must_use]
 pub fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<EventPredicate> {
     let mut found: BTreeMap<PredicateKey, EventPredicate> = BTreeMap::new();
     for journey in journeys {
