@@ -22,7 +22,7 @@ pub struct EventBridgeBus {
     name: String,
 }
 
-/// An entry's size by EventBridge's formula ("Calculating PutEvents event entry size"): the UTF-8
+/// An entry's size by EventBridge's formula ("Calculating `PutEvents` event entry size"): the UTF-8
 /// bytes of source, detail-type and detail; a time would add 14, and no entry here has one.
 const fn entry_bytes(entry: &BusEntry) -> usize {
     entry.source.len() + entry.detail_type.len() + entry.detail.len()

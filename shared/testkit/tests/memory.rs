@@ -1,5 +1,7 @@
 //! The ports in memory keep the laws of the ports, and fail as they are told to.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use odyssey_domain::ids::SendId;
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::{Span, Stamp};

@@ -53,10 +53,10 @@ where
     H: Fn(Vec<QueueRecord>, Stamp) -> F,
     F: Future<Output = Vec<Disposition>>,
 {
-    let mut handles = Vec::with_capacity(event.records.len());
+    let mut origins = Vec::with_capacity(event.records.len());
     let mut records = Vec::with_capacity(event.records.len());
     for record in event.records {
-        handles.push((record.receipt_handle, record.queue_arn));
+        origins.push((record.receipt_handle, record.queue_arn));
         records.push(QueueRecord {
             message_id: record.message_id,
             request_id: request.to_owned(),
@@ -66,7 +66,7 @@ where
     }
     summary.set("records", records.len());
     let dispositions = dispositions(&records, now, handler, summary).await;
-    let decided = records.into_iter().zip(handles).zip(dispositions).map(
+    let decided = records.into_iter().zip(origins).zip(dispositions).map(
         |((record, (receipt, queue_arn)), disposition)| Decided {
             record,
             receipt,

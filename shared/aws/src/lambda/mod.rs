@@ -93,8 +93,12 @@ fn decode<'a, T: serde::Deserialize<'a>>(
 }
 
 /// Runs a handler's future; `None` where it panicked.
-async fn caught<F: Future>(future: F) -> Option<F::Output> {
+///
+/// The future's type ends here: what a handler awaits reaches down into the SDK, and the runtime's
+/// layers around it would pass the compiler's depth of types.
+async fn caught<T>(future: impl Future<Output = T>) -> Option<T> {
     use futures_util::FutureExt as _;
+    let future: std::pin::Pin<Box<dyn Future<Output = T> + '_>> = Box::pin(future);
     // After a panic nothing of the invocation is used again; what outlives it (clients, caches)
     // guards itself against poisoned locks.
     std::panic::AssertUnwindSafe(future).catch_unwind().await.ok()

@@ -119,10 +119,10 @@ impl DynamoTables {
                 .send()
                 .await
                 .map_err(|error| port_error(AT, &error))?;
-            for (name, found) in answer.responses.unwrap_or_default() {
-                if let Some(table) = tables.get(&name) {
-                    items.extend(found.into_iter().map(|item| (*table, item)));
-                }
+            let mut responses = answer.responses.unwrap_or_default();
+            for (name, table) in &tables {
+                let found = responses.remove(name).unwrap_or_default();
+                items.extend(found.into_iter().map(|item| (*table, item)));
             }
             request = answer.unprocessed_keys.unwrap_or_default();
         }

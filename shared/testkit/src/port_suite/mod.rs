@@ -58,6 +58,7 @@ fn must_conflict(
 
 /// A call that can never succeed must say so.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "it reads like the other three")]
 fn must_refuse<T: std::fmt::Debug>(law: &str, result: Result<T, PortError>) {
     let is_permanent = result.as_ref().is_err_and(|error| !error.is_transient());
     assert!(is_permanent, "{law}: expected a permanent error, found {result:?}");

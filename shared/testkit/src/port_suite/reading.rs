@@ -117,12 +117,12 @@ async fn the_index_is_sparse(tables: &impl Tables) {
     let found = must(LAW, tables.query_index(Table::Ledger, "unconfirmed", 1).await);
     assert_eq!(found, [at(3, Some("1"))], "{LAW}");
 
-    const LEAVES: &str = "a row written without its index entry leaves the index";
-    put(tables, LEAVES, at(3, None)).await;
-    let found = must(LEAVES, tables.query_index(Table::Ledger, "unconfirmed", 10).await);
-    assert_eq!(found, [at(4, Some("2")), at(1, Some("3"))], "{LEAVES}");
+    let leaves = "a row written without its index entry leaves the index";
+    put(tables, leaves, at(3, None)).await;
+    let found = must(leaves, tables.query_index(Table::Ledger, "unconfirmed", 10).await);
+    assert_eq!(found, [at(4, Some("2")), at(1, Some("3"))], "{leaves}");
 
-    const NONE: &str = "a table without an index has none to ask";
-    must_refuse(NONE, tables.query_index(Table::Profiles, "unconfirmed", 1).await);
-    must_refuse(NONE, tables.query_index(Table::Ledger, "unconfirmed", 0).await);
+    let none = "a table without an index has none to ask";
+    must_refuse(none, tables.query_index(Table::Profiles, "unconfirmed", 1).await);
+    must_refuse(none, tables.query_index(Table::Ledger, "unconfirmed", 0).await);
 }

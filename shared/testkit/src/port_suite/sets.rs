@@ -29,19 +29,19 @@ async fn ids_are_added_once(tables: &impl Tables) {
     must(LAW, tables.add_ids(&b, &[], expires).await);
     let found = must(LAW, tables.have_ids(&both, &ids(0..30)).await);
     assert_eq!(found, [ids(0..8), ids(20..21)].concat(), "{LAW}");
-    let found = must(LAW, tables.have_ids(&[b.clone()], &ids(0..30)).await);
+    let found = must(LAW, tables.have_ids(std::slice::from_ref(&b), &ids(0..30)).await);
     assert_eq!(found, ids(20..21), "{LAW}");
     // A set asked for twice is asked for once.
     let found = must(LAW, tables.have_ids(&[b.clone(), b], &ids(20..21)).await);
     assert_eq!(found, ids(20..21), "{LAW}");
     assert_eq!(must(LAW, tables.have_ids(&[], &ids(0..3)).await), [], "{LAW}");
 
-    const MANY: &str = "sets may be asked for in any number";
+    let many = "sets may be asked for in any number";
     let keys: Vec<_> = (0..150).map(|n| key(Table::Profiles, "ids", &format!("n#{n}"))).collect();
     if let Some(last) = keys.last() {
-        must(MANY, tables.add_ids(last, &ids(40..41), expires).await);
+        must(many, tables.add_ids(last, &ids(40..41), expires).await);
     }
-    assert_eq!(must(MANY, tables.have_ids(&keys, &ids(40..42)).await), ids(40..41), "{MANY}");
+    assert_eq!(must(many, tables.have_ids(&keys, &ids(40..42)).await), ids(40..41), "{many}");
 }
 
 async fn a_set_is_a_row(tables: &impl Tables) {

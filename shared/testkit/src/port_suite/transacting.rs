@@ -83,16 +83,16 @@ async fn tokens_make_repetition_safe(tables: &impl Tables) {
     let current = row(at.clone(), 2, b"second");
     must_conflict(LAW, tables.transact(first, "token 2").await, 0, Some(current));
 
-    const OTHER: &str = "a token used for other writes is refused";
+    let reused = "a token used for other writes is refused";
     let other = vec![put(row(at, 3, b"third"), Expect::Any)];
-    must_refuse(OTHER, tables.transact(other, token).await);
+    must_refuse(reused, tables.transact(other, token).await);
 
-    const FAILED: &str = "a transaction that conflicted may be tried again under its token";
+    let failed = "a transaction that conflicted may be tried again under its token";
     let at = key(Table::Ledger, "token", "b");
     let writes = vec![put(row(at.clone(), 2, b"next"), Expect::Version(1))];
-    must_conflict(FAILED, tables.transact(writes.clone(), "token 3").await, 0, None);
-    must_be_done(FAILED, tables.write(put(row(at, 1, b"first"), Expect::Absent)).await);
-    must_be_done(FAILED, tables.transact(writes, "token 3").await);
+    must_conflict(failed, tables.transact(writes.clone(), "token 3").await, 0, None);
+    must_be_done(failed, tables.write(put(row(at, 1, b"first"), Expect::Absent)).await);
+    must_be_done(failed, tables.transact(writes, "token 3").await);
 }
 
 async fn limits_are_kept(tables: &impl Tables) {

@@ -36,14 +36,14 @@ async fn rows_come_back_whole(tables: &impl Tables) {
     let nowhere = key(Table::Ledger, "whole", "nowhere");
     assert_eq!(must(LAW, tables.get(&nowhere, Consistency::Strong).await), None, "{LAW}");
 
-    const EXPIRED: &str = "what has expired can still be read and still counts as there";
+    let law = "what has expired can still be read and still counts as there";
     let mut expired = row(key(Table::Profiles, "whole", "expired"), 1, b"old");
     expired.expires = Some(Stamp::from_ms(1_000));
     let put = Write::Put { row: expired.clone(), expect: Expect::Absent };
-    must_be_done(EXPIRED, tables.write(put.clone()).await);
-    let found = must(EXPIRED, tables.get(&expired.key, Consistency::Strong).await);
-    assert_eq!(found.as_ref(), Some(&expired), "{EXPIRED}");
-    must_conflict(EXPIRED, tables.write(put).await, 0, Some(expired));
+    must_be_done(law, tables.write(put.clone()).await);
+    let found = must(law, tables.get(&expired.key, Consistency::Strong).await);
+    assert_eq!(found.as_ref(), Some(&expired), "{law}");
+    must_conflict(law, tables.write(put).await, 0, Some(expired));
 }
 
 async fn puts_are_conditional(tables: &impl Tables) {
@@ -64,18 +64,18 @@ async fn puts_are_conditional(tables: &impl Tables) {
     let found = must(LAW, tables.get(&at, Consistency::Strong).await);
     assert_eq!(found, stands(9), "{LAW}");
 
-    const REPLACE: &str = "a put replaces the whole row";
+    let replace = "a put replaces the whole row";
     let full = Row {
         expires: Some(Stamp::from_ms(5_000)),
         index: Some(("put".to_owned(), "1".to_owned())),
         ..row(key(Table::Ledger, "put", "whole"), 1, b"first")
     };
     let bare = row(full.key.clone(), 2, b"second");
-    must_be_done(REPLACE, tables.write(Write::Put { row: full, expect: Expect::Any }).await);
+    must_be_done(replace, tables.write(Write::Put { row: full, expect: Expect::Any }).await);
     let put = Write::Put { row: bare.clone(), expect: Expect::Version(1) };
-    must_be_done(REPLACE, tables.write(put).await);
-    let found = must(REPLACE, tables.get(&bare.key, Consistency::Strong).await);
-    assert_eq!(found, Some(bare), "{REPLACE}");
+    must_be_done(replace, tables.write(put).await);
+    let found = must(replace, tables.get(&bare.key, Consistency::Strong).await);
+    assert_eq!(found, Some(bare), "{replace}");
 }
 
 async fn deletes_are_conditional(tables: &impl Tables) {

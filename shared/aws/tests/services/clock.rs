@@ -6,7 +6,7 @@ use std::process::Command;
 /// What `clock::now` says, in ms since 1970, in a process with this endpoint.
 fn shown(endpoint: &str) -> i64 {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_child", "--ignored", "--nocapture"])
+        .args(["--exact", "clock::the_child", "--ignored", "--nocapture"])
         // It shows one second past 1970 until the real time given.
         .env("ODYSSEY_CLOCK", format!("{FUTURE},1000,1"))
         .env("AWS_ENDPOINT_URL", endpoint)

@@ -1,13 +1,11 @@
 //! The bus, the queues and the secret: partial failures, retries, and errors without contents.
 
-mod wire;
-
+use crate::wire::{Act, Wire};
 use odyssey_domain::time::Span;
 use odyssey_flows::ports::{
     Bus, BusEntry, Consistency, Key, PortError, Queue, QueueMessage, Queues, Table, Tables,
 };
 use serde_json::{Value, json};
-use wire::{Act, Wire};
 
 fn entries(count: usize) -> Vec<BusEntry> {
     (0..count)

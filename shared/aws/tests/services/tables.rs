@@ -1,8 +1,6 @@
 //! The tables on DynamoDB keep the laws of the port: the SDK itself, against an emulator.
 
-mod emulator;
-
-use emulator::Emulator;
+use crate::emulator::Emulator;
 use odyssey_flows::ports::{Consistency, Expect, Key, Row, Table, Tables, Write, Written};
 use odyssey_testkit::port_suite;
 

@@ -1,12 +1,10 @@
 //! SES: what is sent, and what each way to fail means for the ledger.
 
-mod wire;
-
+use crate::wire::{Act, Wire};
 use odyssey_domain::ids::SendId;
 use odyssey_domain::personal::EmailAddress;
 use odyssey_flows::ports::{Mailer, OutgoingMail, SendAnswer};
 use serde_json::{Value, json};
-use wire::{Act, Wire};
 
 fn mail() -> OutgoingMail {
     OutgoingMail {
@@ -58,7 +56,7 @@ async fn a_refused_connection_releases() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let answer = wire::aws(&url).mailer().send(&mail()).await;
+    let answer = crate::wire::aws(&url).mailer().send(&mail()).await;
     assert_eq!(answer, SendAnswer::Released("could not connect".to_owned()));
 }
 

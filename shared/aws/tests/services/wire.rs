@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What the service does with one request.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// Answers.
     Answer {
         /// HTTP status.
@@ -28,21 +28,21 @@ pub enum Act {
 
 impl Act {
     /// 200 with a body.
-    pub fn ok(body: impl Into<String>) -> Act {
+    pub(crate) fn ok(body: impl Into<String>) -> Act {
         Act::Answer { status: 200, error: None, body: body.into() }
     }
 
     /// An error of the service.
-    pub fn error(status: u16, error: &'static str) -> Act {
+    pub(crate) fn error(status: u16, error: &'static str) -> Act {
         let body = format!(r#"{{"__type":"{error}","message":"about ann@example.com"}}"#);
         Act::Answer { status, error: Some(error), body }
     }
 }
 
 /// The service.
-pub struct Wire {
+pub(crate) struct Wire {
     /// Where it listens.
-    pub url: String,
+    pub(crate) url: String,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -54,7 +54,7 @@ struct Seen {
 
 impl Wire {
     /// Starts it; beyond its script it closes connections.
-    pub async fn start(script: impl IntoIterator<Item = Act>) -> Wire {
+    pub(crate) async fn start(script: impl IntoIterator<Item = Act>) -> Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -70,23 +70,23 @@ impl Wire {
     }
 
     /// The bodies of the requests so far.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.seen.lock().unwrap().requests.clone()
     }
 
     /// The number of connections so far.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.seen.lock().unwrap().connections
     }
 
     /// Clients of it, with every variable a function may need.
-    pub fn aws(&self) -> Aws {
+    pub(crate) fn aws(&self) -> Aws {
         aws(&self.url)
     }
 }
 
 /// Clients of an endpoint.
-pub fn aws(url: &str) -> Aws {
+pub(crate) fn aws(url: &str) -> Aws {
     let variables = [
         ("AWS_REGION", "eu-west-1"),
         ("AWS_ACCESS_KEY_ID", "AKIDTEST"),

@@ -1,10 +1,8 @@
 //! DynamoDB on an ephemeral port of this machine: dynoxide behind the wire protocol.
 
-#![allow(clippy::missing_panics_doc, reason = "a broken emulator ends the test")]
-
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use dynoxide::{Database, DynoxideError};
 use odyssey_aws::{Aws, Env};
@@ -15,9 +13,9 @@ use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
 /// The emulator, what was asked of it, and where it listens.
-pub struct Emulator {
+pub(crate) struct Emulator {
     /// The endpoint's URL.
-    pub url: String,
+    pub(crate) url: String,
     calls: Arc<Mutex<Vec<(String, Value, Value)>>>,
 }
 
@@ -29,7 +27,7 @@ struct Shared {
 
 impl Emulator {
     /// Starts it with every table of the stack.
-    pub async fn start() -> Emulator {
+    pub(crate) async fn start() -> Emulator {
         let database = Database::memory().unwrap();
         for table in Table::ALL {
             database.create_table(serde_json::from_value(definition(table)).unwrap()).unwrap();
@@ -44,7 +42,7 @@ impl Emulator {
     }
 
     /// Clients of it.
-    pub fn aws(&self) -> Aws {
+    pub(crate) fn aws(&self) -> Aws {
         let tables = Table::ALL.map(|table| (table.env(), name(table)));
         let fixed = [
             ("AWS_REGION", "eu-west-1"),
@@ -61,7 +59,7 @@ impl Emulator {
     }
 
     /// Operations, requests and answers so far.
-    pub fn calls(&self) -> Vec<(String, Value, Value)> {
+    pub(crate) fn calls(&self) -> Vec<(String, Value, Value)> {
         self.calls.lock().unwrap().clone()
     }
 }
@@ -115,7 +113,7 @@ async fn handle(
     };
     let told = serde_json::from_str(&answer).unwrap();
     shared.calls.lock().unwrap().push((operation.to_owned(), recorded, told));
-    let status = axum::http::StatusCode::from_u16(status).unwrap();
+    let status = StatusCode::from_u16(status).unwrap();
     (status, [("content-type", "application/x-amz-json-1.0")], answer)
 }
 
