@@ -1,1 +1,2 @@
-
+//! The local stack.
+pub mod template;

@@ -1,0 +1,421 @@
+//! The queues: delays, visibility, receive counts and redrive, as SQS standard queues have them.
+//!
+//! A delay is customer time and passes at the stack's rate; visibility is real time.
+
+use crate::activity::Activity;
+use crate::clock::Clock;
+use crate::feed::{Feed, What};
+use crate::identifiers::uuid;
+use crate::template::Queue;
+use odyssey_domain::time::{Span, Stamp};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A message as it was received.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The message's id.
+    pub id: String,
+    /// Deletes it, or changes its visibility.
+    pub receipt: String,
+    /// The body.
+    pub body: Arc<str>,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+    /// When it was sent; customer time.
+    pub sent: Stamp,
+    /// When it was received first; customer time.
+    pub first_received: Stamp,
+    /// Who sent it.
+    pub sender: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Message {
+    id: String,
+    body: Arc<str>,
+    sender: Arc<str>,
+    sent: Stamp,
+    due: Stamp,
+    visible: Instant,
+    first_received: Option<Stamp>,
+    receive_count: u32,
+    receipt: Option<String>,
+}
+
+#[derive(Debug)]
+struct State {
+    spec: Queue,
+    messages: Mutex<Vec<Message>>,
+    arrival: Notify,
+    has_consumer: std::sync::atomic::AtomicBool,
+}
+
+/// How many messages a queue holds, as `GetQueueAttributes` counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Could be received now.
+    pub visible: usize,
+    /// Received and not deleted.
+    pub in_flight: usize,
+    /// Not received yet, delayed.
+    pub delayed: usize,
+}
+
+/// The queues of the stack.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    queues: BTreeMap<String, State>,
+    clock: Clock,
+    feed: Arc<Feed>,
+    activity: Activity,
+}
+
+/// Visibility never lasts longer: twelve hours.
+pub(crate) const VISIBILITY_MAX: Duration = Duration::from_secs(43_200);
+
+impl State {
+    fn messages(&self) -> MutexGuard<'_, Vec<Message>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Broker {
+    /// The queues of a template, empty.
+    pub(crate) fn new(
+        specs: &[Queue],
+        clock: Clock,
+        feed: Arc<Feed>,
+        activity: Activity,
+    ) -> Self {
+        let queues = specs
+            .iter()
+            .map(|spec| {
+                let state = State {
+                    spec: spec.clone(),
+                    messages: Mutex::default(),
+                    arrival: Notify::new(),
+                    has_consumer: std::sync::atomic::AtomicBool::new(false),
+                };
+                (spec.name.clone(), state)
+            })
+            .collect();
+        Self { queues, clock, feed, activity }
+    }
+
+    /// The queue at a URL or an ARN, whose last part is its name.
+    pub(crate) fn find(&self, address: &str) -> Option<&Queue> {
+        let name = address.rsplit(['/', ':']).next()?;
+        self.queues.get(name).map(|state| &state.spec)
+    }
+
+    /// Every queue, by name.
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values().map(|state| &state.spec)
+    }
+
+    /// Somebody takes from it: its messages count as work to come.
+    pub(crate) fn consumed(&self, queue: &str) {
+        if let Some(state) = self.queues.get(queue) {
+            state.has_consumer.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+
+    /// Puts a message on a queue; it can be received after `delay`. Returns its id.
+    pub(crate) fn send(&self, queue: &str, body: &str, delay: Span, sender: &str) -> String {
+        let id = uuid();
+        let Some(state) = self.queues.get(queue) else {
+            return id;
+        };
+        let now = self.clock.now();
+        let own_delay = Span::from_ms(u64::from(state.spec.delay) * 1_000);
+        let delay = if delay == Span::ZERO { own_delay } else { delay };
+        let body: Arc<str> = Arc::from(body);
+        let message = Message {
+            id: id.clone(),
+            body: body.clone(),
+            sender: Arc::from(sender),
+            sent: now,
+            due: now.plus(delay),
+            visible: Instant::now() + self.clock.real(delay),
+            first_received: None,
+            receive_count: 0,
+            receipt: None,
+        };
+        state.messages().push(message);
+        self.feed.tell(
+            now,
+            What::Queued {
+                queue: queue.to_owned(),
+                id: id.clone(),
+                sender: sender.to_owned(),
+                visible: now.plus(delay),
+                body,
+            },
+        );
+        state.arrival.notify_waiters();
+        self.activity.changed();
+        id
+    }
+
+    /// Takes up to `max` visible messages, least visible time first; what was received too often
+    /// goes to the dead-letter queue instead.
+    pub(crate) fn receive(
+        &self,
+        queue: &str,
+        max: usize,
+        visibility: Option<Duration>,
+    ) -> Vec<Received> {
+        let Some(state) = self.queues.get(queue) else {
+            return Vec::new();
+        };
+        let now = Instant::now();
+        let customer_now = self.clock.now();
+        let lasts = visibility.unwrap_or(Duration::from_secs(state.spec.visibility.into()));
+        let mut dead = Vec::new();
+        let mut received = Vec::new();
+        {
+            let mut messages = state.messages();
+            if let Some(redrive) = &state.spec.redrive {
+                let spent =
+                    |m: &Message| m.visible <= now && m.receive_count >= redrive.max_receive_count;
+                let (out, keep) = std::mem::take(&mut *messages).into_iter().partition(spent);
+                *messages = keep;
+                dead = out;
+            }
+            let mut due: Vec<&mut Message> =
+                messages.iter_mut().filter(|message| message.visible <= now).collect();
+            due.sort_by_key(|message| message.visible);
+            for message in due.into_iter().take(max) {
+                message.receive_count += 1;
+                message.visible = now + lasts.min(VISIBILITY_MAX);
+                let first_received = *message.first_received.get_or_insert(customer_now);
+                let receipt = uuid();
+                message.receipt = Some(receipt.clone());
+                received.push(Received {
+                    id: message.id.clone(),
+                    receipt,
+                    body: message.body.clone(),
+                    receive_count: message.receive_count,
+                    sent: message.sent,
+                    first_received,
+                    sender: message.sender.clone(),
+                });
+            }
+        }
+        for message in dead {
+            self.bury(state, message);
+        }
+        received
+    }
+
+    fn bury(&self, from: &State, mut message: Message) {
+        let target = from.spec.redrive.as_ref().and_then(|redrive| self.find(&redrive.target));
+        let what = What::DeadLettered { queue: from.spec.name.clone(), id: message.id.clone() };
+        self.feed.tell(self.clock.now(), what);
+        if let Some(state) = target.and_then(|queue| self.queues.get(&queue.name)) {
+            message.receipt = None;
+            message.visible = Instant::now();
+            state.messages().push(message);
+            state.arrival.notify_waiters();
+        }
+        self.activity.changed();
+    }
+
+    /// Deletes what a receipt stands for. An old receipt still deletes, as long as the message was
+    /// not received again.
+    pub(crate) fn delete(&self, queue: &str, receipt: &str) -> bool {
+        let Some(state) = self.queues.get(queue) else {
+            return false;
+        };
+        let mut messages = state.messages();
+        let before = messages.len();
+        messages.retain(|message| message.receipt.as_deref() != Some(receipt));
+        let deleted = messages.len() < before;
+        drop(messages);
+        self.activity.changed();
+        deleted
+    }
+
+    /// Makes a received message visible after `lasts`; false where the receipt stands for nothing
+    /// in flight.
+    pub(crate) fn change_visibility(&self, queue: &str, receipt: &str, lasts: Duration) -> bool {
+        let Some(state) = self.queues.get(queue) else {
+            return false;
+        };
+        let now = Instant::now();
+        let mut messages = state.messages();
+        let found = messages
+            .iter_mut()
+            .find(|message| message.receipt.as_deref() == Some(receipt) && message.visible > now);
+        let changed = found.is_some();
+        if let Some(message) = found {
+            message.visible = now + lasts.min(VISIBILITY_MAX);
+        }
+        drop(messages);
+        state.arrival.notify_waiters();
+        self.activity.changed();
+        changed
+    }
+
+    /// Returns when a message of the queue is visible.
+    pub(crate) async fn wait(&self, queue: &str) {
+        let Some(state) = self.queues.get(queue) else {
+            return std::future::pending().await;
+        };
+        loop {
+            let arrival = state.arrival.notified();
+            tokio::pin!(arrival);
+            arrival.as_mut().enable();
+            let next = state.messages().iter().map(|message| message.visible).min();
+            match next {
+                Some(at) if at <= Instant::now() => return,
+                Some(at) => {
+                    let _ = tokio::time::timeout_at(at, arrival).await;
+                }
+                None => arrival.await,
+            }
+        }
+    }
+
+    /// Returns when another message of the queue becomes visible, or one arrives.
+    pub(crate) async fn wait_for_change(&self, queue: &str) {
+        let Some(state) = self.queues.get(queue) else {
+            return std::future::pending().await;
+        };
+        let arrival = state.arrival.notified();
+        let now = Instant::now();
+        let later = |message: &Message| message.visible > now;
+        let next =
+            state.messages().iter().filter(|m| later(m)).map(|message| message.visible).min();
+        match next {
+            Some(at) => {
+                let _ = tokio::time::timeout_at(at, arrival).await;
+            }
+            None => arrival.await,
+        }
+    }
+
+    /// How many messages it holds.
+    pub(crate) fn depth(&self, queue: &str) -> Depth {
+        let Some(state) = self.queues.get(queue) else {
+            return Depth::default();
+        };
+        let now = Instant::now();
+        let mut depth = Depth::default();
+        for message in state.messages().iter() {
+            if message.visible <= now {
+                depth.visible += 1;
+            } else if message.receive_count > 0 {
+                depth.in_flight += 1;
+            } else {
+                depth.delayed += 1;
+            }
+        }
+        depth
+    }
+
+    /// Everything that it holds, oldest first, without receiving it.
+    pub(crate) fn peek(&self, queue: &str) -> Vec<Received> {
+        let Some(state) = self.queues.get(queue) else {
+            return Vec::new();
+        };
+        let messages = state.messages();
+        let seen = messages.iter().map(|message| Received {
+            id: message.id.clone(),
+            receipt: String::new(),
+            body: message.body.clone(),
+            receive_count: message.receive_count,
+            sent: message.sent,
+            first_received: message.first_received.unwrap_or(message.sent),
+            sender: message.sender.clone(),
+        });
+        seen.collect()
+    }
+
+    /// Whether a queue that somebody takes from holds anything that is not delayed past `until`.
+    pub(crate) fn has_work(&self, until: Stamp) -> bool {
+        self.queues.values().any(|state| {
+            state.has_consumer.load(std::sync::atomic::Ordering::SeqCst)
+                && state.messages().iter().any(|m| m.receive_count > 0 || m.due <= until)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::Redrive;
+
+    fn queue(name: &str, redrive: Option<Redrive>) -> Queue {
+        Queue {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            arn: format!("arn:aws:sqs:eu-west-1:1:{name}"),
+            url: format!("http://localhost/1/{name}"),
+            visibility: 30,
+            delay: 0,
+            redrive,
+        }
+    }
+
+    fn broker(rate: u32) -> Broker {
+        let redrive = Redrive { target: "arn:aws:sqs:eu-west-1:1:dead".into(), max_receive_count: 2 };
+        let specs = [queue("work", Some(redrive)), queue("dead", None)];
+        let clock = Clock::start(rate, Some(Stamp::from_ms(1_800_000_000_000)));
+        let broker = Broker::new(&specs, clock, Arc::new(Feed::new()), Activity::new());
+        broker.consumed("work");
+        broker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_received_message_is_invisible_until_its_visibility_ends() {
+        let broker = broker(1);
+        let id = broker.send("work", "{}", Span::ZERO, "test");
+        let first = broker.receive("work", 10, None);
+        assert_eq!((first[0].id.clone(), first[0].receive_count), (id.clone(), 1));
+        assert!(broker.receive("work", 10, None).is_empty());
+        assert_eq!(broker.depth("work").in_flight, 1);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        let again = broker.receive("work", 10, None);
+        assert_eq!((again[0].id.clone(), again[0].receive_count), (id, 2));
+        assert!(!broker.delete("work", &first[0].receipt), "the first receipt is void");
+        assert!(broker.delete("work", &again[0].receipt));
+        assert!(!broker.has_work(Stamp::MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_passes_at_the_rate_and_visibility_does_not() {
+        let broker = broker(60);
+        broker.send("work", "later", Span::from_ms(900_000), "test");
+        assert!(broker.receive("work", 10, None).is_empty());
+        let until = broker.clock.now().plus(Span::MINUTE);
+        assert!(!broker.has_work(until), "not due within a minute");
+        assert!(broker.has_work(until.plus(Span::from_ms(900_000))));
+        let waited = Instant::now();
+        broker.wait("work").await;
+        assert_eq!(waited.elapsed().as_secs(), 15, "15 minutes at 60 to 1");
+        let message = broker.receive("work", 10, None).remove(0);
+        assert!(broker.change_visibility("work", &message.receipt, Duration::from_secs(5)));
+        let waited = Instant::now();
+        broker.wait("work").await;
+        assert_eq!(waited.elapsed().as_secs(), 5);
+        assert!(!broker.change_visibility("work", &message.receipt, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_received_too_often_is_buried() {
+        let broker = broker(1);
+        broker.send("work", "poison", Span::ZERO, "test");
+        for _ in 0..2 {
+            assert_eq!(broker.receive("work", 1, Some(Duration::ZERO)).len(), 1);
+        }
+        assert!(broker.receive("work", 1, None).is_empty());
+        assert!(!broker.has_work(Stamp::MAX));
+        let dead = broker.peek("dead");
+        assert_eq!((&*dead[0].body, dead[0].receive_count), ("poison", 2));
+    }
+}

@@ -1,0 +1,51 @@
+//! What every part of the stack shares.
+
+use crate::activity::Activity;
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::closing::Closing;
+use crate::faults::Faults;
+use crate::feed::{Feed, What};
+use crate::iam::Iam;
+use crate::lambda::Lambda;
+use crate::mailbox::Mailbox;
+use crate::template::{Place, Resources};
+use crate::usage::Book;
+use crate::wire::Bus;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The stack's state.
+pub(crate) struct Shared {
+    pub(crate) resources: Resources,
+    pub(crate) place: Place,
+    pub(crate) clock: Clock,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) book: Book,
+    pub(crate) iam: Iam,
+    pub(crate) bus: Bus,
+    pub(crate) broker: Broker,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) database: dynoxide::Database,
+    /// Secrets' texts by ARN.
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) faults: Faults,
+    pub(crate) activity: Activity,
+    pub(crate) lambda: Lambda,
+    pub(crate) closing: Closing,
+}
+
+impl Shared {
+    /// Tells the feed.
+    pub(crate) fn tell(&self, what: What) {
+        self.feed.tell(self.clock.now(), what);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Secrets stay out.
+        f.debug_struct("Shared").field("place", &self.place).finish_non_exhaustive()
+    }
+}
