@@ -85,12 +85,7 @@ impl State {
 
 impl Broker {
     /// The queues of a template, empty.
-    pub(crate) fn new(
-        specs: &[Queue],
-        clock: Clock,
-        feed: Arc<Feed>,
-        activity: Activity,
-    ) -> Self {
+    pub(crate) fn new(specs: &[Queue], clock: Clock, feed: Arc<Feed>, activity: Activity) -> Self {
         let queues = specs
             .iter()
             .map(|spec| {
@@ -363,7 +358,8 @@ mod tests {
     }
 
     fn broker(rate: u32) -> Broker {
-        let redrive = Redrive { target: "arn:aws:sqs:eu-west-1:1:dead".into(), max_receive_count: 2 };
+        let redrive =
+            Redrive { target: "arn:aws:sqs:eu-west-1:1:dead".into(), max_receive_count: 2 };
         let specs = [queue("work", Some(redrive)), queue("dead", None)];
         let clock = Clock::start(rate, Some(Stamp::from_ms(1_800_000_000_000)));
         let broker = Broker::new(&specs, clock, Arc::new(Feed::new()), Activity::new());
@@ -371,15 +367,23 @@ mod tests {
         broker
     }
 
-    #[tokio::test(start_paused = true)]
+    /// Waits for the condition, not for time; returns how long it took.
+    async fn waited(broker: &Broker) -> Duration {
+        let started = Instant::now();
+        broker.wait("work").await;
+        started.elapsed()
+    }
+
+    #[tokio::test]
     async fn a_received_message_is_invisible_until_its_visibility_ends() {
         let broker = broker(1);
         let id = broker.send("work", "{}", Span::ZERO, "test");
-        let first = broker.receive("work", 10, None);
+        let lasts = Some(Duration::from_millis(40));
+        let first = broker.receive("work", 10, lasts);
         assert_eq!((first[0].id.clone(), first[0].receive_count), (id.clone(), 1));
-        assert!(broker.receive("work", 10, None).is_empty());
+        assert!(broker.receive("work", 10, lasts).is_empty());
         assert_eq!(broker.depth("work").in_flight, 1);
-        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(waited(&broker).await > Duration::from_millis(20));
         let again = broker.receive("work", 10, None);
         assert_eq!((again[0].id.clone(), again[0].receive_count), (id, 2));
         assert!(!broker.delete("work", &first[0].receipt), "the first receipt is void");
@@ -387,26 +391,26 @@ mod tests {
         assert!(!broker.has_work(Stamp::MAX));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_delay_passes_at_the_rate_and_visibility_does_not() {
-        let broker = broker(60);
+        let broker = broker(18_000);
+        let started = Instant::now();
         broker.send("work", "later", Span::from_ms(900_000), "test");
         assert!(broker.receive("work", 10, None).is_empty());
-        let until = broker.clock.now().plus(Span::MINUTE);
-        assert!(!broker.has_work(until), "not due within a minute");
-        assert!(broker.has_work(until.plus(Span::from_ms(900_000))));
-        let waited = Instant::now();
+        assert!(!broker.has_work(Stamp::from_ms(1_800_000_800_000)), "it is due later");
+        assert!(broker.has_work(Stamp::MAX));
         broker.wait("work").await;
-        assert_eq!(waited.elapsed().as_secs(), 15, "15 minutes at 60 to 1");
+        let passed = started.elapsed();
+        assert!(passed >= Duration::from_millis(50), "15 minutes at 18,000 to 1: {passed:?}");
+        assert!(passed < Duration::from_secs(10));
         let message = broker.receive("work", 10, None).remove(0);
-        assert!(broker.change_visibility("work", &message.receipt, Duration::from_secs(5)));
-        let waited = Instant::now();
-        broker.wait("work").await;
-        assert_eq!(waited.elapsed().as_secs(), 5);
+        let lasts = Duration::from_millis(40);
+        assert!(broker.change_visibility("work", &message.receipt, lasts));
+        assert!(waited(&broker).await > Duration::from_millis(20));
         assert!(!broker.change_visibility("work", &message.receipt, Duration::ZERO));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn what_is_received_too_often_is_buried() {
         let broker = broker(1);
         broker.send("work", "poison", Span::ZERO, "test");

@@ -155,7 +155,8 @@ impl Iam {
         for (holder, statements) in self.roles.iter().chain(&self.guards) {
             for (at, statement) in statements.iter().enumerate() {
                 let of_this = |(h, a, _): &&(String, usize, String)| h == holder && *a == at;
-                let actions: Vec<&String> = used.iter().filter(of_this).map(|(_, _, x)| x).collect();
+                let actions: Vec<&String> =
+                    used.iter().filter(of_this).map(|(_, _, x)| x).collect();
                 let never = |pattern: &&String| !actions.iter().any(|used| wildcard(pattern, used));
                 let missing: Vec<&String> = statement.actions.iter().filter(never).collect();
                 let named: Vec<&str> = if actions.is_empty() {

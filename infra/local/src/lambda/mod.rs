@@ -82,7 +82,9 @@ pub(crate) struct Lambda {
 
 /// The right to one invocation.
 #[derive(Debug)]
-pub(crate) struct Slot(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+pub(crate) struct Slot(
+    #[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit,
+);
 
 impl Lambda {
     /// Of a template's functions.

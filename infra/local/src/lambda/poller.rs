@@ -2,7 +2,6 @@
 
 use super::{Ask, InvokeError, invoke};
 use crate::broker::Received;
-use crate::feed::What;
 use crate::iam::{Denied, Question};
 use crate::state::Shared;
 use crate::template::{EventSource, Function, Queue};
@@ -137,15 +136,6 @@ fn failures(
         Some(ids) if ids.iter().all(|id| batch.iter().any(|m| m.id == *id)) => ids,
         _ => all(),
     }
-}
-
-/// Tells that a mapping could not be made.
-pub(crate) fn tell_denied(shared: &Shared, denied: &Denied) {
-    shared.tell(What::Denied {
-        caller: denied.who.clone(),
-        action: denied.action.clone(),
-        resource: denied.resource.clone(),
-    });
 }
 
 #[cfg(test)]

@@ -49,7 +49,8 @@ pub(super) fn start(shared: &Arc<Shared>, function: &Function) -> Result<Arc<Ins
         return Err(format!("no binary {} was built", function.binary));
     };
     let id = uuid();
-    let endpoint = shared.place.endpoint_url.trim_start_matches("http://");
+    // AWS gives host and port alone; a path of one's own needs the whole URL (as cargo-lambda does).
+    let endpoint = &shared.place.endpoint_url;
     let mut child = Command::new(path)
         .env_clear()
         .envs(environment(shared, function))

@@ -12,7 +12,8 @@ use tokio::time::{MissedTickBehavior, interval};
 /// Starts a function at its rate until the stack closes. A start that falls into the one before is
 /// left out: the next comes as soon.
 pub(crate) async fn run(shared: Arc<Shared>, function: Function, schedule: Schedule) {
-    let mut beat = interval(shared.clock.real(schedule.every).max(std::time::Duration::from_millis(1)));
+    let mut beat =
+        interval(shared.clock.real(schedule.every).max(std::time::Duration::from_millis(1)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

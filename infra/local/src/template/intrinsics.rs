@@ -251,7 +251,7 @@ impl<'a> Resolver<'a> {
             out.push_str(&scalar(&value).ok_or_else(|| unexpected(place, &value, "a text"))?);
         }
         out.push_str(rest);
-        Ok(Value::from(out))
+        Ok(Value::from(out.replace(&names::api_host(self.place), &self.place.api_url)))
     }
 
     fn condition(&self, v: &Value, place: &str, depth: usize) -> Result<bool, TemplateError> {
@@ -308,7 +308,7 @@ impl<'a> Resolver<'a> {
         if let Some(parameter) = self.document["Parameters"].get(id) {
             return self.parameter(id, parameter);
         }
-        self.physical(id, place)?.reference(here, place)
+        Ok(self.physical(id, place)?.reference(here))
     }
 
     fn attribute(&self, id: &str, attribute: &str, place: &str) -> Result<Value, TemplateError> {
@@ -316,11 +316,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A resource's physical name.
-    pub(super) fn physical(
-        &self,
-        id: &str,
-        place: &str,
-    ) -> Result<names::Physical, TemplateError> {
+    pub(super) fn physical(&self, id: &str, place: &str) -> Result<names::Physical, TemplateError> {
         let body = self.document["Resources"].get(id).unwrap_or(&NOTHING);
         let Some(kind) = body["Type"].as_str() else {
             return Err(unexpected(place, &Value::from(id), "a resource or parameter"));
@@ -330,7 +326,7 @@ impl<'a> Resolver<'a> {
             None => None,
         };
         let name = name.unwrap_or_else(|| format!("{}-{id}", self.place.stack));
-        Ok(names::Physical { id: id.to_owned(), kind: kind.to_owned(), name })
+        Ok(names::Physical { kind: kind.to_owned(), name })
     }
 
     fn parameter(&self, id: &str, body: &Value) -> Result<Value, TemplateError> {
@@ -354,9 +350,8 @@ fn intrinsic(map: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, argument) = map.iter().next()?;
     let alone = map.len() == 1;
     // A statement's own `Condition` is a mapping; the intrinsic's argument is a name.
-    let is_one = name == "Ref"
-        || name.starts_with("Fn::")
-        || (name == "Condition" && argument.is_string());
+    let is_one =
+        name == "Ref" || name.starts_with("Fn::") || (name == "Condition" && argument.is_string());
     (alone && is_one).then_some((name.as_str(), argument))
 }
 

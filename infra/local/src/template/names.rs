@@ -7,8 +7,6 @@ use serde_json::Value;
 /// A resource under the name it has in the local stack.
 #[derive(Debug, Clone)]
 pub(super) struct Physical {
-    /// The logical id.
-    pub(super) id: String,
     /// The resource type.
     pub(super) kind: String,
     /// The physical name.
@@ -28,9 +26,7 @@ pub(super) fn name_property(kind: &str) -> Option<&'static str> {
         | "AWS::Events::Rule"
         | "AWS::SES::ConfigurationSet"
         | "AWS::SecretsManager::Secret"
-        | "AWS::Scheduler::Schedule"
-        | "AWS::Scheduler::ScheduleGroup"
-        | "AWS::Serverless::HttpApi" => "Name",
+        | "AWS::Scheduler::Schedule" => "Name",
         "AWS::SES::EmailIdentity" => "EmailIdentity",
         _ => return None,
     })
@@ -38,6 +34,11 @@ pub(super) fn name_property(kind: &str) -> Option<&'static str> {
 
 /// The id of the one HTTP API.
 pub(super) const API_ID: &str = "local";
+
+/// What the API's own address begins with on AWS; locally it is [`Place::api_url`].
+pub(super) fn api_host(here: &Place) -> String {
+    format!("https://{API_ID}.execute-api.{}.amazonaws.com", here.region)
+}
 
 impl Physical {
     /// Its ARN.
@@ -66,16 +67,13 @@ impl Physical {
     }
 
     /// What `Ref` gives.
-    pub(super) fn reference(&self, here: &Place, _place: &str) -> Result<Value, TemplateError> {
-        Ok(Value::from(match self.kind.as_str() {
+    pub(super) fn reference(&self, here: &Place) -> Value {
+        Value::from(match self.kind.as_str() {
             "AWS::SQS::Queue" => self.queue_url(here),
             "AWS::SNS::Topic" | "AWS::SecretsManager::Secret" => self.arn(here),
-            "AWS::Serverless::HttpApi" => API_ID.to_owned(),
-            "AWS::Serverless::Api" | "AWS::ApiGatewayV2::Api" => {
-                return Err(unknown(&self.id, format!("Ref to {}", self.kind)));
-            }
+            "AWS::ApiGatewayV2::Api" => API_ID.to_owned(),
             _ => self.name.clone(),
-        }))
+        })
     }
 
     /// A queue's URL.
@@ -101,8 +99,8 @@ impl Physical {
             | ("AWS::KMS::Key", "KeyId")
             | ("AWS::IAM::Role", "RoleId") => self.name.clone(),
             ("AWS::SQS::Queue", "QueueUrl") => self.queue_url(here),
-            ("AWS::Serverless::HttpApi", "ApiEndpoint") => here.api_url.clone(),
-            ("AWS::Serverless::HttpApi", "ApiId") => API_ID.to_owned(),
+            ("AWS::ApiGatewayV2::Api", "ApiEndpoint") => here.api_url.clone(),
+            ("AWS::ApiGatewayV2::Api", "ApiId") => API_ID.to_owned(),
             (kind, attribute) => {
                 return Err(unknown(place, format!("{attribute} of {kind}")));
             }

@@ -54,8 +54,7 @@ impl Properties {
 
     /// A text.
     pub(super) fn text(&self, name: &str) -> Result<String, TemplateError> {
-        self.text_opt(name)?
-            .ok_or_else(|| unexpected(&self.at(name), &Value::Null, "a text"))
+        self.text_opt(name)?.ok_or_else(|| unexpected(&self.at(name), &Value::Null, "a text"))
     }
 
     /// A whole number, where given.
@@ -64,9 +63,7 @@ impl Properties {
             None => Ok(None),
             Some(text) => match text.parse() {
                 Ok(number) => Ok(Some(number)),
-                Err(_) => {
-                    Err(unexpected(&self.at(name), &Value::from(text), "a whole number"))
-                }
+                Err(_) => Err(unexpected(&self.at(name), &Value::from(text), "a whole number")),
             },
         }
     }
@@ -76,9 +73,7 @@ impl Properties {
         match self.text_opt(name)?.as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(other) => {
-                Err(unexpected(&self.at(name), &Value::from(other), "true or false"))
-            }
+            Some(other) => Err(unexpected(&self.at(name), &Value::from(other), "true or false")),
         }
     }
 

@@ -18,7 +18,7 @@ pub struct YamlError(String);
 ///
 /// # Errors
 /// Where it is not YAML.
-pub fn parse(text: &str) -> Result<Value, YamlError> {
+pub(super) fn parse(text: &str) -> Result<Value, YamlError> {
     let node: Tagged<Node> =
         serde_saphyr::from_str(text).map_err(|error| YamlError(error.to_string()))?;
     Ok(untag(node))

@@ -98,7 +98,8 @@ fn text<'a>(entry: &'a Value, name: &str) -> &'a str {
 
 /// What EventBridge counts: the texts, and 14 bytes where a time is given.
 fn size(entry: &Value) -> usize {
-    let texts: usize = ["Source", "DetailType", "Detail"].map(|n| text(entry, n).len()).iter().sum();
+    let texts: usize =
+        ["Source", "DetailType", "Detail"].map(|n| text(entry, n).len()).iter().sum();
     let resources = entry["Resources"].as_array().into_iter().flatten();
     let resources: usize = resources.map(|item| item.as_str().unwrap_or_default().len()).sum();
     texts + resources + if entry["Time"].is_null() { 0 } else { 14 }
@@ -114,8 +115,10 @@ fn authorize(call: &Call<'_>, entry: &Value) -> Result<(), Failure> {
         let message = format!("event bus {:?} does not exist", text(entry, "EventBusName"));
         return Err(Failure::new(400, "ResourceNotFoundException", message));
     };
-    let context =
-        [("events:source", text(entry, "Source")), ("events:detail-type", text(entry, "DetailType"))];
+    let context = [
+        ("events:source", text(entry, "Source")),
+        ("events:detail-type", text(entry, "DetailType")),
+    ];
     call.may("events:PutEvents", arn, &context)
 }
 
@@ -125,7 +128,10 @@ fn check<'a>(
 ) -> Result<Entry<'a>, (&'static str, String)> {
     for name in ["Source", "DetailType", "Detail"] {
         if text(entry, name).is_empty() {
-            return Err(("InvalidArgument", format!("Parameter {name} is not valid. Reason: {name} is a required argument.")));
+            return Err((
+                "InvalidArgument",
+                format!("Parameter {name} is not valid. Reason: {name} is a required argument."),
+            ));
         }
     }
     let detail = text(entry, "Detail");

@@ -50,8 +50,7 @@ pub(crate) fn publish(shared: &Arc<Shared>, mail: &Mail, set: &str, kind: &str, 
         other => other.to_ascii_uppercase(),
     };
     let place = &shared.place;
-    let source =
-        format!("arn:aws:ses:{}:{}:configuration-set/{set}", place.region, place.account);
+    let source = format!("arn:aws:ses:{}:{}:configuration-set/{set}", place.region, place.account);
     for destination in &shared.resources.destinations {
         if destination.configuration_set == set && destination.types.contains(&matching) {
             let subject = "Amazon SES Email Event Notification";
@@ -142,10 +141,9 @@ fn details(shared: &Arc<Shared>, kind: &str, address: &str) -> (&'static str, Va
                 "delayedRecipients": [{"emailAddress": address, "status": "4.4.1"}],
             }),
         ),
-        "Open" => (
-            "open",
-            json!({"ipAddress": "192.0.2.1", "timestamp": at, "userAgent": "local stack"}),
-        ),
+        "Open" => {
+            ("open", json!({"ipAddress": "192.0.2.1", "timestamp": at, "userAgent": "local stack"}))
+        }
         "Click" => (
             "click",
             json!({

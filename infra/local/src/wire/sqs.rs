@@ -50,7 +50,10 @@ fn invalid(message: impl Into<String>) -> (&'static str, String) {
 fn send_one(call: &Call<'_>, queue: &Queue, entry: &Value) -> Outcome {
     let body = entry["MessageBody"].as_str().unwrap_or_default();
     if body.is_empty() {
-        return Err(("MissingParameter", "The request must contain the parameter MessageBody.".into()));
+        return Err((
+            "MissingParameter",
+            "The request must contain the parameter MessageBody.".into(),
+        ));
     }
     if body.len() > BYTES_MAX {
         return Err(invalid(format!("Message must be shorter than {BYTES_MAX} bytes.")));
@@ -166,8 +169,7 @@ async fn receive(call: &Call<'_>) -> Result<Done, Failure> {
     let broker = &call.shared.broker;
     let mut received = broker.receive(&queue.name, max, visibility);
     if received.is_empty() && wait > 0 {
-        let _ =
-            tokio::time::timeout(Duration::from_secs(wait), broker.wait(&queue.name)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(wait), broker.wait(&queue.name)).await;
         received = broker.receive(&queue.name, max, visibility);
     }
     let bytes = received.iter().map(|message| message.body.len()).sum();
