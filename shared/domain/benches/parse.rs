@@ -3,6 +3,8 @@
 //! The bound is 60 % of its speed (DESIGN section 9). The request is what `ingest` sees most: a
 //! batch of 20 events of 1.15 KB each.
 
+#![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use odyssey_domain::event::publish::{Origin, details};
 use odyssey_domain::event::request::{Shape, parse};

@@ -166,10 +166,14 @@ const PLACEHOLDERS: [&str; 18] = [
     "<nil>",
 ];
 
+/// The longest of them.
+const PLACEHOLDER_BYTES_MAX: usize = 15;
+
 /// Whether a trimmed text stands for "nobody".
 pub(crate) fn is_placeholder(text: &str) -> bool {
     text.bytes().all(|b| b == b'0' || b == b'-')
-        || PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(text))
+        || text.len() <= PLACEHOLDER_BYTES_MAX
+            && PLACEHOLDERS.iter().any(|placeholder| placeholder.eq_ignore_ascii_case(text))
 }
 
 /// The id in `text`, without the white space around it.
@@ -181,7 +185,12 @@ pub(crate) fn check_id(text: &str) -> Result<&str, PersonalError> {
     if text.len() > ID_BYTES_MAX {
         return Err(PersonalError::TooLong { limit: ID_BYTES_MAX });
     }
-    if text.chars().any(char::is_control) {
+    let has_control = if text.is_ascii() {
+        text.bytes().fold(false, |any, byte| any | byte.is_ascii_control())
+    } else {
+        text.chars().any(char::is_control)
+    };
+    if has_control {
         return Err(PersonalError::Control);
     }
     if is_placeholder(text) { Err(PersonalError::Placeholder) } else { Ok(text) }

@@ -1,5 +1,7 @@
 //! From bodies as clients send them to the details that go on the bus.
 
+#![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]
+
 use odyssey_domain::event::problem::{Found, Problem};
 use odyssey_domain::event::publish::{DETAIL_BYTES_MAX, Origin, details};
 use odyssey_domain::event::request::{EVENT_BYTES_MAX, Request, Shape, parse};
@@ -143,7 +145,7 @@ fn ids_that_name_nobody_and_ids_that_are_numbers() {
 
 #[test]
 fn what_each_call_needs() {
-    let expected = "the event's name, a string,";
+    let expected = "the event's name (a string)";
     let name = |found| ("event", Problem::Wrong { expected, found });
     let track = |event: Value| refused(EventKind::Track, &json!({"userId": "u1", "event": event}));
     assert_eq!(refused(EventKind::Track, &json!({"userId": "u1"})), name(Found::Nothing));

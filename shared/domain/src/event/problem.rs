@@ -25,10 +25,11 @@ pub enum Found {
 }
 
 impl Found {
-    /// What the first byte of a well-formed JSON value says it is.
+    /// What the first byte of a well-formed JSON value says it is; there is no white space before
+    /// it.
     #[must_use]
     pub(crate) fn of(json: &str) -> Found {
-        match json.trim_start().as_bytes().first() {
+        match json.as_bytes().first() {
             None => Found::Nothing,
             Some(b'n') => Found::Null,
             Some(b't' | b'f') => Found::Boolean,

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The longest detail of one bus entry. `PutEvents` takes 256 KB a call, the entry's other fields
-/// included (EventBridge quotas, read 2026-11); the rest is room for them.
+/// included (`EventBridge` quotas, read 2026-11); the rest is room for them.
 pub const DETAIL_BYTES_MAX: usize = 200 * 1024;
 
 /// The request that the events came in.
@@ -97,11 +97,9 @@ pub fn details(
             }
             write(&mut detail, *index, draft, origin)?;
             if detail.len() + SUFFIX.len() > DETAIL_BYTES_MAX && before > prefix.len() {
-                let event = detail.split_off(before + 1);
-                detail.truncate(before);
-                details.push(finish(detail));
-                detail = prefix.clone();
-                detail.extend_from_slice(&event);
+                let mut next = prefix.clone();
+                next.extend(detail.drain(before..).skip(1));
+                details.push(finish(std::mem::replace(&mut detail, next)));
             }
         }
         details.push(finish(detail));

@@ -44,17 +44,31 @@ fn may_be_deep(json: &[u8]) -> bool {
     json.chunks(255).map(brackets).sum::<usize>() > DEPTH_MAX
 }
 
-/// Whether there is something like `5e308`, or a very long number; hexadecimal ids are, now and
-/// then.
+/// Whether there is something like `5e308` or `5e+99`, or a very long number; hexadecimal ids may
+/// look so, now and then.
 fn may_overflow(json: &[u8]) -> bool {
-    let exponent = json.windows(4).fold(false, |any, window| {
-        let [before, letter, sign_or_digit, digit] = window else { return any };
-        any | (before.is_ascii_digit()
-            & ((*letter | 0x20) == b'e')
-            & ((*sign_or_digit == b'+') | sign_or_digit.is_ascii_digit())
-            & digit.is_ascii_digit())
+    let next = json.get(1..).unwrap_or_default();
+    let blocks = json.chunks(BLOCK).zip(next.chunks(BLOCK)).enumerate();
+    let mut near_exponents = blocks.filter(|(_, (lasts, nexts))| {
+        // Without branches, so that it becomes vector instructions.
+        let pairs = lasts.iter().zip(*nexts);
+        let is_near = |last: &u8, e: &u8| last.is_ascii_digit() & (e | 0x20 == b'e');
+        pairs.fold(0, |any, (last, e)| any | u8::from(is_near(last, e))) != 0
     });
-    exponent || has_long_number(json)
+    near_exponents.any(|(block, _)| {
+        let start = block * BLOCK;
+        let end = json.len().min(start + BLOCK + EXPONENT_BYTES);
+        json.get(start..end).unwrap_or_default().windows(1 + EXPONENT_BYTES).any(is_exponent)
+    }) || has_long_number(json)
+}
+
+/// How many bytes are asked at once.
+const BLOCK: usize = 32;
+/// The letter and what makes an exponent dangerous: three digits, or a plus and two.
+const EXPONENT_BYTES: usize = 4;
+
+fn is_exponent(window: &[u8]) -> bool {
+    matches!(window, [b'0'..=b'9', b'e' | b'E', b'0'..=b'9' | b'+', b'0'..=b'9', b'0'..=b'9'])
 }
 
 /// Looks at every 200th byte: a run of 200 digits cannot hide between two of them.

@@ -68,7 +68,7 @@ const BLOCK: usize = 64;
 fn find_backslash(body: &[u8], from: usize) -> Option<usize> {
     let mut base = from;
     for block in body.get(from..)?.chunks(BLOCK) {
-        if block.iter().fold(false, |any, byte| any | (*byte == b'\\')) {
+        if block.iter().fold(0, |any, byte| any | u8::from(*byte == b'\\')) != 0 {
             return block.iter().position(|byte| *byte == b'\\').map(|at| base + at);
         }
         base += block.len();

@@ -135,21 +135,18 @@ impl<T: Tables, B: Bus> Ingest<'_, T, B> {
         };
         let body = unicode::to_text(body);
         let parsed = request::parse(&body, shape).map_err(Refused::Body)?;
-        let (name, source) = match known {
-            Some(known) => known,
-            None => {
-                let key = parsed
-                    .write_key
-                    .clone()
-                    .or_else(|| write_key::of_query(&request.query).map(Cow::Owned));
-                self.source(&key.ok_or(Refused::NoWriteKey)?, received).await?
-            }
+        let (name, source) = if let Some(known) = known {
+            known
+        } else {
+            let of_query = || write_key::of_query(&request.query).map(Cow::Owned);
+            let key = parsed.write_key.clone().or_else(of_query).ok_or(Refused::NoWriteKey)?;
+            self.source(&key, received).await?
         };
         let source = SourceRef { name: name.to_string(), kind: source.kind };
         let origin = Origin { request: &request.id, received, source: &source };
         let details = details(&parsed.events, &origin).map_err(|_| Refused::Unwritable)?;
         self.publish(details).await?;
-        Ok(Reply::accepted(Told {
+        Ok(Reply::accepted(&Told {
             request: request.id.clone(),
             source: source.name,
             accepted: parsed.events.len(),

@@ -150,7 +150,7 @@ impl Reply {
         }
     }
 
-    pub(super) fn accepted(told: Told) -> Reply {
+    pub(super) fn accepted(told: &Told) -> Reply {
         told.log();
         let (accepted, refused) = (told.accepted, told.refused.len());
         let everything_refused = accepted == 0 && refused > 0;

@@ -12,7 +12,7 @@ pub enum Route {
         /// From the path.
         write_key: String,
     },
-    /// So do RudderStack's SDKs, and stay silent until they are answered.
+    /// So do `RudderStack`'s SDKs, and stay silent until they are answered.
     RudderSettings,
     /// Is anybody there?
     Health,

@@ -1,7 +1,7 @@
 //! What browser SDKs ask for before they post: their source's settings.
 //!
 //! `@segment/analytics-next` reads `integrations["Segment.io"]` and posts to its `apiHost`; without
-//! one it would post to Segment. RudderStack's SDKs want a source with an id, a config and a list
+//! one it would post to Segment. `RudderStack`'s SDKs want a source with an id, a config and a list
 //! of destinations. Neither is told of a destination: there is none in the browser.
 
 use super::{ApiRequest, write_key};
