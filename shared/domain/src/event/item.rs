@@ -233,7 +233,7 @@ fn found(raw: Option<&RawValue>) -> Found {
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     // Without branches, so that it becomes vector instructions.
-    if inner.bytes().fold(false, |any, byte| any | (byte == b'\\')) {
+    if inner.bytes().fold(0, |any, byte| any | u8::from(byte == b'\\')) != 0 {
         serde_json::from_str(raw.get()).ok().map(Cow::Owned)
     } else {
         Some(Cow::Borrowed(inner))

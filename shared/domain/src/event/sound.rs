@@ -52,8 +52,8 @@ fn may_overflow(json: &[u8]) -> bool {
     let mut near_exponents = blocks.filter(|(_, (lasts, nexts))| {
         // Without branches, so that it becomes vector instructions.
         let pairs = lasts.iter().zip(*nexts);
-        let is_near = |last: &u8, e: &u8| last.is_ascii_digit() & (e | 0x20 == b'e');
-        pairs.fold(0, |any, (last, e)| any | u8::from(is_near(last, e))) != 0
+        let near = |last: &u8, e: &u8| u8::from(last.is_ascii_digit()) & u8::from(e | 0x20 == b'e');
+        pairs.fold(0, |any, (last, e)| any | near(last, e)) != 0
     });
     near_exponents.any(|(block, _)| {
         let start = block * BLOCK;

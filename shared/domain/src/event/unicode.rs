@@ -113,7 +113,9 @@ mod tests {
         ) {
             let json = serde_json::to_string(&plain).unwrap();
             prop_assert_eq!(text(&json), json);
-            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let escaped = units.iter().fold(String::new(), |escaped, unit| {
+                format!("{escaped}\\u{unit:04x}")
+            });
             let repaired = text(&format!("\"{escaped}\""));
             let decoded: String = serde_json::from_str(&repaired).unwrap();
             prop_assert_eq!(decoded, String::from_utf16_lossy(&units));
