@@ -16,9 +16,9 @@ pub struct Stamp(i64);
 impl Stamp {
     /// 1970-01-01T00:00:00Z.
     pub const MIN: Stamp = Stamp(0);
-    /// 9999-12-30T22:00:00.999Z, the last instant that has a civil time in every zone
-    /// (`jiff::Timestamp::MAX`).
-    pub const MAX: Stamp = Stamp(253_402_207_200_999);
+    /// 9999-12-30T22:00:00Z, the last second that has a civil time in every zone, and the last
+    /// millisecond that `jiff::Timestamp::from_millisecond` takes.
+    pub const MAX: Stamp = Stamp(253_402_207_200_000);
 
     /// The instant `ms` milliseconds after the epoch, clamped to [`Stamp::MIN`]..=[`Stamp::MAX`].
     #[must_use]
@@ -234,7 +234,7 @@ mod tests {
         for (text, ms) in [
             ("1970-01-01T00:00:00.000Z", 0),
             ("2026-11-21T19:24:35.839Z", 1_795_289_075_839),
-            ("9999-12-30T22:00:00.999Z", 253_402_207_200_999),
+            ("9999-12-30T22:00:00.000Z", 253_402_207_200_000),
         ] {
             assert_eq!(Stamp::parse(text).unwrap().ms(), ms);
             assert_eq!(Stamp::from_ms(ms).to_string(), text);
