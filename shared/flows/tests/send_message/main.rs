@@ -1,0 +1,11 @@
+//! `sender`'s and `feedback`'s queue flows over the ports in memory.
+#![expect(unreachable_pub, reason = "a test has no one outside")]
+
+mod confirming;
+mod deciding;
+mod faults;
+mod feedback;
+mod interleaving;
+mod sending;
+mod sizes;
+mod world;
