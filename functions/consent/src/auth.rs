@@ -28,8 +28,8 @@ pub(crate) fn caller(
     let (name, _) = key.split_once('.')?;
     let name = SourceName::parse(name).ok()?;
     let source = catalog.sources.get(&name)?;
-    keys.is_write_key(&key, name.as_str(), source.key_generation)
-        .then(|| Caller { kind: source.kind, source: name })
+    let proven = keys.is_write_key(&key, name.as_str(), source.key_generation);
+    proven.then_some(Caller { kind: source.kind, source: name })
 }
 
 /// The user name in `Basic …`.

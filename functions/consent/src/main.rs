@@ -12,6 +12,7 @@ use odyssey_telemetry::Fatal;
 async fn main() -> Result<(), Fatal> {
     odyssey_telemetry::init();
     let door = config::read().await?;
-    odyssey_aws::lambda::run_http("consent", |request, now| door.handle(request, now)).await?;
+    let handle = |request, now| door.handle(request, now);
+    Box::pin(odyssey_aws::lambda::run_http("consent", handle)).await?;
     Ok(())
 }

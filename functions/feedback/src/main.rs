@@ -12,6 +12,7 @@ async fn main() -> Result<(), Fatal> {
     let config = config::Config::read().await?;
     let handle =
         |records, now| handler::handle(&config.tables, &config.bus, &config.keys, records, now);
-    odyssey_aws::lambda::run_queue("feedback", config.dead_letters.clone(), handle).await?;
+    let dead_letters = config.dead_letters.clone();
+    Box::pin(odyssey_aws::lambda::run_queue("feedback", dead_letters, handle)).await?;
     Ok(())
 }

@@ -12,6 +12,7 @@ async fn main() -> Result<(), Fatal> {
     let handle = |records, now| {
         handler::handle(&config.sending, &config.tables, &config.mailer, records, now)
     };
-    odyssey_aws::lambda::run_queue("sender", config.dead_letters.clone(), handle).await?;
+    let dead_letters = config.dead_letters.clone();
+    Box::pin(odyssey_aws::lambda::run_queue("sender", dead_letters, handle)).await?;
     Ok(())
 }

@@ -292,7 +292,8 @@ mod tests {
         use ConsentState::{Granted, Withdrawn};
         use ReasonCode::{ConsentWithdrawn, NoConsent, NotVerified, Suppressed};
         use TopicKind::{Marketing, Transactional};
-        let rows: [(TopicKind, bool, Option<ConsentState>, bool, &[ReasonCode]); 14] = [
+        type Row<'a> = (TopicKind, bool, Option<ConsentState>, bool, &'a [ReasonCode]);
+        let rows: [Row<'_>; 14] = [
             (Marketing, true, Some(Granted), false, &[]),
             (Marketing, true, Some(Granted), true, &[Suppressed]),
             (Marketing, true, Some(Withdrawn), false, &[ConsentWithdrawn]),

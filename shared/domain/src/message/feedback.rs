@@ -75,8 +75,8 @@ struct Envelope {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
-    #[serde(alias = "notificationType")]
-    event_type: String,
+    #[serde(rename = "eventType", alias = "notificationType")]
+    what: String,
     mail: Mail,
     bounce: Option<Bounce>,
     complaint: Option<Complaint>,
@@ -104,7 +104,8 @@ struct Stamped {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Bounce {
-    bounce_type: String,
+    #[serde(rename = "bounceType")]
+    how: String,
     #[serde(default)]
     bounced_recipients: Vec<Recipient>,
     timestamp: Option<String>,
@@ -115,7 +116,8 @@ struct Bounce {
 struct Complaint {
     #[serde(default)]
     complained_recipients: Vec<Recipient>,
-    complaint_feedback_type: Option<String>,
+    #[serde(rename = "complaintFeedbackType")]
+    how: Option<String>,
     timestamp: Option<String>,
 }
 
@@ -150,7 +152,7 @@ fn event(text: &str) -> Result<Feedback, FeedbackError> {
         .map_err(|e| FeedbackError::Malformed { line: e.line(), column: e.column() })?;
     let mut suppress = Vec::new();
     let stamp = |part: Option<&Stamped>| part.and_then(|part| part.timestamp.clone());
-    let (kind, at) = match event.event_type.as_str() {
+    let (kind, at) = match event.what.as_str() {
         "Send" => (FeedbackKind::Sent, None),
         "Delivery" => (FeedbackKind::Delivered, stamp(event.delivery.as_ref())),
         "DeliveryDelay" => (FeedbackKind::Delayed, stamp(event.delivery_delay.as_ref())),
@@ -161,7 +163,7 @@ fn event(text: &str) -> Result<Feedback, FeedbackError> {
         "Subscription" => (FeedbackKind::Subscription, stamp(event.subscription.as_ref())),
         "Bounce" => {
             let bounce = event.bounce.ok_or(FeedbackError::MissingPart("bounce"))?;
-            let hard = bounce.bounce_type.eq_ignore_ascii_case("permanent");
+            let hard = bounce.how.eq_ignore_ascii_case("permanent");
             if hard {
                 let gone = bounce.bounced_recipients.iter().filter(|to| to.is_gone());
                 suppress = addresses(gone, SuppressionReason::HardBounce);
@@ -171,7 +173,7 @@ fn event(text: &str) -> Result<Feedback, FeedbackError> {
         }
         "Complaint" => {
             let complaint = event.complaint.ok_or(FeedbackError::MissingPart("complaint"))?;
-            if complaint.complaint_feedback_type.as_deref() == Some("not-spam") {
+            if complaint.how.as_deref() == Some("not-spam") {
                 return Ok(Feedback::Ignored("a report that it is not spam"));
             }
             let recipients = complaint.complained_recipients.iter();

@@ -9,7 +9,8 @@ const NAME_CHARS_MAX: usize = 64;
 /// Payload bytes of one encoded word: 45 make 60 letters of base64, which with `=?UTF-8?B?` and
 /// `?=` stays under the 75 characters of RFC 2047 §2.
 const ENCODED_WORD_BYTES: usize = 45;
-/// SES's limit for a message tag's value, in characters ("MessageTag", SESv2 API, read 2026-11).
+/// SES's limit for a message tag's value, in characters (API reference of SES v2,
+/// `MessageTag`, read 2026-11).
 const TAG_CHARS_MAX: usize = 256;
 
 /// Whether a character must not stand in a header: controls, line and paragraph separators, and

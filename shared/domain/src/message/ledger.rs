@@ -270,7 +270,9 @@ impl LedgerItem {
         match &mut self.state {
             SendState::Skipped { reasons } => {
                 let long = reasons.iter().any(|reason| !reason.found.is_empty());
-                reasons.iter_mut().for_each(|reason| reason.found.clear());
+                for reason in reasons {
+                    reason.found.clear();
+                }
                 long
             }
             _ => false,

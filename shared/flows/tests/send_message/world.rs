@@ -135,7 +135,9 @@ impl World {
         });
         let memory = Memory::new();
         memory.set_now(NOW);
-        rows.iter().for_each(|row| memory.seed(row.clone()));
+        for row in rows {
+            memory.seed(row.clone());
+        }
         World { memory, sending: Sending::new(keys(), "https://o.example.com/") }
     }
 

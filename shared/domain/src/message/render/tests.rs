@@ -31,6 +31,7 @@ fn profile(traits: Json, facts: Json) -> ProfileView {
     view
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "callers write it in place")]
 fn render(mail: &Mail, traits: Json, facts: Json, trigger: Json) -> Result<Rendered, RenderError> {
     let brand = brand();
     let view = profile(traits, facts);
