@@ -91,7 +91,9 @@ pub enum StampError {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_millisecond(self.0) {
+        // Not `from_millisecond`, which ends 999 ms before the last instant there is.
+        let nanoseconds = i32::try_from(self.0.rem_euclid(1_000) * 1_000_000).unwrap_or(0);
+        match jiff::Timestamp::new(self.0.div_euclid(1_000), nanoseconds) {
             Ok(stamp) => write!(f, "{stamp:.3}"),
             Err(_) => write!(f, "{}ms", self.0),
         }
