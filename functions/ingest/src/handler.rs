@@ -17,7 +17,14 @@ pub(crate) async fn handle(
     now: Stamp,
 ) -> HttpResponse {
     let ingest = Ingest { tables, bus, keyring, catalog };
-    response(ingest.accept(api_request(request), now).await)
+    let reply = ingest.accept(api_request(request), now).await;
+    odyssey_telemetry::count("EventsAccepted", whole(reply.accepted));
+    odyssey_telemetry::count("EventsRefused", whole(reply.refused));
+    response(reply)
+}
+
+fn whole(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 fn api_request(mut request: HttpRequest) -> ApiRequest {

@@ -279,6 +279,7 @@ fn a_batchs_context_stands_in_every_event_and_the_events_own_wins() {
         json!({"ip": "203.0.113.2", "library": {"name": "ours"}})
     );
     assert_eq!(events[1].context["ip"], "203.0.113.1");
+    assert!(events.iter().all(|event| event.integrations["All"] == true));
     let large = json!({"a": "x".repeat(20_000)}).to_string();
     let body = format!(
         r#"{{"context":{large},"batch":[{{"type":"track","event":"a","userId":"u",

@@ -79,6 +79,9 @@ pub struct Event {
     /// `context`, batch-level context merged in.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub context: Map<String, Value>,
+    /// `integrations`, batch-level ones merged in: kept as it was said, nothing here forwards yet.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub integrations: Map<String, Value>,
 }
 
 impl Event {

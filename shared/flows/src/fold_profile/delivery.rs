@@ -192,6 +192,7 @@ fn consent_changed(changed: &ConsentChanged) -> Option<Content> {
         properties,
         traits: Map::new(),
         context: Map::new(),
+        integrations: Map::new(),
     };
     Some(Content::Events {
         received: changed.at,
