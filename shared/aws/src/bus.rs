@@ -4,6 +4,7 @@ use crate::failure::{describe, is_transient, port_error};
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_types::SdkConfig;
+use futures_util::stream::{self, StreamExt as _};
 use odyssey_flows::ports::{Bus, BusEntry, PortError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ const ENTRIES_MAX: usize = 10;
 /// One `PutEvents` is smaller than 256 KB, counted as [`entry_bytes`] does (API reference,
 /// `PutEvents`, read 2026-11).
 const CALL_BYTES_MAX: usize = 256 * 1024 - 1;
+/// How many calls are under way at once: a request of 500 customers is 50 calls.
+const CALLS_AT_ONCE: usize = 8;
 /// How often the failed entries of a call are sent again, after 50, 100 and 200 ms.
 const ROUNDS: u32 = 4;
 
@@ -65,6 +68,16 @@ impl EventBridgeBus {
         EventBridgeBus { client: Client::new(config), name }
     }
 
+    /// Makes all calls, a few at a time; results in the order of the calls.
+    async fn put_all(
+        &self,
+        entries: &[BusEntry],
+        calls: &[Vec<usize>],
+    ) -> Vec<Result<Outcome, PortError>> {
+        let puts: Vec<_> = calls.iter().map(|call| self.put(entries, call)).collect();
+        stream::iter(puts).buffered(CALLS_AT_ONCE).collect().await
+    }
+
     async fn put(&self, entries: &[BusEntry], call: &[usize]) -> Result<Outcome, PortError> {
         const AT: &str = "PutEvents";
         let request = call.iter().filter_map(|index| entries.get(*index)).map(|entry| {
@@ -116,22 +129,26 @@ impl Bus for EventBridgeBus {
             let (calls, too_large) = calls(entries, &wanted);
             failed.extend(too_large);
             wanted.clear();
-            for (at, call) in calls.iter().enumerate() {
-                match self.put(entries, call).await {
+            let mut lost = None;
+            for (call, result) in calls.iter().zip(self.put_all(entries, &calls).await) {
+                match result {
                     Ok(outcome) => {
                         any_stored |= outcome.again.len() + outcome.refused.len() < call.len();
                         wanted.extend(outcome.again);
                         failed.extend(outcome.refused);
                     }
-                    // The SDK has tried this call several times already; the rest would fare alike.
-                    Err(error) if any_stored && error.is_transient() => {
-                        failed.extend(calls.iter().skip(at).flatten().copied());
-                        failed.extend(wanted);
-                        failed.sort_unstable();
-                        return Ok(failed);
+                    // The SDK has tried this call several times already.
+                    Err(error) if error.is_transient() => {
+                        failed.extend(call);
+                        lost = Some(error);
                     }
                     Err(error) => return Err(error),
                 }
+            }
+            if let Some(error) = lost
+                && !any_stored
+            {
+                return Err(error);
             }
         }
         failed.extend(wanted);

@@ -63,7 +63,8 @@ pub struct Key {
     pub sk: String,
 }
 
-/// A stored row. `body` is opaque to the tables; [`crate::stored`] says what is in it.
+/// A stored row. `body` is opaque to the tables; [`crate::stored`] says what is in it. A set of ids
+/// ([`Tables::add_ids`]) reads as a row of version 0 and schema 0 without a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Where it stands.
@@ -122,7 +123,8 @@ pub enum Write {
 pub enum Written {
     /// All of it is durable.
     Done,
-    /// Nothing was written: a condition failed.
+    /// Nothing was written: a condition failed. What stands there may be one's own write, whose
+    /// answer was lost and which was tried again: compare it before taking it for another's.
     Conflict {
         /// Which write of the transaction (0 for a single one).
         index: usize,
@@ -208,8 +210,8 @@ pub trait Tables: Send + Sync {
     /// One conditional write.
     fn write(&self, write: Write) -> impl Future<Output = Result<Written, PortError>> + Send;
 
-    /// All or nothing, at most 100 writes, no two to one row. Idempotent by `token` for ten
-    /// minutes. Costs twice.
+    /// All or nothing, at most 100 writes, no two to one row. Idempotent by `token` (of any length)
+    /// for ten minutes; the same token for other writes is refused. Costs twice.
     fn transact(
         &self,
         writes: Vec<Write>,

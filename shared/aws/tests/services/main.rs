@@ -8,4 +8,5 @@ mod emulator;
 mod mail;
 mod sending;
 mod tables;
+mod twins;
 mod wire;
