@@ -39,7 +39,8 @@ fn the_same_trigger_again_is_a_repetition_even_after_the_end() {
     let plan = one_wait();
     let running = entered(&plan, &view(&[])).enrollment;
     for stood in [running, ended(&plan)] {
-        let again = apply(&plan, &occasion(), &view(&[]), &[stood.clone()], after("2d"));
+        let again =
+            apply(&plan, &occasion(), &view(&[]), std::slice::from_ref(&stood), after("2d"));
         assert_eq!(again, Entry::Repeated(Box::new(stood)));
     }
 }

@@ -151,20 +151,13 @@ fn on_time<'p>(
     hints.reverse();
     // A journey that begins again and again is watched for a month.
     while let Some(due) = drive.at.due.filter(|due| due.since(START) < Span::DAY.times(30)) {
-        match hints.last().copied().filter(|at| *at <= due) {
-            Some(at) => {
-                hints.pop();
-                noise(&mut drive, at);
-                drive.take(Input::Hint, &known(history, at), at);
-                noise(&mut drive, at);
-            }
-            None => {
-                let arm = drive.at.arm;
-                noise(&mut drive, due);
-                drive.take(Input::Woken { arm }, &known(history, due), due);
-                noise(&mut drive, due);
-            }
-        }
+        let (input, now) = match hints.pop_if(|at| *at <= due) {
+            Some(at) => (Input::Hint, at),
+            None => (Input::Woken { arm: drive.at.arm }, due),
+        };
+        noise(&mut drive, now);
+        drive.take(input, &known(history, now), now);
+        noise(&mut drive, now);
     }
     Some(drive)
 }

@@ -52,11 +52,10 @@ impl Condition {
         };
         match self {
             Condition::All(all) => {
-                all.iter().fold(true, |held, c| c.ask(facts, answers, deeper) && held)
+                // Counted and not cut short: every leaf is to have its answer.
+                all.iter().filter(|c| !c.ask(facts, answers, deeper)).count() == 0
             }
-            Condition::Any(any) => {
-                any.iter().fold(false, |held, c| c.ask(facts, answers, deeper) || held)
-            }
+            Condition::Any(any) => any.iter().filter(|c| c.ask(facts, answers, deeper)).count() > 0,
             Condition::Not(inner) => !inner.ask(facts, answers, deeper),
             Condition::Trait { name, is } => {
                 let found = trait_values(facts.view, name);

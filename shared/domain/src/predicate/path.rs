@@ -32,7 +32,8 @@ fn in_object<'v>(map: &'v Map<String, Value>, path: &str, found: &mut Vec<&'v Va
 // and lists within lists are as deep as the event parser lets them be.
 fn walk<'v>(value: &'v Value, path: Option<&str>, found: &mut Vec<&'v Value>) {
     match (value, path) {
-        (Value::Null, _) => {}
+        // Nothing is there, or nothing further down.
+        (Value::Null, _) | (Value::Bool(_) | Value::Number(_) | Value::String(_), Some(_)) => {}
         (value, None) => found.push(value),
         (Value::Object(map), Some(path)) => in_object(map, path, found),
         (Value::Array(list), Some(path)) => {
@@ -50,7 +51,6 @@ fn walk<'v>(value: &'v Value, path: Option<&str>, found: &mut Vec<&'v Value>) {
                 }
             }
         }
-        (Value::Bool(_) | Value::Number(_) | Value::String(_), Some(_)) => {}
     }
 }
 

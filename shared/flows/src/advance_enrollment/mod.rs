@@ -94,11 +94,12 @@ impl AdvanceError {
     const fn reason(&self) -> &'static str {
         match self {
             AdvanceError::Body(_) | AdvanceError::Detail { .. } => "malformed",
-            AdvanceError::Newer { .. } => "unknown_schema",
+            AdvanceError::Newer { .. } | AdvanceError::Stored(StoredError::Newer { .. }) => {
+                "unknown_schema"
+            }
             AdvanceError::Unexpected { .. } => "unexpected",
             AdvanceError::Catalog(_) => "workspace",
             AdvanceError::Stored(StoredError::TooLarge { .. }) => "item_too_large",
-            AdvanceError::Stored(StoredError::Newer { .. }) => "unknown_schema",
             AdvanceError::Stored(StoredError::Corrupt { .. }) => "corrupt_item",
             AdvanceError::Stored(StoredError::Port(_)) => "refused",
             AdvanceError::Contended => "contended",

@@ -86,17 +86,23 @@ fn an_order_that_came_first_lets_nobody_in() {
 fn a_second_delivery_of_anything_changes_nothing() {
     let mut world = World::new(&two_mails());
     let trigger = added(&world, "m-1", START);
-    world.deliver(&[trigger.clone()], 1, START);
+    world.deliver(std::slice::from_ref(&trigger), 1, START);
     let entered = world.memory.rows();
     for count in [1, 2, 7] {
-        assert_eq!(world.deliver(&[trigger.clone()], count, after("5s")), [Disposition::Done]);
+        assert_eq!(
+            world.deliver(std::slice::from_ref(&trigger), count, after("5s")),
+            [Disposition::Done]
+        );
         assert_eq!(world.memory.rows(), entered, "the due item is the same one");
     }
     let wake = wake_of(&world.hers());
-    world.deliver(&[wake.clone()], 1, after("1h"));
+    world.deliver(std::slice::from_ref(&wake), 1, after("1h"));
     let (moved, sent) = (world.memory.rows(), world.sends());
     for count in [1, 2, 7] {
-        assert_eq!(world.deliver(&[wake.clone()], count, after("1h")), [Disposition::Done]);
+        assert_eq!(
+            world.deliver(std::slice::from_ref(&wake), count, after("1h")),
+            [Disposition::Done]
+        );
         assert_eq!(world.memory.rows(), moved);
     }
     let again = world.sends();
@@ -218,7 +224,7 @@ fn those_inside_an_archived_journey_go_on() {
 fn an_erased_profile_is_mailed_nothing() {
     let mut world = World::new(&two_mails());
     let body = added(&world, "m-1", START);
-    world.deliver(&[body.clone()], 1, START);
+    world.deliver(std::slice::from_ref(&body), 1, START);
     world.erase(ada());
     world.live(START, after("26h"));
     assert_eq!(world.hers().ended.unwrap().0, Ending::Erased);
@@ -255,7 +261,10 @@ fn a_signal_lets_in_once() {
     let id = SignalId::from_bytes([3; 16]).to_string();
     let signal = raised(ada(), &id, START, after("4h"));
     for count in [1, 1, 2] {
-        assert_eq!(world.deliver(&[signal.clone()], count, after("4h")), [Disposition::Done]);
+        assert_eq!(
+            world.deliver(std::slice::from_ref(&signal), count, after("4h")),
+            [Disposition::Done]
+        );
     }
     let hers = world.hers();
     assert_eq!((hers.started, hers.due), (START, Some(after("5h"))));

@@ -72,7 +72,7 @@ fn begun() -> (World, Row) {
 fn a_conflict_is_decided_again_on_what_was_written() {
     let (mut world, before) = begun();
     let wake = wake_of(&world.hers());
-    world.deliver(&[wake.clone()], 1, after("1h"));
+    world.deliver(std::slice::from_ref(&wake), 1, after("1h"));
     let moved = world.memory.rows_of(Table::Enrollments).remove(0);
     // The same wake is taken by somebody else between our read and our write.
     world.memory.seed(before);
