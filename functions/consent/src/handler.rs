@@ -13,7 +13,7 @@
 
 use crate::auth::{Caller, caller};
 use crate::fields::{Fields, FieldsError};
-use crate::pages::{Action, Page, Tone, page};
+use crate::words::Words;
 use odyssey_aws::lambda::{HttpRequest, HttpResponse};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::contact::{ConsentState, SuppressionReason, TopicId};
@@ -355,125 +355,6 @@ fn suppression_word(reason: SuppressionReason) -> &'static str {
 
 fn plain(status: u16, text: &str) -> HttpResponse {
     HttpResponse::text(status, format!("{text}\n")).with("cache-control", "no-store")
-}
-
-/// What the pages say.
-struct Words<'a> {
-    catalog: Option<&'a Catalog>,
-}
-
-impl<'a> Words<'a> {
-    fn new(catalog: Option<&'a Catalog>) -> Words<'a> {
-        Words { catalog }
-    }
-
-    fn page(
-        &self,
-        status: u16,
-        title: &str,
-        text: &str,
-        action: Option<Action<'_>>,
-        note: &str,
-    ) -> HttpResponse {
-        let brand = self.catalog.map(|c| (c.brand.name.as_str(), c.brand.website.as_str()));
-        page(status, &Page { title, text, action, note, brand })
-    }
-
-    fn topic(&self, topic: &TopicId) -> String {
-        let published = self.catalog.and_then(|catalog| catalog.topics.get(topic));
-        published.map_or_else(|| "these e-mails".to_owned(), |topic| format!("“{}”", topic.title))
-    }
-
-    fn brand(&self) -> &str {
-        self.catalog.map_or("us", |catalog| catalog.brand.name.as_str())
-    }
-
-    fn ask(&self, purpose: Purpose, topic: &TopicId) -> HttpResponse {
-        let (topic, brand) = (self.topic(topic), self.brand());
-        match purpose {
-            Purpose::Confirm => self.page(
-                200,
-                "One click to confirm",
-                &format!("Would you like to receive {topic} from {brand}?"),
-                Some(Action { label: "Yes, sign me up", tone: Tone::Welcome }),
-                "You did not ask for this? Close this page, and nothing happens.",
-            ),
-            Purpose::Unsubscribe => self.page(
-                200,
-                "Unsubscribe?",
-                &format!("You will no longer receive {topic} from {brand}."),
-                Some(Action { label: "Unsubscribe", tone: Tone::Farewell }),
-                "",
-            ),
-        }
-    }
-
-    fn done(&self, purpose: Purpose, topic: &TopicId) -> HttpResponse {
-        let (topic, brand) = (self.topic(topic), self.brand());
-        match purpose {
-            Purpose::Confirm => self.page(
-                200,
-                "You are signed up",
-                &format!("{brand} will write to you about {topic}."),
-                None,
-                "Every mail has a link with which you can leave again.",
-            ),
-            Purpose::Unsubscribe => self.page(
-                200,
-                "You are unsubscribed",
-                &format!("You will not receive {topic} any more."),
-                None,
-                "A mail that was already on its way may still arrive.",
-            ),
-        }
-    }
-
-    fn asked(&self) -> HttpResponse {
-        self.page(
-            202,
-            "Check your inbox",
-            "If this address can receive our mails, a message with a link is on its way. Follow it to confirm.",
-            None,
-            "Nothing there after some minutes? Look into the spam folder.",
-        )
-    }
-
-    fn broken(&self, purpose: Purpose, error: LinkError) -> HttpResponse {
-        match (error, purpose) {
-            (LinkError::Expired, _) => self.page(
-                410,
-                "This link is too old",
-                "Links to confirm work for seven days, and not after you have unsubscribed. Please sign up once more to get a new one.",
-                None,
-                "",
-            ),
-            (LinkError::Invalid, Purpose::Confirm) => self.page(
-                400,
-                "This link does not work",
-                "It is not complete, or not one of ours. Please copy the whole link from the mail.",
-                None,
-                "",
-            ),
-            (LinkError::Invalid, Purpose::Unsubscribe) => self.page(
-                400,
-                "This link does not work",
-                "It is not complete, or not one of ours. Please copy the whole link from the mail, or answer the mail and ask to be removed.",
-                None,
-                "",
-            ),
-        }
-    }
-
-    fn later(&self) -> HttpResponse {
-        self.page(
-            503,
-            "Please try again",
-            "That did not work just now. Nothing is lost: go back and press the button again in a moment.",
-            None,
-            "",
-        )
-        .with("retry-after", "5")
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod config;
 mod fields;
 mod handler;
 mod pages;
+mod words;
 
 use odyssey_telemetry::Fatal;
 

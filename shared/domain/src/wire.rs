@@ -148,7 +148,7 @@ pub struct ConsentChanged {
     pub state: crate::contact::ConsentState,
     /// When it changed.
     pub at: Stamp,
-    /// How: `confirmation`, `one_click`, `unsubscribe_page`, `api`.
+    /// How: `confirmation`, `one_click`, `unsubscribe_page`, `api:<source>`.
     pub via: String,
 }
 
