@@ -1,1 +1,328 @@
-//! laws
+//! The laws of the fold, as properties over random histories.
+
+use super::*;
+use crate::catalog::{SignalKind, SignalRule};
+use crate::event::Event;
+use crate::ids::{EventHash, SignalId};
+use crate::predicate::EventPredicate;
+use crate::time::Span;
+use crate::wire::{SourceKind, SourceRef};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// One event of a history, and through which kind of source it came.
+type Told = (Event, SourceKind);
+
+const NAMES: [&str; 16] = [
+    "Product Added",
+    "Product Added",
+    "Product Added",
+    "Product Removed",
+    "Product Viewed",
+    "Product Viewed",
+    "Product List Viewed",
+    "Cart Viewed",
+    "Checkout Started",
+    "Order Completed",
+    "Order Completed",
+    "Order Updated",
+    "Order Cancelled",
+    "Order Refunded",
+    "Payment Info Entered",
+    "Something Else",
+];
+
+/// How many different products, traits, orders and minutes a history has.
+#[derive(Clone, Copy)]
+struct Breadth {
+    keys: u32,
+    minutes: i64,
+}
+
+const NARROW: Breadth = Breadth { keys: 4, minutes: 12 };
+/// Past every bound of the collections.
+const WIDE: Breadth = Breadth { keys: 150, minutes: 60 * 24 * 40 };
+
+fn properties(breadth: Breadth) -> impl Strategy<Value = Value> {
+    let key = 0..breadth.keys;
+    let products = proptest::collection::vec((0..breadth.keys, 0..4_u32), 0..4);
+    (key, 0..5_u32, 0..3_u32, products, 0..100_000_u64).prop_map(
+        |(key, quantity, currency, products, cents)| {
+            let currency = ["USD", "eur", "JPY"][currency as usize];
+            let products: Vec<Value> = products
+                .iter()
+                .map(|(key, n)| match n {
+                    0 => json!({"product_id": format!("p{key}")}),
+                    n => json!({"product_id": format!("p{key}"), "quantity": n, "price": 2.5}),
+                })
+                .collect();
+            let mut all = json!({"product_id": format!("p{key}"), "order_id": format!("o{key}"),
+                "name": format!("Product {key}"), "category": format!("c{key}"),
+                "price": format!("{}.{:02}", cents / 100, cents % 100), "currency": currency,
+                "total": cents, "products": products});
+            if quantity > 0 {
+                all["quantity"] = quantity.into();
+            }
+            all
+        },
+    )
+}
+
+fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
+    let name = select(NAMES.as_slice());
+    let kind = select([SourceKind::Browser, SourceKind::Server].as_slice());
+    (0..breadth.minutes, name, properties(breadth), 0..breadth.keys, 0..6_u32, kind).prop_map(
+        |(minute, name, properties, key, what, kind)| {
+            let at = minute * 60_000;
+            let event = match what {
+                0 => json!({"type": "identify", "traits": {
+                    format!("t{key}"): minute, "plan": name, "score": 0.1 * f64::from(key),
+                    "email": if key == 0 { Value::Null } else { format!("u{key}@example.com").into() }}}),
+                1 => json!({"type": "page", "name": name, "properties": properties,
+                    "context": {"locale": format!("l{key}"), "timezone": "Europe/Paris",
+                        "traits": {format!("t{key}"): name}}}),
+                _ => json!({"type": "track", "name": name, "properties": properties}),
+            };
+            let mut event = event;
+            event["at"] = at.into();
+            event["id"] = "".into();
+            (serde_json::from_value(event).unwrap(), kind)
+        },
+    )
+}
+
+/// A history of distinct events.
+fn history(breadth: Breadth, most: usize) -> impl Strategy<Value = Vec<Told>> {
+    proptest::collection::vec(told(breadth), 1..most).prop_map(|mut events| {
+        for (n, (event, _)) in events.iter_mut().enumerate() {
+            event.id = format!("e{n}");
+        }
+        events
+    })
+}
+
+fn watched() -> Vec<EventPredicate> {
+    ["Order Completed", "Product Added", "Something Else"]
+        .into_iter()
+        .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() })
+        .collect()
+}
+
+fn offer(accumulator: &mut Accumulator, (event, kind): &Told) -> Folded {
+    let source = SourceRef { name: "s".to_owned(), kind: *kind };
+    accumulator.fold(event, &source, &watched())
+}
+
+fn folded<'a>(events: impl IntoIterator<Item = &'a Told>) -> Accumulator {
+    let mut accumulator = Accumulator::default();
+    for told in events {
+        offer(&mut accumulator, told);
+    }
+    accumulator
+}
+
+fn bytes(facts: &Facts) -> String {
+    serde_json::to_string(facts).unwrap()
+}
+
+/// The order in which `picks` draws from `events`, then what is left, last first.
+fn shuffled<'a>(events: &'a [Told], picks: &[Index]) -> Vec<&'a Told> {
+    let mut left: Vec<&Told> = events.iter().collect();
+    let mut drawn = Vec::new();
+    for pick in picks {
+        if !left.is_empty() {
+            drawn.push(left.swap_remove(pick.index(left.len())));
+        }
+    }
+    drawn.extend(left.into_iter().rev());
+    drawn
+}
+
+fn order(most: usize) -> impl Strategy<Value = Vec<Index>> {
+    proptest::collection::vec(any::<Index>(), most)
+}
+
+/// Any order, duplication and regrouping, through storage at every boundary between groups.
+fn any_delivery_gives_the_same_bytes(events: &[Told], picks: &[Index], cuts: &[bool]) {
+    let expected = bytes(&folded(events).facts);
+    let mut accumulator = Accumulator::default();
+    for (n, told) in shuffled(events, picks).into_iter().enumerate() {
+        offer(&mut accumulator, told);
+        if cuts.get(n % cuts.len().max(1)).copied().unwrap_or(false) {
+            let stored = serde_json::to_vec(&accumulator).unwrap();
+            accumulator = serde_json::from_slice(&stored).unwrap();
+            assert_eq!(offer(&mut accumulator, told), Folded::Duplicate);
+            let first = events.first().unwrap();
+            offer(&mut accumulator, first);
+        }
+    }
+    for told in events {
+        assert_eq!(offer(&mut accumulator, told), Folded::Duplicate);
+    }
+    assert_eq!(bytes(&accumulator.facts), expected);
+}
+
+/// Facts of disjoint events, merged in any order and grouping, are the facts of all of them.
+fn any_merge_gives_the_same_bytes(events: &[Told], parts: &[u8]) {
+    let part = |n: usize| parts.get(n % parts.len().max(1)).copied().unwrap_or(0) % 3;
+    let mut three = [Facts::default(), Facts::default(), Facts::default()];
+    for (n, told) in events.iter().enumerate() {
+        let at = told.0.position();
+        three[usize::from(part(n))].fold(&told.0, at, told.1, &watched());
+    }
+    let expected = bytes(&folded(events).facts);
+    for [a, b, c] in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let mut left = three[a].clone();
+        left.merge(&three[b]);
+        left.merge(&three[c]);
+        assert_eq!(bytes(&left), expected);
+        let mut right = three[b].clone();
+        right.merge(&three[c]);
+        let mut all = three[a].clone();
+        all.merge(&right);
+        assert_eq!(bytes(&all), expected);
+    }
+}
+
+fn rules() -> Vec<SignalRule> {
+    let rule =
+        |name: &str, kind, thresholds| SignalRule { name: name.to_owned(), kind, thresholds };
+    let minutes = |n| Span::MINUTE.times(n);
+    vec![
+        rule("Cart Abandoned", SignalKind::CartAbandoned, vec![minutes(30), minutes(5)]),
+        rule("Browse Abandoned", SignalKind::BrowseAbandoned, vec![minutes(8)]),
+    ]
+}
+
+/// Tells a root of some events at one instant, then lets its timers run until another.
+fn live(root: &mut Root, events: &[&Told], now: Stamp, until: Stamp, ids: &mut Vec<SignalId>) {
+    let profile = ProfileId::from_bytes([1; 16]);
+    let key = IdentityKey::from(profile);
+    for told in events {
+        offer(root.accumulator_of(key, key).1, told);
+        root.said.pending.clear();
+        root.rearm(&rules(), now);
+    }
+    while let Some(due) = root.said.due.filter(|due| *due <= until) {
+        root.said.pending.clear();
+        let arm = root.said.arm;
+        assert_eq!(root.wake(profile, arm, &rules(), due), Woken::Decided);
+        for effect in &root.said.pending {
+            if let ProfileEffect::Raise(raise) = effect {
+                ids.push(raise.id);
+            }
+        }
+        assert_eq!(root.wake(profile, arm, &rules(), due), Woken::Stale);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_gives_the_same_bytes(
+        events in history(NARROW, 20),
+        picks in order(20),
+        cuts in proptest::collection::vec(proptest::bool::weighted(0.2), 1..8),
+    ) {
+        any_delivery_gives_the_same_bytes(&events, &picks, &cuts);
+    }
+
+    #[test]
+    fn merging_is_order_free(
+        events in history(NARROW, 20),
+        parts in proptest::collection::vec(any::<u8>(), 1..30),
+    ) {
+        any_merge_gives_the_same_bytes(&events, &parts);
+    }
+
+    #[test]
+    fn signals_do_not_depend_on_the_order(
+        before in history(NARROW, 14),
+        after in history(NARROW, 8),
+        (one, two) in (order(14), order(14)),
+        wait in 0..40_u64,
+    ) {
+        let noon = Stamp::from_ms(12 * 60_000);
+        let second = noon.plus(Span::MINUTE.times(wait));
+        let after: Vec<Told> = after.into_iter().map(|(mut event, kind)| {
+            event.id.insert(0, 'b');
+            event.at = event.at.plus(Span::MINUTE.times(6)).min(second);
+            (event, kind)
+        }).collect();
+        let mut told = [Vec::new(), Vec::new()];
+        for (ids, picks) in told.iter_mut().zip([one, two]) {
+            let mut root = Root::default();
+            live(&mut root, &shuffled(&before, &picks), noon, second, ids);
+            let end = second.plus(Span::DAY);
+            live(&mut root, &shuffled(&after, &picks), second, end, ids);
+            prop_assert_eq!(signal_count(ids), ids.len(), "raised twice");
+            prop_assert!(root.said.due.is_none_or(|due| due > end));
+        }
+        let [mut first, mut second] = told;
+        first.sort();
+        second.sort();
+        prop_assert_eq!(first, second);
+    }
+
+    #[test]
+    fn the_top_is_the_top(
+        writes in proptest::collection::vec((0..8_u8, 0..50_i64), 0..40),
+        picks in order(40),
+        cleared in proptest::option::of(0..50_i64),
+    ) {
+        let position = |n: usize, ms: i64| {
+            Position { at: Stamp::from_ms(ms), id: EventHash((n as u64).to_be_bytes()) }
+        };
+        let writes: Vec<(String, Position)> = writes
+            .iter()
+            .enumerate()
+            .map(|(n, (key, ms))| (key.to_string(), position(n, *ms)))
+            .collect();
+        let mut left = writes.clone();
+        let mut drawn = Vec::new();
+        for pick in &picks {
+            if !left.is_empty() {
+                drawn.push(left.swap_remove(pick.index(left.len())));
+            }
+        }
+        let write = |writes: &[(String, Position)], late: bool| {
+            let mut top: Top<String, Position, 3> = Top::default();
+            let cleared = cleared.map(Stamp::from_ms);
+            for (n, (key, at)) in writes.iter().enumerate() {
+                if late && n < writes.len() / 2 || cleared.is_none_or(|cleared| at.at > cleared) {
+                    top.write(key.as_str(), *at, || *at);
+                }
+                if n == writes.len() / 2 && let Some(cleared) = cleared {
+                    top.clear_until(cleared);
+                }
+            }
+            if let Some(cleared) = cleared {
+                top.clear_until(cleared);
+            }
+            serde_json::to_string(&top).unwrap()
+        };
+        prop_assert_eq!(write(&writes, false), write(&drawn, true));
+    }
+}
+
+fn signal_count(ids: &[SignalId]) -> usize {
+    ids.iter().collect::<BTreeSet<_>>().len()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// The same with more of everything than is kept.
+    #[test]
+    fn bounds_do_not_depend_on_the_order(
+        events in history(WIDE, 500),
+        picks in order(500),
+        parts in proptest::collection::vec(any::<u8>(), 1..30),
+    ) {
+        any_delivery_gives_the_same_bytes(&events, &picks, &[false, false, false, true, false]);
+        any_merge_gives_the_same_bytes(&events, &parts);
+    }
+}
