@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 impl Stored for IdentityItem {
     const NAME: &'static str = "identity";
     const SCHEMA: u16 = 1;
-    /// DynamoDB's item limit is 400 KB (quota page, read 2026-11), keys and attribute names
+    /// `DynamoDB`'s item limit is 400 KB (quota page, read 2026-11), keys and attribute names
     /// included.
     const BYTES_MAX: usize = 390 * 1024;
 }
@@ -76,9 +76,9 @@ pub async fn load_view(
 pub struct EmailLookUp {}
 
 impl Stored for EmailLookUp {
-    const NAME: &'static str = "e-mail look-up";
+    const NAME: &'static str = "email look-up";
     const SCHEMA: u16 = 1;
-    const BYTES_MAX: usize = 16;
+    const BYTES_MAX: usize = 64;
 }
 
 fn email_partition(contact: ContactKey) -> String {

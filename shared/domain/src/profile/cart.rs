@@ -246,7 +246,7 @@ impl Cart {
         latest(&mut self.cleared, other.cleared);
         latest(&mut self.activity, other.activity);
         latest(&mut self.checkout, other.checkout);
-        Register::merge(&mut self.id, &other.id);
+        Register::merge(&mut self.id, other.id.as_ref());
         for (at, event, id, change) in &other.log {
             self.log(Position { at: *at, id: *event }, id.into(), *change);
         }

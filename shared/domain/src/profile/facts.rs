@@ -109,11 +109,12 @@ impl EmailWord {
     }
 }
 
+/// Traits as an event carries them.
+type Traits<'a> = Option<&'a Map<String, Value>>;
+
 /// The traits of the customer that an event carries: an identify's own, and those that SDKs repeat
 /// in `context.traits`. A group's `traits` are the group's.
-pub(super) fn customer_traits(
-    event: &Event,
-) -> (Option<&Map<String, Value>>, Option<&Map<String, Value>>) {
+fn customer_traits(event: &Event) -> (Traits<'_>, Traits<'_>) {
     let own = (event.kind != EventKind::Group && !event.traits.is_empty()).then_some(&event.traits);
     (own, event.context.get("traits").and_then(Value::as_object))
 }
@@ -121,16 +122,26 @@ pub(super) fn customer_traits(
 /// The address that an event gives as the customer's own, whoever says so.
 #[must_use]
 pub fn email_of(event: &Event) -> Option<EmailAddress> {
-    email_word(event).flatten()
+    match email_word(event) {
+        Word::Said(email) => Some(email),
+        Word::TakenBack | Word::Nothing => None,
+    }
 }
 
-fn email_word(event: &Event) -> Option<Option<EmailAddress>> {
+/// What an event says of the address.
+enum Word {
+    Nothing,
+    TakenBack,
+    Said(EmailAddress),
+}
+
+fn email_word(event: &Event) -> Word {
     let (own, context) = customer_traits(event);
     let mut both = own.into_iter().chain(context);
-    match both.find_map(|traits| traits.get("email"))? {
-        Value::Null => Some(None),
-        Value::String(text) => EmailAddress::parse(text).ok().map(Some),
-        _ => None,
+    match both.find_map(|traits| traits.get("email")) {
+        Some(Value::Null) => Word::TakenBack,
+        Some(Value::String(text)) => EmailAddress::parse(text).map_or(Word::Nothing, Word::Said),
+        _ => Word::Nothing,
     }
 }
 
@@ -183,13 +194,16 @@ impl Facts {
                 self.traits.write(name.as_str(), at, || value);
             }
         }
-        if let Some(word) = email_word(event) {
-            let slot = match source {
-                SourceKind::Server => &mut self.email.server,
-                SourceKind::Browser => &mut self.email.browser,
-            };
-            Register::write(slot, at, || word);
-        }
+        let word = match email_word(event) {
+            Word::Nothing => return,
+            Word::TakenBack => None,
+            Word::Said(email) => Some(email),
+        };
+        let slot = match source {
+            SourceKind::Server => &mut self.email.server,
+            SourceKind::Browser => &mut self.email.browser,
+        };
+        Register::write(slot, at, || word);
     }
 
     fn fold_context(&mut self, event: &Event, at: Position) {
@@ -211,14 +225,14 @@ impl Facts {
             self.count(name, *times);
         }
         self.traits.merge(&other.traits);
-        Register::merge(&mut self.email.server, &other.email.server);
-        Register::merge(&mut self.email.browser, &other.email.browser);
+        Register::merge(&mut self.email.server, other.email.server.as_ref());
+        Register::merge(&mut self.email.browser, other.email.browser.as_ref());
         self.cart.merge(&other.cart);
         self.orders.merge(&other.orders);
         self.browse.merge(&other.browse);
         self.matches.merge(&other.matches);
-        Register::merge(&mut self.locale, &other.locale);
-        Register::merge(&mut self.timezone, &other.timezone);
+        Register::merge(&mut self.locale, other.locale.as_ref());
+        Register::merge(&mut self.timezone, other.timezone.as_ref());
         self.cut |= other.cut;
     }
 

@@ -42,7 +42,7 @@ impl<V> Register<V> {
     }
 
     /// The later of two.
-    pub(super) fn merge(slot: &mut Option<Register<V>>, other: &Option<Register<V>>)
+    pub(super) fn merge(slot: &mut Option<Register<V>>, other: Option<&Register<V>>)
     where
         V: Clone,
     {
@@ -123,7 +123,7 @@ impl<K: Ord + Clone, V, const MAX: usize> Top<K, V, MAX> {
     #[must_use]
     pub fn latest_first(&self) -> Vec<(&K, &Register<V>)> {
         let mut all: Vec<_> = self.entries.iter().collect();
-        all.sort_by(|(_, a), (_, b)| b.at.cmp(&a.at));
+        all.sort_by_key(|(_, register)| std::cmp::Reverse(register.at));
         all
     }
 

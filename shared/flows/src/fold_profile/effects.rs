@@ -229,7 +229,7 @@ async fn record<T: Tables, B, Q>(
     }
     for (identity, events) in by_identity {
         for (first, row) in timeline::pack(*received, source, events) {
-            timeline::put(setting.tables, identity, first, &row).await?;
+            timeline::put(setting.tables, identity, first, row).await?;
         }
     }
     for (contact, profile) in emails {

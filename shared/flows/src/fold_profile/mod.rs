@@ -31,7 +31,7 @@ const PARALLEL: usize = 8;
 const RETRIES: u32 = 3;
 /// Keys of one `get_many`.
 const KEYS_PER_READ: usize = 100;
-/// Rows of one transaction (DynamoDB's quota; developer guide, read 2026-11).
+/// Rows of one transaction (`DynamoDB`'s quota; developer guide, read 2026-11).
 const WRITES_MAX: usize = 100;
 /// A hot profile's records come back after this and up to as much again.
 const HOT_DELAY: Span = Span::from_ms(2_000);
@@ -217,12 +217,14 @@ type Preloaded = BTreeMap<IdentityKey, Option<Row>>;
 /// Reads the item of every identity that events fold under, and the roots that pointers among them
 /// lead to: two calls for a whole batch.
 async fn preload(tables: &impl Tables, deliveries: &[Delivery]) -> Result<Preloaded, PortError> {
-    let wanted: BTreeSet<IdentityKey> =
-        deliveries.iter().flat_map(|delivery| delivery.identities()).collect();
+    let wanted: BTreeSet<IdentityKey> = deliveries.iter().flat_map(Delivery::identities).collect();
     let mut read = Preloaded::new();
     read_into(&mut read, tables, wanted.into_iter().collect()).await?;
-    let roots: Vec<IdentityKey> =
-        read.values().filter_map(pointer_of).filter(|to| !read.contains_key(to)).collect();
+    let roots: Vec<IdentityKey> = read
+        .values()
+        .filter_map(|row| pointer_of(row.as_ref()))
+        .filter(|to| !read.contains_key(to))
+        .collect();
     let roots: BTreeSet<IdentityKey> = roots.into_iter().collect();
     read_into(&mut read, tables, roots.into_iter().collect()).await?;
     Ok(read)
@@ -241,8 +243,8 @@ async fn read_into(
     Ok(())
 }
 
-fn pointer_of(row: &Option<Row>) -> Option<IdentityKey> {
-    match crate::stored::decode::<IdentityItem>(row.as_ref()?) {
+fn pointer_of(row: Option<&Row>) -> Option<IdentityKey> {
+    match crate::stored::decode::<IdentityItem>(row?) {
         Ok(IdentityItem::Pointer { to, .. }) => Some(to),
         _ => None,
     }
@@ -252,18 +254,12 @@ fn pointer_of(row: &Option<Row>) -> Option<IdentityKey> {
 /// that an identity points to.
 fn group(deliveries: Vec<Delivery>, read: &Preloaded) -> Vec<Vec<Delivery>> {
     let mut parent: BTreeMap<IdentityKey, IdentityKey> = BTreeMap::new();
-    fn find(parent: &BTreeMap<IdentityKey, IdentityKey>, mut key: IdentityKey) -> IdentityKey {
-        while let Some(up) = parent.get(&key).filter(|up| **up != key) {
-            key = *up;
-        }
-        key
-    }
     let mut join = |a: IdentityKey, b: IdentityKey| {
-        let (a, b) = (find(&parent, a), find(&parent, b));
+        let (a, b) = (top_of(&parent, a), top_of(&parent, b));
         parent.insert(a.max(b), a.min(b));
     };
     for (identity, row) in read {
-        if let Some(to) = pointer_of(row) {
+        if let Some(to) = pointer_of(row.as_ref()) {
             join(*identity, to);
         }
     }
@@ -278,10 +274,18 @@ fn group(deliveries: Vec<Delivery>, read: &Preloaded) -> Vec<Vec<Delivery>> {
     let mut groups: BTreeMap<IdentityKey, Vec<Delivery>> = BTreeMap::new();
     for delivery in deliveries {
         if let Some(first) = delivery.touches().first() {
-            groups.entry(find(&parent, *first)).or_default().push(delivery);
+            groups.entry(top_of(&parent, *first)).or_default().push(delivery);
         }
     }
     groups.into_values().collect()
+}
+
+/// The identity that stands for all that are joined with `key`.
+fn top_of(parent: &BTreeMap<IdentityKey, IdentityKey>, mut key: IdentityKey) -> IdentityKey {
+    while let Some(up) = parent.get(&key).filter(|up| **up != key) {
+        key = *up;
+    }
+    key
 }
 
 /// One group: load, decide, write, and again where another write came between; then the effects.

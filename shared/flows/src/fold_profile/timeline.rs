@@ -5,19 +5,19 @@
 //! looked up by itself. Rows are written only after the fold, so their presence proves it.
 
 use super::fold::LATE_AFTER;
-use crate::ports::{Consistency, Key, PortError, Query, Row, Table, Tables, Written};
+use crate::ports::{Consistency, Key, Query, Table, Tables, Written};
 use crate::stored::{self, Stored, StoredError};
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, Position};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::SourceRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Rows of one read of a timeline.
 const ROWS_PER_READ: usize = 1_000;
-/// A row that others write to at the same time is tried so often.
-const ATTEMPTS: u32 = 4;
+/// What was folded is kept so long.
+const KEPT: Span = Span::DAY.times(400);
 
 /// Events of one identity that arrived together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,11 @@ impl Stored for TimelineRow {
     const NAME: &'static str = "timeline";
     const SCHEMA: u16 = 1;
     /// A bus entry holds at most 256 KB, and a row holds less than one.
-    const BYTES_MAX: usize = 390 * 1024;
+    const BYTES_MAX: usize = 256 * 1024;
+
+    fn expires(&self) -> Option<Stamp> {
+        Some(self.received.plus(KEPT))
+    }
 }
 
 /// Where the row that begins with this event stands.
@@ -64,47 +68,37 @@ pub(super) fn pack(
     late.iter().map(std::slice::from_ref).chain([packed.as_slice()]).filter_map(row).collect()
 }
 
-/// Puts a row. One that already stands there keeps its events and takes in those it lacks: another
-/// delivery may begin with the same event and hold fewer.
+/// Puts a row. One that already stands there stays as it is, and what it lacks is put at the next
+/// place: another delivery may begin with the same event and hold others.
 pub(super) async fn put(
     tables: &impl Tables,
     identity: IdentityKey,
-    first: Position,
-    row: &TimelineRow,
+    mut first: Position,
+    mut row: TimelineRow,
 ) -> Result<(), StoredError> {
-    let key = key(identity, first);
-    let mut write = stored::put(key.clone(), row, None)?;
-    for _ in 0..ATTEMPTS {
+    loop {
+        let key = key(identity, first);
+        let write = stored::put(key.clone(), &row, None)?;
         let current = match tables.write(write).await? {
             Written::Done => return Ok(()),
-            Written::Conflict { current: Some(current), .. } => current,
+            Written::Conflict { current: Some(current), .. } => Some(current),
             Written::Conflict { current: None, .. } => {
-                match tables.get(&key, Consistency::Strong).await? {
-                    Some(current) => current,
-                    None => {
-                        write = stored::put(key.clone(), row, None)?;
-                        continue;
-                    }
-                }
+                tables.get(&key, Consistency::Strong).await?
             }
         };
-        match merged(&current, row)? {
-            None => return Ok(()),
-            Some(merged) => write = stored::put(key.clone(), &merged, Some(current.version))?,
+        // Gone meanwhile, as only its erasure or its expiry can make it: nothing to write beside.
+        let Some(current) = current else { return Ok(()) };
+        let held: TimelineRow = stored::decode(&current)?;
+        let ids: BTreeSet<&str> = held.events.iter().map(|event| event.id.as_str()).collect();
+        row.events.retain(|event| !ids.contains(event.id.as_str()));
+        let before = first;
+        let Some(next) = row.events.first() else { return Ok(()) };
+        first = next.position();
+        if first == before {
+            let cause = "does not hold the event it stands at".to_owned();
+            return Err(StoredError::Corrupt { name: TimelineRow::NAME, cause });
         }
     }
-    let cause = "others kept writing to the row".to_owned();
-    Err(PortError::Transient { operation: "write a timeline row", cause }.into())
-}
-
-/// The stored row with the events it lacks; `None` where it lacks none.
-fn merged(current: &Row, row: &TimelineRow) -> Result<Option<TimelineRow>, StoredError> {
-    let mut held: TimelineRow = stored::decode(current)?;
-    let ids: BTreeSet<String> = held.events.iter().map(|event| event.id.clone()).collect();
-    let before = held.events.len();
-    held.events.extend(row.events.iter().filter(|event| !ids.contains(&event.id)).cloned());
-    held.events.sort_by_key(Event::position);
-    Ok((held.events.len() > before).then_some(held))
 }
 
 /// The events of an identity between two instants, inclusive, oldest first, each once; at most

@@ -1,5 +1,10 @@
 //! `profile`'s queue flow over the ports in memory.
-#![expect(unreachable_pub, reason = "a test has no one outside")]
+#![expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test has no one outside, and what goes wrong in it has failed it"
+)]
 
 mod links;
 mod redelivery;

@@ -269,3 +269,74 @@ fn a_late_event_is_looked_up_in_the_timeline() {
     let counts = world.fold_done(vec![accepted(month + 1, vec![event])], minute(month + 1));
     assert_eq!((counts.folded, counts.duplicates), (0, 1));
 }
+
+/// Deliveries that begin with the same event and hold others: the timeline holds each once.
+#[test]
+fn the_timeline_holds_every_event_once() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let event = |n: i64| track(&format!("e{n}"), n, "Product Clicked", &who, &json!({}));
+    for some in [vec![1, 2, 3], vec![1], vec![1, 4], vec![2, 5], vec![1, 2, 3, 4, 5]] {
+        world.fold_done(vec![accepted(9, some.into_iter().map(event).collect())], minute(9));
+    }
+    let read = odyssey_testkit::run(odyssey_flows::fold_profile::timeline::read(
+        &world.memory,
+        world.user("ann"),
+        minute(0),
+        minute(9),
+    ));
+    let ids: Vec<String> = read.unwrap().into_iter().map(|(_, event)| event.id).collect();
+    assert_eq!(ids, ["e1", "e2", "e3", "e4", "e5"]);
+}
+
+/// A profile past DynamoDB's item limit is cut, says so, and takes the next event all the same.
+#[test]
+fn an_item_past_its_limit_is_cut_and_not_lost() {
+    use odyssey_domain::ids::{ContentHash, IdentityKey, Position};
+    use odyssey_domain::profile::{Accumulator, IdentityItem, Root};
+    use odyssey_domain::wire::SourceRef;
+    let noise = |seed: String| -> String {
+        (0..20).map(|n| ContentHash::of(format!("{seed}/{n}").as_bytes()).to_string()).collect()
+    };
+    let world = World::new();
+    let own = world.user("ann");
+    let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
+    let mut root = Root::default();
+    for n in 0..16_u8 {
+        let mut accumulator = Accumulator::default();
+        for m in 0..950_i64 {
+            let traits = json!({format!("t{}", m % 60): noise(format!("{n}/{m}"))});
+            let event = identify(&format!("{n}-{m}"), m, &json!({"userId": "ann"}), &traits);
+            accumulator.fold(&event, &source, &[]);
+        }
+        let key = if n == 0 { own } else { IdentityKey::from_bytes([n; 16]) };
+        root.accumulators.insert(key, accumulator);
+        if n > 0 {
+            root.links.insert(key, Position { at: minute(0), id: EventHash([0; 8]) });
+        }
+    }
+    let total = root.facts().total;
+    world.memory.seed(Row {
+        key: odyssey_flows::profiles::identity_key(own),
+        version: 7,
+        schema: 1,
+        body: {
+            let mut body = vec![0];
+            body.extend(serde_json::to_vec(&IdentityItem::Root(Box::new(root))).unwrap());
+            body
+        },
+        expires: None,
+        index: None,
+    });
+    let event = track("new", 2_000, "Product Viewed", &json!({"userId": "ann"}), &json!({}));
+    let counts = world.fold_done(vec![accepted(2_000, vec![event])], minute(2_000));
+    assert_eq!(counts.folded, 1);
+    let view = world.view(own);
+    assert_eq!(view.facts["events.total"], total + 1);
+    // Ids that left the item are still known.
+    let old = identify("0-5", 5, &json!({"userId": "ann"}), &json!({}));
+    let counts = world.fold_done(vec![accepted(5, vec![old])], minute(2_000));
+    assert_eq!(counts.duplicates, 1);
+    let row = world.memory.rows().into_iter().find(|row| row.version == 8).unwrap();
+    assert!(row.body.len() <= 390 * 1024, "{}", row.body.len());
+}
