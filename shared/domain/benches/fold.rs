@@ -9,7 +9,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use odyssey_domain::event::Event;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{Accumulator, Folded};
+use odyssey_domain::profile::{Accumulator, Folded, Watched};
 use odyssey_domain::wire::{SourceKind, SourceRef};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -45,8 +45,8 @@ fn event(n: usize) -> Event {
     serde_json::from_value(event).expect("an event")
 }
 
-fn watched() -> Vec<EventPredicate> {
-    [
+fn watched() -> Watched {
+    let predicates = [
         "Order Completed",
         "Signed Up",
         "Product Added",
@@ -57,8 +57,8 @@ fn watched() -> Vec<EventPredicate> {
         "Consent Changed",
     ]
     .into_iter()
-    .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() })
-    .collect()
+    .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() });
+    Watched::of(&predicates.collect::<Vec<_>>())
 }
 
 fn fold(c: &mut Criterion) {

@@ -1,12 +1,10 @@
 //! What was looked at: the last products, and categories by day.
 
-use super::product::{self, PRODUCT_ID_BYTES_MAX, Product};
-use super::text::clip;
+use super::product::{Product, ProductFields};
 use super::top::{Top, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Products kept; of more, those looked at last.
@@ -78,21 +76,15 @@ impl Browse {
 
     /// Folds one event; others than the browsing ones change nothing.
     pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
-        match name {
-            "Product Viewed" => {
-                let fields = &event.properties;
-                if let Some(id) = product::product_id(fields) {
-                    let currency = product::product_currency(fields, fields);
-                    self.viewed.write(&*id, at, || Product::read(fields, currency));
-                    latest(&mut self.activity, Some(at));
-                }
-            }
-            "Product List Viewed" => {}
-            _ => return,
+        if !matches!(name, "Product Viewed" | "Product List Viewed") {
+            return;
         }
-        let category = event.properties.get("category").and_then(Value::as_str).unwrap_or("");
-        let category = clip(category.trim(), PRODUCT_ID_BYTES_MAX);
-        if !category.is_empty() {
+        let fields = ProductFields::of(&event.properties);
+        if let Some(id) = fields.id().filter(|_| name == "Product Viewed") {
+            self.viewed.write(&*id, at, || fields.product(None));
+            latest(&mut self.activity, Some(at));
+        }
+        if let Some(category) = fields.category() {
             self.count(at.at.day(), category, 1);
         }
     }

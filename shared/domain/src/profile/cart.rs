@@ -5,7 +5,7 @@
 //! lines when they are asked for. Any order of arrival leaves the same log.
 
 use super::money::Money;
-use super::product::{self, Product};
+use super::product::{self, Product, ProductFields};
 use super::text::clip;
 use super::top::{Register, Top, latest};
 use crate::event::Event;
@@ -158,9 +158,10 @@ impl Cart {
         if self.is_over(at) {
             return;
         }
-        if let Some(id) = product::product_id(properties) {
-            self.describe(&id, properties, properties, at);
-            self.log(at, id, change(product::quantity(properties)));
+        let fields = ProductFields::of(properties);
+        if let Some(id) = fields.id() {
+            self.products.write(&*id, at, || fields.product(None));
+            self.log(at, id, change(fields.quantity()));
             return;
         }
         self.each(properties, at, change);
@@ -179,14 +180,14 @@ impl Cart {
         at: Position,
         change: impl Fn(Option<u32>) -> Change,
     ) {
+        let currency = ProductFields::of(properties).currency();
         // One event may list one product twice, in two variants: their quantities add up.
         let mut listed: BTreeMap<Cow<'_, str>, Option<u32>> = BTreeMap::new();
-        for fields in product::products(properties) {
-            let Some(id) = product::product_id(fields) else { continue };
-            let quantity = product::quantity(fields);
-            if !listed.contains_key(&id) {
-                self.describe(&id, fields, properties, at);
-            }
+        for entry in product::products(properties) {
+            let fields = ProductFields::of(entry);
+            let Some(id) = fields.id() else { continue };
+            let quantity = fields.quantity();
+            self.products.write(&*id, at, || fields.product(currency));
             let sum = listed.entry(id).or_insert(None);
             *sum = match (*sum, quantity) {
                 (Some(a), Some(b)) => Some(a.saturating_add(b).min(product::QUANTITY_MAX)),
@@ -200,17 +201,6 @@ impl Cart {
 
     fn is_over(&self, at: Position) -> bool {
         self.cleared.is_some_and(|cleared| at.at <= cleared)
-    }
-
-    fn describe(
-        &mut self,
-        id: &str,
-        fields: &Map<String, Value>,
-        properties: &Map<String, Value>,
-        at: Position,
-    ) {
-        let currency = product::product_currency(fields, properties);
-        self.products.write(id, at, || Product::read(fields, currency));
     }
 
     fn log(&mut self, at: Position, id: Cow<'_, str>, change: Change) {

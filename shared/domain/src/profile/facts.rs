@@ -21,6 +21,30 @@ pub const TRAITS_MAX: usize = 64;
 /// Watched predicates whose last match is kept; of more, those that matched last.
 pub const MATCHES_MAX: usize = 256;
 
+/// The event predicates that the published workspace watches, by the name of the events they are
+/// about; made once for a batch of events.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    by_name: BTreeMap<String, Vec<(PredicateKey, EventPredicate)>>,
+}
+
+impl Watched {
+    /// These predicates.
+    #[must_use]
+    pub fn of(predicates: &[EventPredicate]) -> Watched {
+        let mut by_name: BTreeMap<String, Vec<(PredicateKey, EventPredicate)>> = BTreeMap::new();
+        for predicate in predicates {
+            let named = by_name.entry(predicate.event.clone()).or_default();
+            named.push((predicate.key(), predicate.clone()));
+        }
+        Watched { by_name }
+    }
+
+    fn named(&self, name: &str) -> &[(PredicateKey, EventPredicate)] {
+        self.by_name.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// The facts of one accumulator: any order, grouping and duplication of the same events gives the
 /// same bytes. Registers are last-writer-wins by [`Position`], counters add, bounded collections
 /// keep what does not depend on the order of arrival and say that they are trimmed.
@@ -152,27 +176,30 @@ impl Facts {
         event: &Event,
         at: Position,
         source: SourceKind,
-        watched: &[EventPredicate],
+        watched: &Watched,
     ) {
         Seen::include(&mut self.seen, Seen { first: at.at, last: at.at });
         self.total = self.total.saturating_add(1);
         self.fold_traits(event, at, source);
         self.fold_context(event, at);
-        let name = if event.kind == EventKind::Track { event.name.as_deref() } else { None };
-        let mut counted = name.is_some_and(is_counted);
-        for predicate in watched {
+        let known_as = EventPredicate::name_of(event).unwrap_or("");
+        let named = watched.named(known_as);
+        for (key, predicate) in named {
             if predicate.matches(event) {
-                self.matches.write::<PredicateKey>(&predicate.key(), at, || ());
+                self.matches.write::<PredicateKey>(key, at, || ());
             }
-            counted |= name == Some(predicate.event.as_str());
         }
-        let Some(name) = name else { return };
-        if counted {
-            self.count(name, 1);
+        let is_track = event.kind == EventKind::Track;
+        if let Some(count) = self.counts.get_mut(known_as) {
+            *count = count.saturating_add(1);
+        } else if !named.is_empty() || (is_track && is_counted(known_as)) {
+            self.counts.insert(known_as.to_owned(), 1);
         }
-        self.cart.fold(name, event, at);
-        self.orders.fold(name, event, at);
-        self.browse.fold(name, event, at);
+        if is_track {
+            self.cart.fold(known_as, event, at);
+            self.orders.fold(known_as, event, at);
+            self.browse.fold(known_as, event, at);
+        }
     }
 
     fn count(&mut self, name: &str, times: u64) {
@@ -188,6 +215,10 @@ impl Facts {
         // What the call says itself is written first: the same event cannot write over it.
         for (name, value) in own.into_iter().chain(context).flatten() {
             if name == "email" || name.len() > NAME_BYTES_MAX {
+                continue;
+            }
+            // A value that is held is one that can be kept as it is.
+            if self.traits.repeat(name.as_str(), at, value) {
                 continue;
             }
             if let Some(value) = trait_value(value) {
@@ -210,7 +241,7 @@ impl Facts {
         let text = |name: &str| event.context.get(name).and_then(Value::as_str);
         for (name, slot) in [("locale", &mut self.locale), ("timezone", &mut self.timezone)] {
             if let Some(text) = text(name).filter(|text| !text.is_empty()) {
-                Register::write(slot, at, || clip(text, NAME_BYTES_MAX).to_owned());
+                Register::rewrite(slot, at, clip(text, NAME_BYTES_MAX));
             }
         }
     }

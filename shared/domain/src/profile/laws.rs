@@ -103,11 +103,11 @@ fn history(breadth: Breadth, most: usize) -> impl Strategy<Value = Vec<Told>> {
     })
 }
 
-fn watched() -> Vec<EventPredicate> {
-    ["Order Completed", "Product Added", "Something Else"]
+fn watched() -> Watched {
+    let predicates = ["Order Completed", "Product Added", "Something Else", "page"]
         .into_iter()
-        .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() })
-        .collect()
+        .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() });
+    Watched::of(&predicates.collect::<Vec<_>>())
 }
 
 fn offer(accumulator: &mut Accumulator, (event, kind): &Told) -> Folded {

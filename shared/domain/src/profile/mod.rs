@@ -29,7 +29,7 @@ mod laws;
 pub use accumulator::{Accumulator, Folded, RECENT_IDS_MAX, RecentIds};
 pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};
 pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
-pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, email_of};
+pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
 pub use links::{LINKS_MAX, RefusedLink, Standing, standing};
 pub use money::{Currency, Money};
 pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};

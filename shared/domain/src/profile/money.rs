@@ -110,7 +110,8 @@ impl Money {
     /// The first of `names` in `properties` that is an amount, in the currency that they name.
     #[must_use]
     pub fn of(properties: &Map<String, Value>, names: &[&str]) -> Option<Money> {
-        let currency = currency_of(properties).unwrap_or(Currency::USD);
+        let named = properties.get("currency").and_then(Value::as_str);
+        let currency = named.map_or(Currency::USD, Currency::parse);
         names.iter().find_map(|name| Money::parse(properties.get(*name)?, currency))
     }
 
@@ -137,12 +138,6 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.1.code(), self.amount())
     }
-}
-
-/// The `currency` that an event's properties name.
-#[must_use]
-pub(super) fn currency_of(properties: &Map<String, Value>) -> Option<Currency> {
-    properties.get("currency").and_then(Value::as_str).map(Currency::parse)
 }
 
 /// Digits of which more than this are no amount.

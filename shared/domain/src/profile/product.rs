@@ -1,9 +1,10 @@
 //! Products as events describe them.
 
-use super::money::{Currency, Money, currency_of};
+use super::money::{Currency, Money};
 use super::text::clip;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The longest product id that stands as it is, in bytes; of a longer one, its beginning.
 pub(super) const PRODUCT_ID_BYTES_MAX: usize = 64;
@@ -36,51 +37,96 @@ pub struct Product {
     pub image: Option<String>,
 }
 
-impl Product {
-    /// Reads one out of an event's properties or out of an entry of its `products`.
-    pub(super) fn read(fields: &Map<String, Value>, currency: Currency) -> Product {
-        let text = |name: &str, limit: usize| {
-            fields.get(name).and_then(Value::as_str).map(|text| clip(text, limit).to_owned())
+/// The fields of a product among an event's properties, or in an entry of its `products`: found in
+/// one pass, since properties are many and names to look up are, too.
+#[derive(Default)]
+pub(super) struct ProductFields<'a> {
+    product_id: Option<&'a Value>,
+    sku: Option<&'a Value>,
+    id: Option<&'a Value>,
+    name: Option<&'a Value>,
+    quantity: Option<&'a Value>,
+    price: Option<&'a Value>,
+    currency: Option<&'a Value>,
+    category: Option<&'a Value>,
+    url: Option<&'a Value>,
+    image_url: Option<&'a Value>,
+}
+
+impl<'a> ProductFields<'a> {
+    pub(super) fn of(fields: &'a Map<String, Value>) -> ProductFields<'a> {
+        let mut found = ProductFields::default();
+        for (name, value) in fields {
+            let slot = match name.as_str() {
+                "product_id" => &mut found.product_id,
+                "sku" => &mut found.sku,
+                "id" => &mut found.id,
+                "name" => &mut found.name,
+                "quantity" => &mut found.quantity,
+                "price" => &mut found.price,
+                "currency" => &mut found.currency,
+                "category" => &mut found.category,
+                "url" => &mut found.url,
+                "image_url" => &mut found.image_url,
+                _ => continue,
+            };
+            *slot = Some(value);
+        }
+        found
+    }
+
+    /// What the product goes by: `product_id`, else `sku`, `id`, or its name.
+    pub(super) fn id(&self) -> Option<Cow<'a, str>> {
+        let given = [self.product_id, self.sku, self.id, self.name];
+        given.into_iter().find_map(|value| match value? {
+            Value::String(text) if !text.trim().is_empty() => {
+                Some(clip(text.trim(), PRODUCT_ID_BYTES_MAX).into())
+            }
+            Value::Number(number) => Some(number.to_string().into()),
+            _ => None,
+        })
+    }
+
+    /// How many: a whole number from 0, as number or text.
+    pub(super) fn quantity(&self) -> Option<u32> {
+        let whole = match self.quantity? {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        }?;
+        Some(u32::try_from(whole).unwrap_or(QUANTITY_MAX).min(QUANTITY_MAX))
+    }
+
+    /// The currency it names.
+    pub(super) fn currency(&self) -> Option<Currency> {
+        self.currency.and_then(Value::as_str).map(Currency::parse)
+    }
+
+    /// Its category, where it has one.
+    pub(super) fn category(&self) -> Option<&'a str> {
+        let category = self.category.and_then(Value::as_str)?;
+        Some(clip(category.trim(), PRODUCT_ID_BYTES_MAX)).filter(|category| !category.is_empty())
+    }
+
+    /// The product, its price in its own currency, else in the one given.
+    pub(super) fn product(&self, otherwise: Option<Currency>) -> Product {
+        let currency = self.currency().or(otherwise).unwrap_or(Currency::USD);
+        let url = |value: Option<&Value>| {
+            let url = value.and_then(Value::as_str).filter(|url| url.len() <= URL_BYTES_MAX);
+            url.map(str::to_owned)
         };
-        let url = |name: &str| {
-            fields
-                .get(name)
-                .and_then(Value::as_str)
-                .filter(|url| url.len() <= URL_BYTES_MAX)
-                .map(str::to_owned)
-        };
+        let name = self.name.and_then(Value::as_str);
         Product {
-            name: text("name", PRODUCT_NAME_BYTES_MAX),
-            price: fields.get("price").and_then(|price| Money::parse(price, currency)),
-            category: text("category", PRODUCT_ID_BYTES_MAX),
-            url: url("url"),
-            image: url("image_url"),
+            name: name.map(|name| clip(name, PRODUCT_NAME_BYTES_MAX).to_owned()),
+            price: self.price.and_then(|price| Money::parse(price, currency)),
+            category: self.category().map(str::to_owned),
+            url: url(self.url),
+            image: url(self.image_url),
         }
     }
 }
 
-/// What a product goes by: `product_id`, else `sku`, `id`, or its name.
-pub(super) fn product_id(fields: &Map<String, Value>) -> Option<std::borrow::Cow<'_, str>> {
-    ["product_id", "sku", "id", "name"].iter().find_map(|name| match fields.get(*name)? {
-        Value::String(text) if !text.trim().is_empty() => {
-            Some(clip(text.trim(), PRODUCT_ID_BYTES_MAX).into())
-        }
-        Value::Number(number) => Some(number.to_string().into()),
-        _ => None,
-    })
-}
-
-/// A `quantity`: a whole number from 0, as number or text.
-pub(super) fn quantity(fields: &Map<String, Value>) -> Option<u32> {
-    let whole = match fields.get("quantity")? {
-        Value::Number(number) => number.as_u64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    }?;
-    Some(u32::try_from(whole).unwrap_or(QUANTITY_MAX).min(QUANTITY_MAX))
-}
-
-/// The entries of an event's `products`, in its currency.
+/// The entries of an event's `products`.
 pub(super) fn products(
     properties: &Map<String, Value>,
 ) -> impl Iterator<Item = &Map<String, Value>> {
@@ -91,12 +137,4 @@ pub(super) fn products(
         .flatten()
         .take(PRODUCTS_PER_EVENT_MAX)
         .filter_map(Value::as_object)
-}
-
-/// The currency of a product: its own, else the event's, else US dollars.
-pub(super) fn product_currency(
-    fields: &Map<String, Value>,
-    properties: &Map<String, Value>,
-) -> Currency {
-    currency_of(fields).or_else(|| currency_of(properties)).unwrap_or(Currency::USD)
 }

@@ -57,7 +57,9 @@ fn decimal(number: &Number) -> Value {
     }
     let float: f64 =
         number.as_f64().and_then(|float| format!("{float:.14e}").parse().ok()).unwrap_or(0.0);
-    let exact = float == 0.0 || (1e-7..1e22).contains(&float.abs());
+    // The negative zero is equal to the other and prints differently.
+    let float = if float == 0.0 { 0.0 } else { float };
+    let exact = float == 0.0 || (1e-7..1e15).contains(&float.abs());
     match Number::from_f64(float) {
         Some(number) if exact => Value::Number(number),
         _ => Value::String(number.to_string()),

@@ -41,6 +41,19 @@ impl<V> Register<V> {
         }
     }
 
+    /// Writes `value` into `slot`, unless a later event already wrote there. What is the same as
+    /// before, as most of what a client repeats with each event is, is not copied.
+    pub(super) fn rewrite<W>(slot: &mut Option<Register<V>>, at: Position, value: &W)
+    where
+        W: ToOwned<Owned = V> + PartialEq<V> + ?Sized,
+    {
+        match slot {
+            Some(held) if held.at >= at => {}
+            Some(held) if *value == held.value => held.at = at,
+            _ => *slot = Some(Register { at, value: value.to_owned() }),
+        }
+    }
+
     /// The later of two.
     pub(super) fn merge(slot: &mut Option<Register<V>>, other: Option<&Register<V>>)
     where
@@ -125,6 +138,21 @@ impl<K: Ord + Clone, V, const MAX: usize> Top<K, V, MAX> {
         let mut all: Vec<_> = self.entries.iter().collect();
         all.sort_by_key(|(_, register)| std::cmp::Reverse(register.at));
         all
+    }
+
+    /// Moves the register of `key` on to `at` where it already holds `value`; whether it does.
+    pub(super) fn repeat<Q>(&mut self, key: &Q, at: Position, value: &V) -> bool
+    where
+        Q: Ord + ?Sized,
+        K: std::borrow::Borrow<Q>,
+        V: PartialEq,
+    {
+        let held = self.entries.get_mut(key).filter(|held| held.value == *value);
+        if let Some(held) = held {
+            held.at = held.at.max(at);
+            return true;
+        }
+        false
     }
 
     /// Writes what `value` makes under `key`, unless a later event already did.

@@ -17,6 +17,7 @@ use odyssey_domain::contact::TopicId;
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::predicate::EventPredicate;
 use odyssey_domain::profile::{ProfileEffect, email_of};
 use odyssey_domain::wire::{
     BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
@@ -174,7 +175,7 @@ fn forward<T: Tables, B, Q>(
     let Content::Events { source, .. } = &delivery.content else { return };
     for (item, root) in kept(delivery, decided) {
         let profile = ProfileId::from(root);
-        let name = item.event.name.as_deref().unwrap_or("");
+        let name = EventPredicate::name_of(&item.event).unwrap_or("");
         if setting.catalog.forwarded.iter().any(|forwarded| forwarded == name) {
             let owners = world.root(root).map_or_else(|| vec![root], |held| held.owners(profile));
             let folded = EventFolded { v: BUS_SCHEMA, profile, owners, event: item.event.clone() };

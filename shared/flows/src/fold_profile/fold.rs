@@ -134,7 +134,7 @@ async fn fold_item<T: Tables, B, Q>(
     }
     let Some(held) = world.root_mut(root) else { return Ok(None) };
     let (_, accumulator) = held.accumulator_of(root, item.own);
-    Ok(Some(match accumulator.fold(&item.event, origin.source, &setting.catalog.watched) {
+    Ok(Some(match accumulator.fold(&item.event, origin.source, setting.watched) {
         Folded::Duplicate => Fate::Duplicate,
         Folded::New => {
             world.touch(root);

@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::{EventHash, IdentityKey};
 use odyssey_domain::keyring::Keyring;
-use odyssey_domain::profile::{IdentityItem, RefusedLink};
+use odyssey_domain::profile::{IdentityItem, RefusedLink, Watched};
 use odyssey_domain::time::{Span, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +43,7 @@ struct Setting<'a, T, B, Q> {
     queues: &'a Q,
     keyring: &'a Keyring,
     catalog: &'a Catalog,
+    watched: &'a Watched,
     now: Stamp,
 }
 
@@ -183,7 +184,9 @@ pub async fn run_counted(
             Err(park) => set(&mut dispositions, index, park),
         }
     }
-    let setting = Setting { tables, bus, queues, keyring, catalog: &catalog, now };
+    let watched = Watched::of(&catalog.watched);
+    let setting =
+        Setting { tables, bus, queues, keyring, catalog: &catalog, watched: &watched, now };
     let read = match preload(tables, &deliveries).await {
         Ok(read) => read,
         Err(error) => {

@@ -293,7 +293,7 @@ fn the_timeline_holds_every_event_once() {
 #[test]
 fn an_item_past_its_limit_is_cut_and_not_lost() {
     use odyssey_domain::ids::{ContentHash, IdentityKey, Position};
-    use odyssey_domain::profile::{Accumulator, IdentityItem, Root};
+    use odyssey_domain::profile::{Accumulator, IdentityItem, Root, Watched};
     use odyssey_domain::wire::SourceRef;
     let noise = |seed: String| -> String {
         (0..20).map(|n| ContentHash::of(format!("{seed}/{n}").as_bytes()).to_string()).collect()
@@ -307,7 +307,7 @@ fn an_item_past_its_limit_is_cut_and_not_lost() {
         for m in 0..950_i64 {
             let traits = json!({format!("t{}", m % 60): noise(format!("{n}/{m}"))});
             let event = identify(&format!("{n}-{m}"), m, &json!({"userId": "ann"}), &traits);
-            accumulator.fold(&event, &source, &[]);
+            accumulator.fold(&event, &source, &Watched::default());
         }
         let key = if n == 0 { own } else { IdentityKey::from_bytes([n; 16]) };
         root.accumulators.insert(key, accumulator);
