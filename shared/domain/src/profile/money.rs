@@ -110,8 +110,8 @@ impl Money {
     /// The first of `names` in `properties` that is an amount, in the currency that they name.
     #[must_use]
     pub fn of(properties: &Map<String, Value>, names: &[&str]) -> Option<Money> {
-        let named = properties.get("currency").and_then(Value::as_str);
-        let currency = named.map_or(Currency::USD, Currency::parse);
+        let code = properties.get("currency").and_then(Value::as_str);
+        let currency = code.map_or(Currency::USD, Currency::parse);
         names.iter().find_map(|name| Money::parse(properties.get(*name)?, currency))
     }
 

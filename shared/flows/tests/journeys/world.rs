@@ -5,7 +5,7 @@ use odyssey_domain::event::Event;
 use odyssey_domain::ids::{ContentHash, EnrollmentKeyHash, ProfileId, SendId};
 use odyssey_domain::journey::{Enrollment, Journey, SlotId};
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{IdentityItem, Root};
+use odyssey_domain::profile::{IdentityItem, Root, Watched};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{Command, SourceKind, SourceRef, Wake};
 use odyssey_flows::advance_enrollment::{run as advance, slot_key};
@@ -109,7 +109,11 @@ impl World {
         let watched = ["Order Completed", "Product Added", "Checkout Started"]
             .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() });
         let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
-        root.accumulators.entry(profile.into()).or_default().fold(event, &source, &watched);
+        root.accumulators.entry(profile.into()).or_default().fold(
+            event,
+            &source,
+            &Watched::of(&watched),
+        );
         let put = stored::put(key, &IdentityItem::Root(root), version).unwrap();
         run(self.memory.write(put)).unwrap();
     }
