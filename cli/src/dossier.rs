@@ -191,10 +191,7 @@ pub async fn gather(
     })
 }
 
-async fn profile_ids(
-    tables: &impl Tables,
-    partition: &str,
-) -> Result<Vec<ProfileId>, StoredError> {
+async fn profile_ids(tables: &impl Tables, partition: &str) -> Result<Vec<ProfileId>, StoredError> {
     let query = Query {
         table: Table::Profiles,
         pk: partition.to_owned(),
@@ -236,7 +233,8 @@ async fn profile(
         }
         Found::Nobody | Found::Erased => (asked, vec![asked.into()], BTreeMap::new(), Vec::new()),
     };
-    let shown = ["orders.count", "orders.value", "cart.items", "cart.value", "seen.first", "seen.last"];
+    let shown =
+        ["orders.count", "orders.value", "cart.items", "cart.value", "seen.first", "seen.last"];
     let facts = facts.into_iter().filter(|(name, _)| shown.contains(&name.as_str())).collect();
     let mut enrollments = Vec::new();
     for owner in owners {
@@ -420,9 +418,5 @@ fn contact_part(contact: Option<&Contact>, catalog: Option<&Catalog>) -> Contact
             remedy: lacks.map_or_else(String::new, |code| code.remedy().to_owned()),
         });
     }
-    ContactPart {
-        verified,
-        suppressed: suppression.map(|s| (word_of(&s.reason), s.at)),
-        topics,
-    }
+    ContactPart { verified, suppressed: suppression.map(|s| (word_of(&s.reason), s.at)), topics }
 }

@@ -102,7 +102,11 @@ fn tell_enrollment(screen: &Screen, enrollment: &EnrollmentPart) {
         screen.paint(Style::Name, &enrollment.journey),
         clock(enrollment.entered),
     ));
-    screen.line(&format!("           because {} at {}", enrollment.trigger, clock(enrollment.started)));
+    screen.line(&format!(
+        "           because {} at {}",
+        enrollment.trigger,
+        clock(enrollment.started)
+    ));
     if let Some(waits_for) = &enrollment.waits_for {
         let due = enrollment.due.map(|due| format!(" (until {})", clock(due))).unwrap_or_default();
         screen.line(&format!("           waits for {waits_for}{due}"));

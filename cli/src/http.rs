@@ -61,10 +61,13 @@ impl Http {
     ///
     /// # Errors
     /// Where nobody answers.
-    pub async fn lines(&self, url: &str, mut each: impl FnMut(&str) -> bool) -> Result<(), Failure> {
+    pub async fn lines(
+        &self,
+        url: &str,
+        mut each: impl FnMut(&str) -> bool,
+    ) -> Result<(), Failure> {
         let failed = |error: &dyn std::fmt::Display| Failure::Stack(format!("GET {url}: {error}"));
-        let request =
-            Request::get(url).body(Full::new(Bytes::new())).map_err(|e| failed(&e))?;
+        let request = Request::get(url).body(Full::new(Bytes::new())).map_err(|e| failed(&e))?;
         let response = self.client.request(request).await.map_err(|e| failed(&e))?;
         if !response.status().is_success() {
             return Err(failed(&response.status()));

@@ -2,9 +2,17 @@
 
 pub mod args;
 pub mod check;
+pub mod dossier;
+pub mod explain;
+pub mod http;
+pub mod local;
+pub mod pages;
 pub mod publish;
 pub mod screen;
 pub mod stack;
+pub mod standing;
+pub mod tail;
+pub mod tell;
 
 use args::{Cli, Command, SchemaFile};
 use screen::Screen;
@@ -34,6 +42,9 @@ pub enum Failure {
         /// Why.
         cause: std::io::Error,
     },
+    /// What was asked for cannot be done.
+    #[error("{0}")]
+    Asked(String),
     /// The stack cannot be reached or refused.
     #[error("{0}")]
     Stack(String),
@@ -44,7 +55,7 @@ impl Failure {
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
-            Failure::Directory(_) | Failure::File { .. } => 1,
+            Failure::Directory(_) | Failure::File { .. } | Failure::Asked(_) => 1,
             Failure::Stack(_) => 3,
         }
     }
@@ -70,7 +81,10 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
             Ok(Exit::Right)
         }
         Command::Publish(args) => wait(publish::command::run(screen, args)),
-        _ => Err(Failure::Stack("not built yet".to_owned())),
+        Command::Local(args) => wait(local::run(screen, args)),
+        Command::Tail(args) => wait(tail::run(screen, args)),
+        Command::Explain(args) => wait(explain::run(screen, args)),
+        Command::Demo(_) => Err(Failure::Stack("not built yet".to_owned())),
     }
 }
 

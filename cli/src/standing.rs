@@ -8,7 +8,9 @@ use crate::screen::{Screen, Style};
 use crate::stack::{LOCAL_FILE, LocalFile};
 use indicatif::{ProgressBar, ProgressStyle};
 use odyssey_domain::time::Stamp;
-use odyssey_local::{Build, BuildError, Functions, LocalStack, Options, Progress, StartError, Storage};
+use odyssey_local::{
+    Build, BuildError, Functions, LocalStack, Options, Progress, StartError, Storage,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,7 +56,9 @@ pub fn repository() -> Result<PathBuf, Failure> {
     let above = here.ancestors().find(|folder| is_it(folder)).map(Path::to_owned);
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|folder| is_it(folder));
     above.or_else(|| own.map(Path::to_owned)).ok_or_else(|| {
-        Failure::Asked("no infra/template.yaml here or above: run this in Odyssey's folder".to_owned())
+        Failure::Asked(
+            "no infra/template.yaml here or above: run this in Odyssey's folder".to_owned(),
+        )
     })
 }
 
@@ -126,8 +130,8 @@ pub fn leave_word(stack: &LocalStack) -> Result<Word, Failure> {
         pid: std::process::id(),
         environment: stack.environment(),
     };
-    let text = serde_json::to_string_pretty(&word)
-        .map_err(|error| Failure::Stack(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&word).map_err(|error| Failure::Stack(error.to_string()))?;
     std::fs::write(&path, text).map_err(failed)?;
     Ok(Word { path })
 }

@@ -41,10 +41,8 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
         What::BusEvent { detail_type, detail, .. } => return bus(detail_type, detail, everything),
         What::Queued { queue, sender, body, .. } => {
             if let Ok(Command::Send(send)) = serde_json::from_str::<Command>(body) {
-                let text = format!(
-                    "{} asks for mail {} at step {}",
-                    send.journey, send.mail, send.step
-                );
+                let text =
+                    format!("{} asks for mail {} at step {}", send.journey, send.mail, send.step);
                 return Some(("asked", text, json!({"send": send.send.to_string()})));
             }
             if !everything {
@@ -52,9 +50,11 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
             }
             ("queued", format!("{sender} → {queue}"), Value::Null)
         }
-        What::DeadLettered { queue, id } => {
-            ("dead_letter", format!("message {id} of {queue} went to the dead letters"), Value::Null)
-        }
+        What::DeadLettered { queue, id } => (
+            "dead_letter",
+            format!("message {id} of {queue} went to the dead letters"),
+            Value::Null,
+        ),
         What::Invoked { function, records, failed, took, cold, ended, .. } => {
             let how = match ended {
                 Ended::Answered if *failed > 0 => format!("{failed} given back"),
@@ -96,11 +96,7 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
     })
 }
 
-fn bus(
-    kind: &str,
-    detail: &str,
-    everything: bool,
-) -> Option<(&'static str, String, Value)> {
+fn bus(kind: &str, detail: &str, everything: bool) -> Option<(&'static str, String, Value)> {
     Some(match kind {
         detail_type::EVENTS_ACCEPTED => {
             let accepted: EventsAccepted = serde_json::from_str(detail).ok()?;
