@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check;
+pub mod demo;
 pub mod dossier;
 pub mod explain;
 pub mod http;
@@ -84,7 +85,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Local(args) => wait(local::run(screen, args)),
         Command::Tail(args) => wait(tail::run(screen, args)),
         Command::Explain(args) => wait(explain::run(screen, args)),
-        Command::Demo(_) => Err(Failure::Stack("not built yet".to_owned())),
+        Command::Demo(args) => wait(demo::run(screen, args)),
     }
 }
 

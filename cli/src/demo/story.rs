@@ -1,0 +1,300 @@
+//! Telling what happens to whom, from the stack's feed.
+
+use super::day::Day;
+use crate::dossier::send_part;
+use crate::screen::{Screen, Style};
+use odyssey_domain::ids::{ContactKey, ProfileId};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::message::LedgerItem;
+use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{
+    Command, ConsentChanged, Owner, SendRequested, SignalRaised, detail_type,
+};
+use odyssey_flows::ledger;
+use odyssey_flows::ports::Consistency;
+use odyssey_flows::stored::load;
+use odyssey_local::{Ended, Happening, Stack, What};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// How often and how long the ledger is asked what became of a send.
+const ASK_EVERY: Duration = Duration::from_millis(60);
+const ASK_TIMES: usize = 250;
+/// Problems told one by one; the rest is counted.
+const PROBLEMS_MAX: usize = 20;
+
+/// What the story counted.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    /// Journey steps that were woken out of the due index.
+    pub(super) due_steps: usize,
+    /// Silences that were woken out of the due index.
+    pub(super) due_silences: usize,
+    /// Wakes of steps through a queue's delay.
+    pub(super) delayed: usize,
+    /// Bus events.
+    pub(super) events: usize,
+    /// Invocations.
+    pub(super) invocations: usize,
+    /// What must not happen: denied calls, crashes, dead letters.
+    pub(super) problems: Vec<String>,
+}
+
+/// Who is who.
+struct People {
+    profiles: BTreeMap<ProfileId, String>,
+    contacts: BTreeMap<ContactKey, String>,
+    addresses: BTreeMap<String, String>,
+}
+
+/// Tells lines; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Teller {
+    screen: Screen,
+}
+
+impl Teller {
+    /// Something a shopper does.
+    pub(super) fn deed(&self, at: Stamp, who: &str, says: &str) {
+        self.line(at, who, Style::Plain, says);
+    }
+
+    fn line(&self, at: Stamp, who: &str, style: Style, text: &str) {
+        let time = self.screen.paint(Style::Faint, &crate::explain::clock(at));
+        let name = self.screen.paint(Style::Strong, &format!("{:<5}", title(who)));
+        self.screen.line(&format!("{time}  {name} {}", self.screen.paint(style, text)));
+    }
+}
+
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + letters.as_str()
+    })
+}
+
+/// The story while it goes on.
+pub(super) struct Story {
+    teller: Teller,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Tally>,
+}
+
+impl Story {
+    /// Listens from now on.
+    pub(super) fn begin(screen: Screen, stack: &Stack, day: &Day, keys: &Keyring) -> Story {
+        let teller = Teller { screen };
+        let (stop, stopped) = oneshot::channel();
+        let listener = Listener {
+            teller: teller.clone(),
+            stack: stack.clone(),
+            people: Arc::new(People::of(day, keys)),
+            tally: Tally::default(),
+        };
+        let feed = stack.feed();
+        let task = tokio::spawn(listener.listen(feed, stopped));
+        Story { teller, stop, task }
+    }
+
+    pub(super) fn teller(&self) -> Teller {
+        self.teller.clone()
+    }
+
+    /// Stops listening; what was counted.
+    pub(super) async fn end(self) -> Tally {
+        let _ = self.stop.send(());
+        self.task.await.unwrap_or_default()
+    }
+}
+
+impl People {
+    fn of(day: &Day, keys: &Keyring) -> People {
+        let mut people = People {
+            profiles: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+        };
+        for (who, shopper) in &day.expected.shoppers {
+            if let Ok(user) = UserId::parse(&shopper.user_id) {
+                people.profiles.insert(keys.user_key(&user).into(), who.clone());
+            }
+            if let Ok(anonymous) = AnonymousId::parse(&shopper.anonymous_id) {
+                people.profiles.insert(keys.anonymous_key(&anonymous).into(), who.clone());
+            }
+            if let Ok(address) = EmailAddress::parse(&shopper.email) {
+                people.contacts.insert(keys.contact_key(&address), who.clone());
+                people.addresses.insert(address.normalized(), who.clone());
+            }
+        }
+        people
+    }
+
+    fn profile(&self, id: ProfileId) -> &str {
+        self.profiles.get(&id).map_or("?", String::as_str)
+    }
+}
+
+struct Listener {
+    teller: Teller,
+    stack: Stack,
+    people: Arc<People>,
+    tally: Tally,
+}
+
+impl Listener {
+    async fn listen(
+        mut self,
+        mut feed: tokio::sync::broadcast::Receiver<Arc<Happening>>,
+        mut stopped: oneshot::Receiver<()>,
+    ) -> Tally {
+        loop {
+            tokio::select! {
+                biased;
+                happening = feed.recv() => match happening {
+                    Ok(happening) => self.hear(&happening),
+                    Err(RecvError::Lagged(missed)) => {
+                        self.problem(format!("{missed} happenings were missed"));
+                    }
+                    Err(RecvError::Closed) => return self.tally,
+                },
+                _ = &mut stopped => return self.tally,
+            }
+        }
+    }
+
+    fn problem(&mut self, text: String) {
+        if self.tally.problems.len() < PROBLEMS_MAX && !self.tally.problems.contains(&text) {
+            self.teller.line(self.stack.now(), "!", Style::Bad, &text);
+            self.tally.problems.push(text);
+        }
+    }
+
+    fn hear(&mut self, happening: &Happening) {
+        let at = happening.at;
+        match &happening.what {
+            What::BusEvent { detail_type, detail, .. } => {
+                self.tally.events += 1;
+                self.bus(at, detail_type, detail);
+            }
+            What::Queued { sender, body, .. } => self.queued(at, sender, body),
+            What::Mailed(mail) => {
+                let to = mail.to.first().map(|to| to.to_lowercase()).unwrap_or_default();
+                let who = self.people.addresses.get(&to).map_or("?", String::as_str);
+                let tag = |name: &str| mail.tags.get(name).map(String::as_str);
+                let why = match (tag("journey"), tag("step")) {
+                    (Some(journey), Some(step)) => format!("journey {journey}, step {step}"),
+                    _ => "asks the owner of the address".to_owned(),
+                };
+                let text = format!("← mail “{}” ({why})", mail.subject);
+                self.teller.line(at, who, Style::Good, &text);
+            }
+            What::Reported { message, event } if event == "Bounce" || event == "Complaint" => {
+                let mail = self.stack.mailbox().get(message);
+                let to = mail.and_then(|mail| mail.to.first().map(|to| to.to_lowercase()));
+                let who = to.and_then(|to| self.people.addresses.get(&to).cloned());
+                let text = format!("SES reports: {event}. The address is suppressed at once");
+                self.teller.line(at, who.as_deref().unwrap_or("?"), Style::Warn, &text);
+            }
+            What::Invoked { function, ended, .. } => {
+                self.tally.invocations += 1;
+                match ended {
+                    Ended::Answered => {}
+                    Ended::Failed(error) => self.problem(format!("{function} failed: {error}")),
+                    Ended::TimedOut => self.problem(format!("{function} timed out")),
+                    Ended::Crashed(error) => self.problem(format!("{function} crashed: {error}")),
+                }
+            }
+            What::DeadLettered { queue, .. } => {
+                self.problem(format!("a message of {queue} went to the dead letters"));
+            }
+            What::Denied { caller, action, resource } => {
+                self.problem(format!("{caller} may not {action} on {resource}"));
+            }
+            What::Unknown { caller, operation } => {
+                self.problem(format!("{caller} called {operation}, which is not emulated"));
+            }
+            _ => {}
+        }
+    }
+
+    fn bus(&mut self, at: Stamp, kind: &str, detail: &str) {
+        match kind {
+            detail_type::SIGNAL_RAISED => {
+                let Ok(raised) = serde_json::from_str::<SignalRaised>(detail) else { return };
+                let text = format!(
+                    "… silent for {} since {}: {}",
+                    raised.after,
+                    crate::explain::clock(raised.since),
+                    raised.signal
+                );
+                let who = self.people.profile(raised.profile).to_owned();
+                self.teller.line(at, &who, Style::Name, &text);
+            }
+            detail_type::CONSENT_CHANGED => {
+                let Ok(changed) = serde_json::from_str::<ConsentChanged>(detail) else { return };
+                let who = self.people.contacts.get(&changed.contact).map_or("?", String::as_str);
+                let state = crate::dossier::word_of(&changed.state);
+                let text = format!("consent to {} {state} via {}", changed.topic, changed.via);
+                self.teller.line(at, who, Style::Name, &text);
+            }
+            _ => {}
+        }
+    }
+
+    fn queued(&mut self, at: Stamp, sender: &str, body: &str) {
+        match serde_json::from_str::<Command>(body) {
+            Ok(Command::Wake(wake)) => match (sender == "TickFunction", &wake.owner) {
+                (true, Owner::Enrollment(_)) => self.tally.due_steps += 1,
+                (true, Owner::Profile(_)) => self.tally.due_silences += 1,
+                (false, Owner::Enrollment(_)) => self.tally.delayed += 1,
+                (false, Owner::Profile(_)) => {}
+            },
+            Ok(Command::Send(asked)) => {
+                let follower = Follower {
+                    teller: self.teller.clone(),
+                    stack: self.stack.clone(),
+                    people: Arc::clone(&self.people),
+                };
+                tokio::spawn(follower.follow(at, *asked));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// Finds out what became of a send that no mail tells of.
+struct Follower {
+    teller: Teller,
+    stack: Stack,
+    people: Arc<People>,
+}
+
+impl Follower {
+    async fn follow(self, at: Stamp, asked: SendRequested) {
+        let tables = self.stack.tables();
+        for _ in 0..ASK_TIMES {
+            tokio::time::sleep(ASK_EVERY).await;
+            let key = ledger::key(asked.send);
+            let found = load::<LedgerItem>(&tables, key, Consistency::Eventual).await;
+            let Ok(Some(found)) = found else { continue };
+            let part = send_part(&found.item);
+            if part.state == "under way" {
+                continue;
+            }
+            if let Some(reason) = part.reasons.first() {
+                let who = self.people.profile(asked.profile);
+                let text = format!(
+                    "✗ no {} (journey {}, step {}): {}: {}; to change it: {}",
+                    part.mail, asked.journey, asked.step, reason.code, reason.found, reason.remedy
+                );
+                self.teller.line(part.at.max(at), who, Style::Warn, &text);
+            }
+            return;
+        }
+    }
+}
