@@ -100,41 +100,47 @@ fn pairs(pairs: &[(String, String)]) -> String {
     list.join(", ")
 }
 
+/// A shopper's row: the lines of each cell.
+fn cells(one: &Judged) -> [Vec<String>; 4] {
+    let or_dash =
+        |lines: Vec<String>| if lines.is_empty() { vec!["–".to_owned()] } else { lines };
+    let skips = one.skips.iter().map(|(mail, code)| format!("{mail}: {code}")).collect();
+    let journeys = one.journeys.iter().map(|(name, how)| format!("{name}: {how}")).collect();
+    [
+        vec![one.who.clone(), one.story.clone()],
+        or_dash(one.mails.clone()),
+        or_dash(skips),
+        or_dash(journeys),
+    ]
+}
+
 /// The table, the counts, what is wrong.
 pub(super) fn tell(screen: &Screen, judged: &[Judged], tally: &Tally, mails: &Path) {
-    let rows: Vec<[String; 5]> = judged
-        .iter()
-        .map(|one| {
-            let list = |items: &[String]| match items {
-                [] => "–".to_owned(),
-                items => items.join(", "),
-            };
-            let skips: Vec<String> =
-                one.skips.iter().map(|(mail, code)| format!("{mail} ({code})")).collect();
-            let journeys: Vec<String> =
-                one.journeys.iter().map(|(name, how)| format!("{name} {how}")).collect();
-            let name = format!("{} {}", one.who, one.story);
-            let verdict = if one.is_right() { "right" } else { "wrong" };
-            [name, list(&one.mails), list(&skips), list(&journeys), verdict.to_owned()]
-        })
-        .collect();
-    let heads = ["shopper", "mails", "decided against", "journeys", ""];
+    let heads = ["shopper", "mails", "decided against", "journeys"];
+    let rows: Vec<[Vec<String>; 4]> = judged.iter().map(cells).collect();
     let mut widths = heads.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            let longest = cell.iter().map(|line| line.chars().count()).max().unwrap_or(0);
+            *width = (*width).max(longest);
         }
     }
-    let line = |cells: &[String; 5]| {
+    let line = |cells: [&str; 4]| {
         let padded: Vec<String> =
             cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         padded.join("  ").trim_end().to_owned()
     };
     screen.line("");
-    screen.line(&screen.paint(Style::Strong, &line(&heads.map(str::to_owned))));
+    screen.line(&screen.paint(Style::Strong, &format!("       {}", line(heads))));
     for (row, one) in rows.iter().zip(judged) {
-        let style = if one.is_right() { Style::Good } else { Style::Bad };
-        screen.line(&screen.paint(style, &line(row)));
+        let (style, verdict) =
+            if one.is_right() { (Style::Good, "right  ") } else { (Style::Bad, "wrong  ") };
+        let height = row.iter().map(Vec::len).max().unwrap_or(0);
+        for at in 0..height {
+            let lead = if at == 0 { screen.paint(style, verdict) } else { " ".repeat(7) };
+            let cells = row.each_ref().map(|cell| cell.get(at).map_or("", String::as_str));
+            screen.line(&format!("{lead}{}", line(cells)));
+        }
     }
     for one in judged {
         for fault in &one.faults {

@@ -3,7 +3,7 @@
 use super::day::Day;
 use crate::dossier::send_part;
 use crate::screen::{Screen, Style};
-use odyssey_domain::ids::{ContactKey, ProfileId};
+use odyssey_domain::ids::{ContactKey, ProfileId, SendId, SignalId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::LedgerItem;
 use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
@@ -15,7 +15,7 @@ use odyssey_flows::ledger;
 use odyssey_flows::ports::Consistency;
 use odyssey_flows::stored::load;
 use odyssey_local::{Ended, Happening, Stack, What};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -31,6 +31,10 @@ const PROBLEMS_MAX: usize = 20;
 /// What the story counted.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
+    /// Signals told; a redelivery repeats them.
+    signals: BTreeSet<SignalId>,
+    /// Sends followed; a redelivery asks for them again.
+    sends: BTreeSet<SendId>,
     /// Journey steps that were woken out of the due index.
     pub(super) due_steps: usize,
     /// Silences that were woken out of the due index.
@@ -226,6 +230,9 @@ impl Listener {
         match kind {
             detail_type::SIGNAL_RAISED => {
                 let Ok(raised) = serde_json::from_str::<SignalRaised>(detail) else { return };
+                if !self.tally.signals.insert(raised.id) {
+                    return;
+                }
                 let text = format!(
                     "… silent for {} since {}: {}",
                     raised.after,
@@ -255,6 +262,9 @@ impl Listener {
                 (false, Owner::Profile(_)) => {}
             },
             Ok(Command::Send(asked)) => {
+                if !self.tally.sends.insert(asked.send) {
+                    return;
+                }
                 let follower = Follower {
                     teller: self.teller.clone(),
                     stack: self.stack.clone(),
@@ -283,7 +293,8 @@ impl Follower {
             let found = load::<LedgerItem>(&tables, key, Consistency::Eventual).await;
             let Ok(Some(found)) = found else { continue };
             let part = send_part(&found.item);
-            if part.state == "under way" {
+            // A send is unconfirmed while SES's own event is on its way.
+            if part.state == "under way" || part.state == "unconfirmed" {
                 continue;
             }
             if let Some(reason) = part.reasons.first() {
