@@ -42,8 +42,8 @@ pub fn key(wake: &Wake) -> Key {
 impl Stored for Wake {
     const NAME: &'static str = "due";
     const SCHEMA: u16 = 1;
-    /// One write unit, keys and attribute names included.
-    const BYTES_MAX: usize = 768;
+    /// Half a write unit: two names of a workspace, two hashes and two numbers.
+    const BYTES_MAX: usize = 512;
 }
 
 /// How long past its time an armed timer is taken for lost: whoever loads its owner arms it again.

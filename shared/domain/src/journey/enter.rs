@@ -8,6 +8,7 @@ use crate::profile::ProfileView;
 use crate::time::{Span, Stamp};
 use crate::wire::{SignalRaised, Why};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// A trigger older than this lets nobody in: an app that was offline over a weekend still counts,
 /// an import of last year's orders does not.
@@ -187,13 +188,13 @@ pub fn enter(application: &Application<'_>) -> Entry {
         parked: None,
         ended: None,
         forget: None,
-        why: Why {
+        why: Arc::new(Why {
             trigger: occasion.what.clone(),
             trigger_id: occasion.id.clone(),
             trigger_at: occasion.at,
             evidence: occasion.carried.clone(),
             conditions: Vec::new(),
-        },
+        }),
         pending: Vec::new(),
     };
     if let Some((ending, _)) = is_over(plan, &enrollment, view, now) {
@@ -206,9 +207,9 @@ pub fn enter(application: &Application<'_>) -> Entry {
         if !held {
             return Entry::Refused(Refusal::Filtered(answers));
         }
-        enrollment.why.conditions = answers;
+        Arc::make_mut(&mut enrollment.why).conditions = answers;
     }
-    enrollment.why.trim();
+    Arc::make_mut(&mut enrollment.why).trim();
     Entry::Enrolled(Box::new(step(plan, &enrollment, view, Input::Entered, now)))
 }
 

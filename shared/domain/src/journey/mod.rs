@@ -31,6 +31,7 @@ use crate::time::{Span, Stamp};
 use crate::wire::Why;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How long past its time a timer is taken for lost and a step for late: whoever loads the owner
 /// of such a timer arms it again, and waits count from when a late step is really taken, so that
@@ -219,8 +220,9 @@ pub struct Enrollment {
     /// for it; never while it runs, nor where one may enter only once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forget: Option<Stamp>,
-    /// What led here so far.
-    pub why: Why,
+    /// What led here so far; shared, because most steps leave it as it is.
+    #[serde(with = "why::shared")]
+    pub why: Arc<Why>,
     /// Sends and wakes that the last write decided and that somebody may still have to carry out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<JourneyEffect>,

@@ -17,6 +17,7 @@ use super::{
 use crate::predicate::Facts;
 use crate::profile::ProfileView;
 use crate::time::{Span, Stamp};
+use std::sync::Arc;
 
 /// The most steps taken for one input; a wake that is due at once takes the next.
 pub const NODES_PER_STEP_MAX: usize = 64;
@@ -127,8 +128,9 @@ pub fn park(enrollment: &Enrollment, input: Input, now: Stamp) -> Transition {
 #[must_use]
 pub fn erase(enrollment: &Enrollment, now: Stamp) -> Transition {
     let mut erased = enrollment.clone();
-    erased.why.evidence.clear();
-    erased.why.conditions.clear();
+    let why = Arc::make_mut(&mut erased.why);
+    why.evidence.clear();
+    why.conditions.clear();
     if erased.ended.is_none() {
         erased.ended = Some((Ending::Erased, now));
         erased.due = None;
@@ -267,8 +269,9 @@ impl Walk<'_> {
         };
         for (condition, target) in arms {
             let (held, answers) = condition.evaluate(&self.facts(here));
-            here.why.conditions.extend(answers);
-            here.why.trim();
+            let why = Arc::make_mut(&mut here.why);
+            why.conditions.extend(answers);
+            why.trim();
             if held {
                 return Move::On(Some(target.clone()), here.reached);
             }

@@ -11,6 +11,21 @@ const CONDITIONS_BYTES_MAX: usize = 160;
 /// The name under which trimmed evidence says so.
 const TRIMMED: &str = "trimmed";
 
+/// Stores a shared chain as a plain one.
+pub(super) mod shared {
+    use crate::wire::Why;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(crate) fn serialize<S: Serializer>(why: &Arc<Why>, to: S) -> Result<S::Ok, S::Error> {
+        Why::serialize(why, to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Why>, D::Error> {
+        Why::deserialize(from).map(Arc::new)
+    }
+}
+
 impl Why {
     /// Trims to [`Why::BYTES_MAX`] of JSON, the least needed first: e-mail addresses and long
     /// texts, old answers, the ends of lists (a cart keeps its first lines), the largest values.

@@ -57,7 +57,7 @@ fn send(
         mail: mail.clone(),
         topic: topic.clone(),
         due: *due,
-        why: enrollment.why.clone(),
+        why: enrollment.why.as_ref().clone(),
     }));
     let body = serde_json::to_string(&command)
         .map_err(|e| StoredError::Corrupt { name: "send request", cause: e.to_string() })?;

@@ -7,6 +7,7 @@ use odyssey_domain::ids::ProfileId;
 use odyssey_domain::journey::{Enrollment, SlotId};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::Why;
+use std::sync::Arc;
 
 impl Stored for Enrollment {
     const NAME: &'static str = "enrollment";
@@ -92,7 +93,7 @@ pub(super) async fn save(
         match stored::put(key.clone(), enrollment, read_at) {
             Err(StoredError::TooLarge { .. }) if limit > 0 => {
                 limit = limit.saturating_sub(Why::BYTES_MAX / 4);
-                enrollment.why.trim_to(limit);
+                Arc::make_mut(&mut enrollment.why).trim_to(limit);
             }
             put => break put?,
         }
