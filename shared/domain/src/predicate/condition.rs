@@ -133,21 +133,6 @@ impl Condition {
             }
         }
     }
-
-    /// Every event predicate in it, for the catalog's list of what profiles must remember.
-    #[must_use]
-    pub fn event_predicates(&self) -> Vec<&EventPredicate> {
-        match self {
-            Condition::All(inner) | Condition::Any(inner) => {
-                inner.iter().flat_map(Condition::event_predicates).collect()
-            }
-            Condition::Not(inner) => inner.event_predicates(),
-            Condition::Performed { event, .. } => vec![event],
-            Condition::Trait { .. } | Condition::Fact { .. } | Condition::Trigger { .. } => {
-                Vec::new()
-            }
-        }
-    }
 }
 
 fn trait_values<'v>(view: &'v ProfileView, name: &str) -> Vec<&'v Value> {
