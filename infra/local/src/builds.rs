@@ -7,6 +7,29 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
+/// Whose dependencies' features the functions are built with. A dependency built with other features
+/// is compiled again; what has already been built beside is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beside {
+    /// Their own alone, as a deployable build has them.
+    Nothing,
+    /// Those of this package as well, such as `odyssey` itself, which was built to call this.
+    Package(String),
+    /// Those of the whole Cargo workspace, as `cargo test --workspace` builds it.
+    Workspace,
+}
+
+impl Beside {
+    /// Whatever Cargo built to get here: it tells the package to what it runs. The command line is
+    /// built by itself, tests with the whole workspace.
+    fn caller() -> Self {
+        match std::env::var("CARGO_PKG_NAME").as_deref() {
+            Err(_) | Ok("odyssey") => Beside::Package("odyssey".to_owned()),
+            Ok(_) => Beside::Workspace,
+        }
+    }
+}
+
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct Build {
@@ -18,6 +41,8 @@ pub struct Build {
     pub profile: Option<String>,
     /// With the clock that can run faster; deployable builds lack it.
     pub local_clock: bool,
+    /// Whose features the dependencies have.
+    pub beside: Beside,
 }
 
 /// How far a build is.
@@ -64,7 +89,13 @@ impl Build {
             }
         }
         let packages = packages.into_iter().collect();
-        Ok(Self { root: root.to_owned(), packages, profile: None, local_clock: true })
+        Ok(Self {
+            root: root.to_owned(),
+            packages,
+            profile: None,
+            local_clock: true,
+            beside: Beside::caller(),
+        })
     }
 
     /// Builds; returns the path of each binary by its name.
@@ -77,12 +108,24 @@ impl Build {
     ) -> Result<BTreeMap<String, PathBuf>, BuildError> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.current_dir(&self.root).args(["build", "--bins", "--message-format=json"]);
+        command.current_dir(&self.root).args(["build", "--message-format=json"]);
+        match &self.beside {
+            Beside::Nothing => {}
+            Beside::Package(package) => {
+                command.args(["-p", package]);
+            }
+            Beside::Workspace => {
+                command.arg("--workspace");
+            }
+        }
         if let Some(profile) = &self.profile {
             command.args(["--profile", profile]);
         }
         for package in &self.packages {
-            command.args(["-p", package]);
+            if self.beside != Beside::Workspace {
+                command.args(["-p", package]);
+            }
+            command.args(["--bin", package]);
             if self.local_clock {
                 command.args(["--features", &format!("{package}/local-clock")]);
             }

@@ -29,6 +29,17 @@ impl Service {
             Service::SecretsManager => "secretsmanager",
         }
     }
+
+    /// How it says "too fast": status and exception.
+    pub(crate) const fn throttling(self) -> (u16, &'static str) {
+        match self {
+            Service::DynamoDb | Service::EventBridge | Service::SecretsManager => {
+                (400, "ThrottlingException")
+            }
+            Service::Sqs => (403, "RequestThrottled"),
+            Service::Ses => (429, "TooManyRequestsException"),
+        }
+    }
 }
 
 /// What goes wrong.
@@ -41,6 +52,8 @@ pub enum Fault {
         /// The exception's name.
         code: &'static str,
     },
+    /// Nothing is done; the answer is the service's own way to say "too fast".
+    Throttle,
     /// Nothing is done, the connection is reset.
     Reset,
     /// The connection is reset if it has answered a request before; else all is well. What a
@@ -59,6 +72,9 @@ pub enum Fault {
     DoneThenSilence,
     /// Entries at these places of a batch (`PutEvents`, `SendMessageBatch` …) fail, the others do not.
     Entries(Vec<usize>),
+    /// Events of `PutEvents` are taken, but no rule can deliver them: they end in the targets'
+    /// dead-letter queues.
+    Undeliverable,
     /// It is done twice, as a service that delivers at least once may: each event of `PutEvents`
     /// is delivered twice.
     Twice,

@@ -215,6 +215,26 @@ mod tests {
         }
     }
 
+    /// The definition, without the cleverness.
+    fn plain(pattern: &[char], text: &[char]) -> bool {
+        match pattern.split_first() {
+            None => text.is_empty(),
+            Some(('*', rest)) => (0..=text.len()).any(|at| plain(rest, &text[at..])),
+            Some((c, rest)) => match text.split_first() {
+                Some((t, others)) => (*c == '?' || c == t) && plain(rest, others),
+                None => false,
+            },
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wildcards_match_by_their_definition(pattern in "[ab*?]{0,7}", text in "[ab]{0,9}") {
+            let (p, t): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+            proptest::prop_assert_eq!(wildcard(&pattern, &text), plain(&p, &t));
+        }
+    }
+
     #[test]
     fn nothing_is_allowed_that_is_not_written() {
         let iam = iam(vec![

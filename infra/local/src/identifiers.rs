@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Bits that differ from call to call and from run to run; not for anything that must be secret
-/// from somebody on the same machine.
+/// Bits that differ from call to call and from run to run; nothing that must be secret.
 fn bits() -> u64 {
     let mut hasher = RandomState::new().build_hasher();
     hasher.write_u64(COUNT.fetch_add(1, Ordering::Relaxed));
@@ -28,13 +27,15 @@ pub(crate) fn uuid() -> String {
 }
 
 /// A password of letters and digits, as Secrets Manager generates one without punctuation.
-pub(crate) fn password(length: usize) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    let letter = |_| {
-        let at = usize::try_from(bits() % 62).unwrap_or(0);
-        char::from(LETTERS.get(at).copied().unwrap_or(b'a'))
-    };
-    (0..length).map(letter).collect()
+///
+/// # Errors
+/// Where the system has no source of randomness.
+pub(crate) fn password(length: usize) -> Result<String, getrandom::Error> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789AB";
+    let mut bytes = vec![0; length];
+    getrandom::fill(&mut bytes)?;
+    let letter = |byte: &u8| LETTERS.get(usize::from(byte % 64)).map(|letter| char::from(*letter));
+    Ok(bytes.iter().filter_map(letter).collect())
 }
 
 /// SES's message id.

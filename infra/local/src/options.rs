@@ -57,8 +57,9 @@ pub struct Options {
     pub pages: Option<Pages>,
 }
 
-/// The domain that mails are from, where no parameter says otherwise.
-pub const MAIL_IDENTITY: &str = "example.com";
+/// The identity that mails may be from, where no parameter says otherwise: any, for what is
+/// verified in SES is a matter of the account that one deploys to.
+pub const MAIL_IDENTITY: &str = "*";
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

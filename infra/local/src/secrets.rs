@@ -11,17 +11,18 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {cause}")]
 pub struct SecretsError {
-    /// The file.
+    /// The file, or the secret's logical id.
     pub path: String,
     /// What is wrong.
     pub cause: String,
 }
 
-fn fresh(secret: &Secret) -> String {
+fn fresh(secret: &Secret) -> Result<String, SecretsError> {
     let mut value = secret.generated.template.clone();
-    let password = password(secret.generated.length);
+    let password = password(secret.generated.length)
+        .map_err(|error| SecretsError { path: secret.id.clone(), cause: error.to_string() })?;
     value.insert(secret.generated.key.clone(), Value::from(password));
-    Value::Object(value).to_string()
+    Ok(Value::Object(value).to_string())
 }
 
 /// The text of each secret, by ARN.
@@ -47,7 +48,9 @@ pub(crate) fn generate(
         _ => BTreeMap::new(),
     };
     for secret in secrets {
-        known.entry(secret.arn.clone()).or_insert_with(|| fresh(secret));
+        if !known.contains_key(&secret.arn) {
+            known.insert(secret.arn.clone(), fresh(secret)?);
+        }
     }
     if let Some(path) = &path {
         let text = serde_json::to_string(&known).map_err(|e| failed(path, e.to_string()))?;

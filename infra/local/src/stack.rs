@@ -1,60 +1,23 @@
-//! The stack: started from a template, asked and watched through a handle.
+//! The handle of a running stack: what one asks it, and how one breaks it.
 
-use crate::activity::Activity;
-use crate::broker::{Broker, Depth, Received};
+use crate::broker::{Depth, Received};
 use crate::clock::Clock;
-use crate::closing::Closing;
 use crate::faults::Faults;
-use crate::feed::{Feed, Happening};
-use crate::gateway;
-use crate::iam::{Denied, Iam, Unused};
-use crate::lambda::{Host, Lambda, poller, schedule};
+use crate::feed::Happening;
+use crate::iam::Unused;
+use crate::lambda::process;
 use crate::mailbox::Mailbox;
-use crate::options::{Functions, MAIL_IDENTITY, Options, Storage};
-use crate::pattern::PatternError;
-use crate::secrets::{self, SecretsError};
 use crate::state::Shared;
-use crate::template::{self, Place, Resources, TemplateError};
-use crate::usage::{Book, Usage};
-use crate::wire::{self, Bus, OPERATOR, access_key};
+use crate::template::{self, Resources};
+use crate::usage::Usage;
+use crate::wire::{self, OPERATOR, access_key};
 use odyssey_aws::{Aws, DynamoTables, Env};
 use odyssey_domain::keyring::{Keyring, KeyringError};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{Queue, Table};
 use std::collections::BTreeMap;
-use std::ops::Deref;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
-use tokio::task::JoinHandle;
-
-/// Why a stack did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The template cannot be run.
-    #[error("infra/template.yaml: {0}")]
-    Template(#[from] TemplateError),
-    /// A rule's pattern cannot be matched.
-    #[error("infra/template.yaml: {0}")]
-    Pattern(#[from] PatternError),
-    /// A port cannot be listened on.
-    #[error("port {port}: {cause}")]
-    Port {
-        /// Which; 0 stands for any.
-        port: u16,
-        /// What the system said.
-        cause: std::io::Error,
-    },
-    /// The database cannot be opened, or a table not be made.
-    #[error("database: {0}")]
-    Database(String),
-    /// The secrets cannot be kept.
-    #[error(transparent)]
-    Secrets(#[from] SecretsError),
-    /// A function's role does not let Lambda take from its queue.
-    #[error("event source: {0}")]
-    EventSource(#[from] Denied),
-}
 
 /// A message that ended in a dead-letter queue.
 #[derive(Debug, Clone)]
@@ -65,152 +28,10 @@ pub struct DeadLetter {
     pub message: Received,
 }
 
-/// A running stack's handle; cheap to clone. The stack lives as long as its [`LocalStack`].
+/// A running stack's handle; cheap to clone. The stack lives as long as its [`crate::LocalStack`].
 #[derive(Debug, Clone)]
 pub struct Stack {
-    shared: Arc<Shared>,
-}
-
-/// A running stack. Dropping it ends its functions' processes and closes its ports.
-#[derive(Debug)]
-pub struct LocalStack {
-    stack: Stack,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl Deref for LocalStack {
-    type Target = Stack;
-
-    fn deref(&self) -> &Stack {
-        &self.stack
-    }
-}
-
-impl Drop for LocalStack {
-    fn drop(&mut self) {
-        self.shared.closing.close();
-        for task in &self.tasks {
-            task.abort();
-        }
-    }
-}
-
-async fn listen(port: u16) -> Result<(TcpListener, String), StartError> {
-    let failed = |cause| StartError::Port { port, cause };
-    let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok((listener, format!("http://{address}")))
-}
-
-fn place(options: &Options, endpoint_url: String, api_url: String) -> Place {
-    let mut parameters = options.parameters.clone();
-    parameters.entry("PublicUrl".to_owned()).or_insert_with(|| api_url.clone());
-    parameters.entry("MailIdentity".to_owned()).or_insert_with(|| MAIL_IDENTITY.to_owned());
-    Place {
-        region: "us-east-1".to_owned(),
-        account: "123456789012".to_owned(),
-        stack: "odyssey".to_owned(),
-        endpoint_url,
-        api_url,
-        parameters: parameters.into_iter().collect(),
-    }
-}
-
-fn database(storage: &Storage, resources: &Resources) -> Result<dynoxide::Database, StartError> {
-    let opened = match storage {
-        Storage::Memory => dynoxide::Database::memory(),
-        Storage::File(path) => dynoxide::Database::new(&path.to_string_lossy()),
-    };
-    let database = opened.map_err(|error| StartError::Database(error.to_string()))?;
-    for table in &resources.tables {
-        wire::create(&database, &table.create)
-            .map_err(|cause| StartError::Database(format!("{}: {cause}", table.id)))?;
-    }
-    Ok(database)
-}
-
-impl LocalStack {
-    /// Starts a stack; functions' processes start when they are first needed.
-    ///
-    /// # Errors
-    /// Where the template says something that cannot be run, or a port or file cannot be used.
-    pub async fn start(mut options: Options) -> Result<LocalStack, StartError> {
-        let (endpoint, endpoint_url) = listen(options.endpoint_port).await?;
-        let (api, api_url) = listen(options.api_port).await?;
-        let place = place(&options, endpoint_url, api_url);
-        let resources = template::read(&options.template, &place)?;
-        let (clock, feed) = (Clock::start(options.rate, options.start), Arc::new(Feed::new()));
-        let activity = Activity::new();
-        let host = match options.functions.clone() {
-            Functions::Binaries(binaries) => Host::Processes(binaries),
-            Functions::Url(url) => Host::Url(url),
-        };
-        let environment = std::mem::take(&mut options.environment);
-        let shared = Arc::new(Shared {
-            bus: Bus::new(&resources)?,
-            iam: Iam::new(resources.roles.clone(), resources.guards.clone()),
-            broker: Broker::new(&resources.queues, clock, feed.clone(), activity.clone()),
-            database: database(&options.storage, &resources)?,
-            secrets: secrets::generate(&resources.secrets, &options.storage)?,
-            lambda: Lambda::new(host, &resources.functions, options.concurrency, environment),
-            book: Book::default(),
-            mailbox: Mailbox::default(),
-            faults: Faults::default(),
-            closing: Closing::new(),
-            place,
-            resources,
-            clock,
-            feed,
-            activity,
-        });
-        let stack = Stack { shared: shared.clone() };
-        let pages = options.pages.take().map(|pages| pages(&stack));
-        let mut tasks = vec![
-            tokio::spawn(wire::serve(endpoint, shared.clone())),
-            tokio::spawn(serve_api(api, gateway::router(shared.clone(), pages))),
-        ];
-        tasks.extend(start_sources(&shared)?);
-        Ok(LocalStack { stack, tasks })
-    }
-
-    /// Ends the functions' processes and waits until they have gone.
-    pub async fn stop(self) {
-        self.shared.closing.close();
-        let mut changes = self.shared.activity.watch();
-        while self.shared.lambda.processes() > 0 && changes.changed().await.is_ok() {}
-    }
-}
-
-async fn serve_api(listener: TcpListener, router: axum::Router) {
-    use axum::serve::ListenerExt;
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    // It ends when its task is aborted.
-    let _ = axum::serve(listener, router).await;
-}
-
-fn start_sources(shared: &Arc<Shared>) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let mut tasks = Vec::new();
-    for function in &shared.resources.functions {
-        for source in &function.sources {
-            poller::check(shared, function, source)?;
-            if let Some(queue) = shared.broker.find(&source.queue) {
-                shared.broker.consumed(&queue.name);
-            }
-        }
-    }
-    for function in &shared.resources.functions {
-        for source in &function.sources {
-            let run = poller::run(shared.clone(), function.clone(), source.clone());
-            tasks.push(tokio::spawn(run));
-        }
-        for schedule in &function.schedules {
-            let run = schedule::run(shared.clone(), function.clone(), schedule.clone());
-            tasks.push(tokio::spawn(run));
-        }
-    }
-    Ok(tasks)
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Stack {
@@ -257,9 +78,35 @@ impl Stack {
     }
 
     /// Kills every process of a function (by its logical id), as a crash would; returns how many.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "killing is the point; the count is for tests")]
     pub fn kill(&self, function: &str) -> usize {
         self.shared.lambda.kill(function)
+    }
+
+    /// Puts a message on a queue (by its logical id), as the operator; false where there is no
+    /// such queue.
+    #[expect(clippy::must_use_candidate, reason = "sending is the point")]
+    pub fn enqueue(&self, queue: &str, body: &str) -> bool {
+        let spec = self.shared.broker.specs().find(|spec| spec.id == queue);
+        spec.inspect(|spec| {
+            self.shared.broker.send(&spec.name, body, Span::ZERO, OPERATOR);
+        })
+        .is_some()
+    }
+
+    /// Everything on a queue (by its logical id), without receiving it.
+    #[must_use]
+    pub fn peek(&self, queue: &str) -> Vec<Received> {
+        let spec = self.shared.broker.specs().find(|spec| spec.id == queue);
+        spec.map(|spec| self.shared.broker.peek(&spec.name)).unwrap_or_default()
+    }
+
+    /// The environment of one function's process, by the function's logical id: for whoever hosts
+    /// functions elsewhere. Empty where there is no such function.
+    #[must_use]
+    pub fn function_environment(&self, function: &str) -> BTreeMap<String, String> {
+        let spec = self.shared.resources.functions.iter().find(|spec| spec.id == function);
+        spec.map(|spec| process::environment(&self.shared, spec)).unwrap_or_default()
     }
 
     /// What was counted so far.

@@ -90,18 +90,19 @@ async fn integrate(
         return plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     };
     let ask = Ask { function: function.id.clone(), payload: Bytes::from(event), records: 0 };
-    let invocation = async {
-        let slot = shared.lambda.slot(&ask.function).await?;
-        Some(invoke(shared, slot, ask, |_| 0).await)
-    };
+    // A task of its own: the function runs on when the API has given up on it.
+    let invoking = Arc::clone(shared);
+    let invocation = tokio::spawn(async move {
+        let slot = invoking.lambda.slot(&ask.function).await?;
+        Some(invoke(&invoking, slot, ask, |_| 0).await)
+    });
+    let failed = || plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     match tokio::time::timeout(route.timeout, invocation).await {
-        Err(_) | Ok(None) => plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
-        Ok(Some(Err(InvokeError::TimedOut { .. }))) => {
+        Err(_) | Ok(Ok(Some(Err(InvokeError::TimedOut { .. })))) => {
             plain(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
         }
-        Ok(Some(Err(_))) => plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
-        Ok(Some(Ok(answer))) => payload::response(&answer)
-            .unwrap_or_else(|| plain(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")),
+        Ok(Ok(Some(Ok(answer)))) => payload::response(&answer).unwrap_or_else(failed),
+        Ok(_) => failed(),
     }
 }
 

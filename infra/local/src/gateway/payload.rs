@@ -225,6 +225,19 @@ mod tests {
         assert_eq!(query, BTreeMap::from(expected));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_query_is_read(query in "[ -~]{0,40}") {
+            let _ = query_parameters(&query);
+        }
+
+        #[test]
+        fn what_is_escaped_is_unescaped(text in ".{0,12}") {
+            let escaped: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            proptest::prop_assert_eq!(decode(&escaped), text);
+        }
+    }
+
     #[test]
     fn what_is_no_text_goes_as_base64() {
         let body = Bytes::from_static(b"{}");

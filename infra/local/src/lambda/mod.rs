@@ -3,7 +3,7 @@
 
 mod instance;
 pub(crate) mod poller;
-mod process;
+pub(crate) mod process;
 mod remote;
 pub(crate) mod runtime_api;
 pub(crate) mod schedule;

@@ -90,17 +90,19 @@ impl Answer {
 
     /// An error.
     pub(crate) fn failure(self, failure: &Failure) -> Reply {
-        // Each service has its own word for the same refusal.
-        let code = match (self.service, failure.code.as_str()) {
-            (Service::Sqs, "AccessDeniedException") => "AccessDenied",
-            (Service::Ses, "ValidationException") => "BadRequestException",
-            (_, code) => code,
+        // Each service has its own word and status for the same refusal.
+        let (status, code) = match (self.service, failure.code.as_str()) {
+            (Service::Sqs, "AccessDeniedException") => (403, "AccessDenied"),
+            (Service::Ses, "AccessDeniedException") => (403, "AccessDeniedException"),
+            (_, "AccessDeniedException") => (400, "AccessDeniedException"),
+            (Service::Ses, "ValidationException") => (400, "BadRequestException"),
+            (_, code) => (failure.status, code),
         };
         let body = failure.body.clone().unwrap_or_else(|| {
             json!({"__type": code, "message": failure.message, "Message": failure.message})
                 .to_string()
         });
-        self.response(failure.status, body, Some(code))
+        self.response(status, body, Some(code))
     }
 
     fn response(self, status: u16, body: String, code: Option<&str>) -> Reply {

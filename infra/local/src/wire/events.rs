@@ -78,8 +78,9 @@ pub(super) fn handle(call: &Call<'_>) -> Result<Done, Failure> {
                 cost.chunks += chunks(size);
                 let id = uuid();
                 let times = if call.fault == Some(Fault::Twice) { 2 } else { 1 };
+                let deliverable = call.fault != Some(Fault::Undeliverable);
                 for _ in 0..times {
-                    deliver(call.shared, &entry, &id);
+                    deliver(call.shared, &entry, &id, deliverable);
                 }
                 results.push(json!({"EventId": id}));
             }
@@ -144,7 +145,7 @@ fn check<'a>(
 
 /// Carries an event to every queue that a rule names; what a queue's policy does not admit goes to
 /// the target's dead letters.
-fn deliver(shared: &Arc<Shared>, entry: &Entry<'_>, id: &str) {
+fn deliver(shared: &Arc<Shared>, entry: &Entry<'_>, id: &str, deliverable: bool) {
     // The parsed detail is used for matching alone, so that what is delivered is the detail as it
     // was given, numbers and the order of its keys included.
     let detail: Value = serde_json::from_str(entry.detail).unwrap_or(Value::Null);
@@ -175,7 +176,7 @@ fn deliver(shared: &Arc<Shared>, entry: &Entry<'_>, id: &str) {
                 Some(path) => part(&event, path).to_string(),
             };
             let by = ("EventBridge", "events.amazonaws.com", rule.arn.as_str());
-            if sns::deliver(shared, &target.queue, &body, by) {
+            if deliverable && sns::deliver(shared, &target.queue, &body, by) {
                 queues.extend(shared.broker.find(&target.queue).map(|queue| queue.name.clone()));
             } else if let Some(dead) = &target.dead_letters {
                 sns::deliver(shared, dead, &body, by);

@@ -148,6 +148,11 @@ pub(crate) async fn dispatch(
             count(Calls::default(), true);
             return Reply::Reset;
         }
+        Some(Fault::Throttle) => {
+            count(Calls::default(), true);
+            let (status, code) = service.throttling();
+            return answer.failure(&Failure::injected(status, code));
+        }
         Some(Fault::Refuse { status, code }) => {
             count(Calls::default(), true);
             return answer.failure(&Failure::injected(*status, code));

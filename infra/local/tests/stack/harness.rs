@@ -16,15 +16,15 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 /// Nothing in these tests takes as long; it ends a test that would hang.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn template() -> String {
+pub(crate) fn template() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
     std::fs::read_to_string(path).unwrap()
 }
 
 /// A script that runs the stand-in.
-pub fn stand_in() -> PathBuf {
+pub(crate) fn stand_in() -> PathBuf {
     static SCRIPT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = SCRIPT.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -41,22 +41,22 @@ pub fn stand_in() -> PathBuf {
     path.clone()
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     let names = ["ingest", "profile", "journey", "tick", "sender", "feedback", "consent"];
     let binaries = names.map(|name| (name.to_owned(), stand_in()));
     Options::new(template(), Functions::Binaries(BTreeMap::from(binaries)))
 }
 
-pub async fn start() -> LocalStack {
+pub(crate) async fn start() -> LocalStack {
     LocalStack::start(options()).await.unwrap()
 }
 
-pub async fn within<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("it took too long")
 }
 
 /// Waits for the first happening that the test is about.
-pub async fn happens<T>(
+pub(crate) async fn happens<T>(
     feed: &mut broadcast::Receiver<Arc<Happening>>,
     pick: impl Fn(&What) -> Option<T>,
 ) -> T {
@@ -70,23 +70,23 @@ pub async fn happens<T>(
     .await
 }
 
-pub fn client() -> Client<HttpConnector, Full<Bytes>> {
+pub(crate) fn client() -> Client<HttpConnector, Full<Bytes>> {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
-pub async fn http(
+pub(crate) async fn http(
     method: Method,
     url: &str,
     headers: &[(&str, &str)],
@@ -103,7 +103,7 @@ pub async fn http(
 }
 
 /// Calls an operation as a function (its logical id) or as the operator.
-pub async fn call(
+pub(crate) async fn call(
     stack: &LocalStack,
     caller: &str,
     target: &str,

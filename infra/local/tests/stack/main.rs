@@ -6,4 +6,6 @@ mod gateway;
 mod harness;
 mod lambda;
 mod mail;
+mod real;
+mod template;
 mod wire;

@@ -179,3 +179,33 @@ async fn a_reset_is_a_reset() {
         assert_eq!(stack.depth("SenderQueue").unwrap().delayed, sent);
     }
 }
+
+#[tokio::test]
+async fn what_no_rule_can_deliver_ends_in_the_dead_letters() {
+    let stack = start().await;
+    let entry = json!({"Entries": [{"Source": "odyssey.ingest", "DetailType": "Events Accepted",
+        "Detail": "{}", "EventBusName": "odyssey-bus"}]});
+    stack.faults().next(Service::EventBridge, "PutEvents", Fault::Undeliverable, 1);
+    call(&stack, "operator", "AWSEvents.PutEvents", &entry).await.unwrap();
+    let dead = stack.dead_letters();
+    assert_eq!((dead.len(), dead[0].queue.as_str()), (1, "BusDeadLetters"));
+    assert_eq!(stack.depth("ProfileQueue").unwrap(), odyssey_local::Depth::default());
+}
+
+#[tokio::test]
+async fn a_kept_database_keeps_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut keys = Vec::new();
+    for turn in 0..2 {
+        let mut options = crate::harness::options();
+        options.storage = odyssey_local::Storage::File(folder.path().join("odyssey.db"));
+        let stack = odyssey_local::LocalStack::start(options).await.unwrap();
+        let found = stack.tables().get(&row("a", 1).key, Consistency::Strong).await.unwrap();
+        assert_eq!(found.is_some(), turn == 1);
+        let put = Write::Put { row: row("a", 1), expect: Expect::Any };
+        assert_eq!(stack.tables().write(put).await.unwrap(), Written::Done);
+        keys.push(stack.keyring().unwrap().write_key("web", 1));
+        stack.stop().await;
+    }
+    assert_eq!(keys[0], keys[1]);
+}
