@@ -84,6 +84,8 @@ pub async fn start(screen: &Screen, plan: Plan) -> Result<Standing, Failure> {
     options.rate = plan.speed;
     options.start = plan.start;
     options.api_port = plan.port;
+    // The next port, where `infra/local.env` tells `cargo lambda watch` to look.
+    options.endpoint_port = if plan.port == 0 { 0 } else { plan.port.saturating_add(1) };
     if let Some(path) = plan.data {
         options.storage = Storage::File(path);
     }
