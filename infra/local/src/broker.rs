@@ -75,7 +75,7 @@ pub(crate) struct Broker {
 }
 
 /// Visibility never lasts longer: twelve hours.
-pub(crate) const VISIBILITY_MAX: Duration = Duration::from_secs(43_200);
+pub(crate) const VISIBILITY_MAX: Duration = Duration::from_hours(12);
 
 impl State {
     fn messages(&self) -> MutexGuard<'_, Vec<Message>> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub enum Storage {
     /// In memory: gone with the stack.
     Memory,
-    /// In a SQLite file, beside which the generated secrets are kept, so that keys made from them
+    /// In a `SQLite` file, beside which the generated secrets are kept, so that keys made from them
     /// still fit.
     File(PathBuf),
 }

@@ -143,16 +143,16 @@ fn holds(node: &Node, value: Option<&Value>) -> bool {
 }
 
 fn passes(test: &Test, value: &Value) -> bool {
-    let text = value.as_str();
+    let found = value.as_str();
     match test {
         Test::Equals(wanted) => match (wanted.as_f64(), value.as_f64()) {
             (Some(a), Some(b)) => a.total_cmp(&b).is_eq(),
             _ => wanted == value,
         },
-        Test::Prefix(prefix) => text.is_some_and(|text| text.starts_with(prefix.as_str())),
-        Test::Suffix(suffix) => text.is_some_and(|text| text.ends_with(suffix.as_str())),
-        Test::IgnoringCase(wanted) => text.is_some_and(|text| text.to_lowercase() == *wanted),
-        Test::Wildcard(pattern) => text.is_some_and(|text| crate::iam::wildcard(pattern, text)),
+        Test::Prefix(prefix) => found.is_some_and(|text| text.starts_with(prefix.as_str())),
+        Test::Suffix(suffix) => found.is_some_and(|text| text.ends_with(suffix.as_str())),
+        Test::IgnoringCase(wanted) => found.is_some_and(|text| text.to_lowercase() == *wanted),
+        Test::Wildcard(pattern) => found.is_some_and(|text| crate::iam::wildcard(pattern, text)),
         Test::Exists(wanted) => *wanted,
         Test::AnythingBut(tests) => !tests.iter().any(|test| passes(test, value)),
         Test::Numeric(bounds) => value.as_f64().is_some_and(|number| {

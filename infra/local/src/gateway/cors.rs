@@ -6,7 +6,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-fn origin<'a>(parts: &'a Parts) -> Option<&'a str> {
+fn origin(parts: &Parts) -> Option<&str> {
     parts.headers.get("origin")?.to_str().ok()
 }
 

@@ -49,10 +49,10 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 
 async fn answer(shared: &Arc<Shared>, parts: &Parts, body: Body) -> Response {
     let api = &shared.resources.api;
-    if let Some(cors) = &api.cors {
-        if let Some(response) = cors::preflight(cors, parts) {
-            return response;
-        }
+    if let Some(cors) = &api.cors
+        && let Some(response) = cors::preflight(cors, parts)
+    {
+        return response;
     }
     let mut response = match Limited::new(body, BODY_BYTES_MAX).collect().await {
         Ok(body) => match routes::find(&api.routes, parts) {

@@ -3,13 +3,13 @@
 use crate::template::Route;
 use http::request::Parts;
 
+/// Path parameters, still escaped.
+type Parameters = Vec<(String, String)>;
+
 /// The route for a request and its path parameters.
-pub(super) fn find<'a>(
-    routes: &'a [Route],
-    parts: &Parts,
-) -> Option<(&'a Route, Vec<(String, String)>)> {
+pub(super) fn find<'a>(routes: &'a [Route], parts: &Parts) -> Option<(&'a Route, Parameters)> {
     let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let mut best: Option<(&Route, Vec<(String, String)>, usize)> = None;
+    let mut best: Option<(&Route, Parameters, usize)> = None;
     for route in routes {
         let Some((parameters, rank)) = matched(&route.key, method, path) else {
             continue;
@@ -22,7 +22,7 @@ pub(super) fn find<'a>(
 }
 
 /// The parameters where a route key matches, and how general it is: fewer is more specific.
-fn matched(key: &str, method: &str, path: &str) -> Option<(Vec<(String, String)>, usize)> {
+fn matched(key: &str, method: &str, path: &str) -> Option<(Parameters, usize)> {
     if key == "$default" {
         return Some((Vec::new(), usize::MAX));
     }

@@ -48,7 +48,8 @@ const TIMEOUT_MS_MAX: u32 = 30_000;
 /// What is gathered before routes can be tied to functions.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    api: Option<Option<Cors>>,
+    apis: usize,
+    cors: Option<Cors>,
     integrations: BTreeMap<String, (String, Duration)>,
     routes: Vec<(String, String, String)>,
 }
@@ -57,14 +58,13 @@ impl Parts {
     /// Reads an `AWS::ApiGatewayV2::Api`.
     pub(super) fn api(&mut self, body: &Properties) -> Result<(), TemplateError> {
         body.only(&["Name", "Description", "ProtocolType", "CorsConfiguration", "Tags"])?;
-        if body.text("ProtocolType")? != "HTTP" || self.api.is_some() {
+        if body.text("ProtocolType")? != "HTTP" || self.apis > 0 {
             return Err(unknown(&body.place, "an API that is not the one HTTP API"));
         }
-        self.api = Some(if body.has("CorsConfiguration") {
-            Some(cors(&body.within("CorsConfiguration")?)?)
-        } else {
-            None
-        });
+        self.apis += 1;
+        if body.has("CorsConfiguration") {
+            self.cors = Some(cors(&body.within("CorsConfiguration")?)?);
+        }
         Ok(())
     }
 
@@ -119,7 +119,7 @@ impl Parts {
             };
             routes.push(Route { key, function: function.clone(), timeout: *timeout });
         }
-        Ok(HttpApi { cors: self.api.flatten(), routes })
+        Ok(HttpApi { cors: self.cors, routes })
     }
 }
 

@@ -67,10 +67,10 @@ impl<'a> Resolver<'a> {
             let Some(kind) = body["Type"].as_str() else {
                 return Err(unexpected(&place, &body["Type"], "a resource type"));
             };
-            if let Some(condition) = body.get("Condition") {
-                if !self.condition(condition, &place, 0)? {
-                    continue;
-                }
+            if let Some(condition) = body.get("Condition")
+                && !self.condition(condition, &place, 0)?
+            {
+                continue;
             }
             found.push((id.as_str(), kind, body));
         }
@@ -82,10 +82,10 @@ impl<'a> Resolver<'a> {
         let mut found = Vec::new();
         for (name, body) in self.document["Outputs"].as_object().into_iter().flatten() {
             let place = format!("Outputs.{name}");
-            if let Some(condition) = body.get("Condition") {
-                if !self.condition(condition, &place, 0)? {
-                    continue;
-                }
+            if let Some(condition) = body.get("Condition")
+                && !self.condition(condition, &place, 0)?
+            {
+                continue;
             }
             let value = self.resolve(&body["Value"], &place)?;
             let text = scalar(&value).ok_or_else(|| unexpected(&place, &value, "a text"))?;

@@ -29,10 +29,10 @@ pub(super) fn handle(call: &Call<'_>) -> Result<Done, Failure> {
     } else {
         cost.write_units = units;
     }
-    if let Some(output) = output.as_object_mut() {
-        if !wants_capacity {
-            output.remove("ConsumedCapacity");
-        }
+    if let Some(output) = output.as_object_mut()
+        && !wants_capacity
+    {
+        output.remove("ConsumedCapacity");
     }
     if !reads {
         call.shared.activity.changed();

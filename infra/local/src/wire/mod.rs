@@ -159,9 +159,8 @@ pub(crate) async fn dispatch(
         }
         _ => {}
     }
-    let input = match serde_json::from_slice::<Value>(&body) {
-        Ok(input @ Value::Object(_)) => input,
-        _ => return answer.failure(&Failure::invalid("the body is not a JSON object".to_owned())),
+    let Ok(input @ Value::Object(_)) = serde_json::from_slice::<Value>(&body) else {
+        return answer.failure(&Failure::invalid("the body is not a JSON object".to_owned()));
     };
     let call = Call { shared, caller: &caller, operation: &operation, input, fault };
     let result = match service {

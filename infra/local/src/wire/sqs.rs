@@ -75,6 +75,7 @@ fn send_one(call: &Call<'_>, queue: &Queue, entry: &Value) -> Outcome {
     ]))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one of three that a batch is made of")]
 fn delete_one(call: &Call<'_>, queue: &Queue, entry: &Value) -> Outcome {
     let receipt = entry["ReceiptHandle"].as_str().unwrap_or_default();
     // Deleting what is deleted is no error.
@@ -234,10 +235,10 @@ fn attributes(call: &Call<'_>) -> Result<Done, Failure> {
         );
     }
     let wanted = call.input["AttributeNames"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if let Some(all) = all.as_object_mut() {
-        if !wanted.iter().any(|name| name == "All") {
-            all.retain(|name, _| wanted.iter().any(|wanted| wanted == name));
-        }
+    if let Some(all) = all.as_object_mut()
+        && !wanted.iter().any(|name| name == "All")
+    {
+        all.retain(|name, _| wanted.iter().any(|wanted| wanted == name));
     }
     Ok(Done { output: json!({"Attributes": all}), cost: cost(1, 0) })
 }
