@@ -47,8 +47,8 @@ async fn the_template_is_wired_as_it_is_written() {
     assert_eq!((resources.functions.len(), resources.tables.len()), (7, 7));
     let ingest = resources.functions.iter().find(|f| f.id == "IngestFunction").unwrap();
     assert_eq!((ingest.timeout.as_secs(), ingest.memory), (10, 256));
-    let consent = resources.functions.iter().find(|f| f.id == "ConsentFunction").unwrap();
-    assert_eq!(consent.environment["PUBLIC_URL"], stack.api_url());
+    let sender = resources.functions.iter().find(|f| f.id == "SenderFunction").unwrap();
+    assert_eq!(sender.environment["PUBLIC_URL"], stack.api_url());
     assert_eq!(resources.outputs["ApiUrl"], stack.api_url());
     assert!(template().contains("AWS::ApiGatewayV2::Api"));
 }
