@@ -67,6 +67,18 @@ pub fn repository() -> Result<PathBuf, Failure> {
 /// # Errors
 /// Where any of it fails.
 pub async fn start(screen: &Screen, plan: Plan) -> Result<Standing, Failure> {
+    start_with(screen, plan, None).await
+}
+
+/// [`start`], with further pages beside the stack's own.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(
+    screen: &Screen,
+    plan: Plan,
+    more: Option<axum::Router>,
+) -> Result<Standing, Failure> {
     let files = directory::read(&plan.workspace)?;
     let built = match build(&files, Stamp::MIN) {
         Ok(built) => built,
@@ -94,7 +106,13 @@ pub async fn start(screen: &Screen, plan: Plan) -> Result<Standing, Failure> {
     let domain = from.rsplit_once('@').map_or(from, |(_, domain)| domain);
     options.parameters.insert("MailIdentity".to_owned(), domain.to_owned());
     let shown = crate::pages::Shown::new(&built.workspace, plan.speed);
-    options.pages = Some(Box::new(move |stack| crate::pages::router(stack, shown)));
+    options.pages = Some(Box::new(move |stack| {
+        let pages = crate::pages::router(stack, shown);
+        match more {
+            Some(more) => pages.merge(more),
+            None => pages,
+        }
+    }));
     let stack = LocalStack::start(options).await.map_err(start_failure)?;
     let keys = stack.keyring().map_err(|error| Failure::Stack(error.to_string()))?;
     publish_to(&stack.tables(), &built.publication, stack.now()).await?;

@@ -14,9 +14,9 @@ use crate::predicate::{Comparison, Condition, EventPredicate, PropertyTest};
 use serde_json::Value;
 
 /// The keys of an event predicate.
-pub(crate) const EVENT_KEYS: &[&str] = &["event", "where"];
+pub const EVENT_KEYS: &[&str] = &["event", "where"];
 /// The words that compare a value.
-pub(crate) const COMPARISON_KEYS: &[&str] = &[
+pub const COMPARISON_KEYS: &[&str] = &[
     "equals",
     "not_equals",
     "exists",
@@ -28,8 +28,7 @@ pub(crate) const COMPARISON_KEYS: &[&str] = &[
     "one_of",
 ];
 /// The words that begin a condition.
-pub(crate) const CONDITION_KEYS: &[&str] =
-    &["all", "any", "not", "trait", "fact", "trigger", "performed"];
+pub const CONDITION_KEYS: &[&str] = &["all", "any", "not", "trait", "fact", "trigger", "performed"];
 /// The most conditions inside one another.
 const NESTING_MAX: usize = 8;
 /// The longest path of a property, in bytes.

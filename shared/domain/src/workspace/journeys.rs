@@ -12,7 +12,7 @@ use crate::predicate::EventPredicate;
 use std::collections::BTreeMap;
 
 /// The keys of a journey.
-pub(crate) const KEYS: &[&str] = &[
+pub const KEYS: &[&str] = &[
     "name",
     "description",
     "state",

@@ -28,6 +28,14 @@ pub use published::{Published, watched};
 pub use settings::Settings;
 pub use text::plain_text;
 
+/// The keys that each part of a file may have: what the JSON Schemas are held to.
+pub mod keys {
+    pub use super::conditions::{COMPARISON_KEYS, CONDITION_KEYS, EVENT_KEYS};
+    pub use super::journeys::KEYS as JOURNEY_KEYS;
+    pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS};
+    pub use super::steps::{ARM_KEYS, KINDS as STEP_KINDS, WAIT_KEYS};
+}
+
 use crate::contact::TopicId;
 use crate::journey::{Journey, JourneyId};
 use crate::message::MailId;

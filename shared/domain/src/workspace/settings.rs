@@ -31,10 +31,9 @@ pub struct Settings {
 }
 
 /// The keys of `workspace.yaml`.
-pub(crate) const KEYS: &[&str] =
-    &["brand", "sources", "topics", "signals", "events", "confirmation_mail"];
+pub const KEYS: &[&str] = &["brand", "sources", "topics", "signals", "events", "confirmation_mail"];
 /// The keys of its `brand`.
-pub(crate) const BRAND_KEYS: &[&str] =
+pub const BRAND_KEYS: &[&str] =
     &["name", "from", "reply_to", "postal_address", "website", "allowed_hosts"];
 const SOURCE_KEYS: &[&str] = &["kind", "key_generation"];
 const TOPIC_KEYS: &[&str] = &["title", "kind"];

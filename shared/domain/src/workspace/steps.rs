@@ -45,7 +45,7 @@ pub(crate) enum Does {
 }
 
 /// What a step may be: the key that says it, and the keys that go with it.
-pub(crate) const KINDS: &[(&str, &[&str])] = &[
+pub const KINDS: &[(&str, &[&str])] = &[
     ("send", &["id", "send", "topic", "next"]),
     ("delay", &["id", "delay", "next"]),
     ("wait_until", &["id", "wait_until", "on_event", "on_timeout", "next"]),
@@ -53,9 +53,9 @@ pub(crate) const KINDS: &[(&str, &[&str])] = &[
     ("exit", &["id", "exit"]),
 ];
 /// The keys of a wait.
-pub(crate) const WAIT_KEYS: &[&str] = &["event", "where", "timeout"];
+pub const WAIT_KEYS: &[&str] = &["event", "where", "timeout"];
 /// The keys of a branch's arm.
-pub(crate) const ARM_KEYS: &[&str] = &["if", "steps"];
+pub const ARM_KEYS: &[&str] = &["if", "steps"];
 /// The most arms of one branch.
 const ARMS_MAX: usize = 20;
 
