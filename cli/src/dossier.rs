@@ -278,6 +278,9 @@ async fn enrollment(
     let standing = journey.as_ref().and_then(|journey| journey.steps.get(&item.step));
     let waits_for = match standing.map(|step| &step.kind) {
         _ if item.ended.is_some() => None,
+        _ if item.parked.is_some() => {
+            Some("the journey to be resumed: it was paused when the wait was over".to_owned())
+        }
         _ if paused => Some("the journey to be resumed: it is paused".to_owned()),
         Some(StepKind::WaitUntil { event, timeout, .. }) => {
             Some(format!("{}, at most {timeout}", event.event))

@@ -113,7 +113,7 @@ pub async fn plan(
         });
         if entry.state == JourneyState::Draft && count(id) > 0 {
             refused.push(format!(
-                "journey {id} would become a draft with {} customers waiting in it: use paused or archived",
+                "journey {id} would become a draft with {} waiting in it: use paused or archived",
                 count(id)
             ));
         }
@@ -124,7 +124,10 @@ pub async fn plan(
         }
         journeys.push(JourneyChange {
             name: id.to_string(),
-            change: Change::Removed,
+            change: match entry.state {
+                JourneyState::Archived => Change::Same,
+                _ => Change::Removed,
+            },
             before: Some(entry.state),
             after: JourneyState::Archived,
             waiting: count(id),

@@ -112,7 +112,7 @@ impl Workspace {
         known.mails.extend(mails::names(files));
         let settings = settings::read(files, &mut known, &mut faults);
         let journeys = journeys::read(files, &known, &mut faults);
-        let watched = published::watched(journeys.values().map(|file| &file.journey)).len();
+        let watched = watched(journeys.values().map(|file| &file.journey)).len();
         if watched > WATCHED_MAX {
             let found = format!("{watched} different events in exit rules, goals and conditions");
             faults.at("journeys", Place::START, found, format!("at most {WATCHED_MAX}"));

@@ -1,0 +1,141 @@
+//! What `publish` plans, on tables in memory.
+
+use odyssey::publish::build::build;
+use odyssey::publish::directory;
+use odyssey::publish::plan::{Change, Plan, plan};
+use odyssey_domain::catalog::JourneyState;
+use odyssey_domain::ids::{EnrollmentId, EnrollmentKeyHash, ProfileId};
+use odyssey_domain::journey::{Enrollment, JourneyId, SlotId, StepId};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{Owner, Wake, Why};
+use odyssey_domain::workspace::Files;
+use odyssey_flows::advance_enrollment::slot_key;
+use odyssey_flows::catalog::{Publication, publish};
+use odyssey_flows::due;
+use odyssey_flows::ports::Tables;
+use odyssey_flows::stored::put;
+use odyssey_testkit::{Memory, run};
+use std::path::Path;
+
+fn files() -> Files {
+    directory::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/storefront")).unwrap()
+}
+
+fn publication(files: &Files) -> Publication {
+    build(files, Stamp::MIN).unwrap().publication
+}
+
+fn planned(memory: &Memory, files: &Files) -> (Plan, Publication) {
+    let mut publication = publication(files);
+    let plan = run(plan(memory, &mut publication)).unwrap();
+    (plan, publication)
+}
+
+/// A stack with the storefront and one customer waiting for a day in cart-recovery.
+fn stack() -> Memory {
+    let memory = Memory::default();
+    let (first, publication) = planned(&memory, &files());
+    assert!(first.first && !first.empty && first.refused.is_empty());
+    assert!(first.mails.iter().all(|mail| mail.change == Change::Added));
+    run(publish(&memory, &publication)).unwrap();
+    let journey = JourneyId::parse("cart-recovery").unwrap();
+    let version = publication.catalog.journeys[&journey].version;
+    let profile = ProfileId::from_bytes([1; 16]);
+    let slot = SlotId { profile, journey, key: EnrollmentKeyHash::of("") };
+    let due = Stamp::from_ms(1_000_000_000);
+    let enrollment = Enrollment {
+        id: EnrollmentId::derive("cart-recovery", "", "signal"),
+        slot: slot.clone(),
+        version,
+        started: Stamp::MIN,
+        entered: Stamp::MIN,
+        step: StepId::parse("wait-a-day").unwrap(),
+        reached: Stamp::MIN,
+        iteration: 0,
+        arm: 2,
+        due: Some(due),
+        parked: None,
+        ended: None,
+        forget: None,
+        why: Why::default(),
+        pending: Vec::new(),
+    };
+    run(memory.write(put(slot_key(&slot), &enrollment, None).unwrap())).unwrap();
+    for arm in [1, 2] {
+        // The first arming is stale: it must not be counted as another customer.
+        let wake = Wake { owner: Owner::Enrollment(slot.clone()), arm, due };
+        run(due::put(&memory, &wake)).unwrap();
+    }
+    memory
+}
+
+fn waiting(plan: &Plan, mail: &str) -> usize {
+    plan.mails.iter().find(|change| change.name == mail).unwrap().waiting
+}
+
+#[test]
+fn the_same_again_changes_nothing() {
+    let (plan, _) = planned(&stack(), &files());
+    assert!(plan.empty && plan.settings.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn a_changed_mail_reaches_those_who_wait_for_it() {
+    let mut changed = files();
+    for mail in ["cart-advice", "cart-reminder"] {
+        let text = changed.get_mut(&format!("mails/{mail}.mjml")).unwrap();
+        *text = text.replace("lang=\"en\"", "lang=\"en-GB\"");
+    }
+    let (plan, _) = planned(&stack(), &changed);
+    assert!(!plan.empty);
+    // They stand behind the reminder and before the advice.
+    assert_eq!((waiting(&plan, "cart-advice"), waiting(&plan, "cart-reminder")), (1, 0));
+    let changed: Vec<&str> = plan
+        .mails
+        .iter()
+        .filter(|mail| mail.change == Change::Changed)
+        .map(|mail| mail.name.as_str())
+        .collect();
+    assert_eq!(changed, ["cart-advice", "cart-reminder"]);
+}
+
+#[test]
+fn a_journey_taken_out_of_the_files_is_archived_with_its_mails() {
+    let mut without = files();
+    without.remove("journeys/cart-recovery.yaml");
+    without.remove("mails/cart-advice.mjml");
+    let memory = stack();
+    let (plan, publication) = planned(&memory, &without);
+    let change = plan.journeys.iter().find(|j| j.name == "cart-recovery").unwrap();
+    assert_eq!((change.change, change.waiting), (Change::Removed, 1));
+    assert!(plan.refused.is_empty());
+    let catalog = &publication.catalog;
+    let id = JourneyId::parse("cart-recovery").unwrap();
+    assert_eq!(catalog.journeys[&id].state, JourneyState::Archived);
+    assert!(catalog.mails.keys().any(|mail| mail.as_str() == "cart-advice"));
+    assert!(catalog.forwarded.contains(&"Order Completed".to_owned()));
+    run(publish(&memory, &publication)).unwrap();
+    assert!(planned(&memory, &without).0.empty, "archiving happens once");
+}
+
+#[test]
+fn what_would_strand_customers_is_refused() {
+    let mut draft = files();
+    let text = draft.get_mut("journeys/cart-recovery.yaml").unwrap();
+    *text = text.replace("state: live", "state: draft");
+    let (plan, _) = planned(&stack(), &draft);
+    assert_eq!(
+        plan.refused,
+        ["journey cart-recovery would become a draft with 1 waiting in it: use paused or archived"]
+    );
+    // Their steps are those they entered on, so the old topic is still needed.
+    let mut renamed = files();
+    for text in renamed.values_mut() {
+        *text = text.replace("offers:", "news:").replace("topic: offers", "topic: news");
+    }
+    let (plan, _) = planned(&stack(), &renamed);
+    assert_eq!(
+        plan.refused,
+        ["topic offers is gone, and journey cart-recovery has customers waiting who would be sent under it"]
+    );
+}
