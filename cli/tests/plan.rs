@@ -136,6 +136,8 @@ fn what_would_strand_customers_is_refused() {
     let (plan, _) = planned(&stack(), &renamed);
     assert_eq!(
         plan.refused,
-        ["topic offers is gone, and journey cart-recovery has customers waiting who would be sent under it"]
+        [
+            "topic offers is gone, and journey cart-recovery has customers waiting who would be sent under it"
+        ]
     );
 }

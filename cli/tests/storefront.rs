@@ -84,17 +84,17 @@ fn templates_fail_on_the_authors_own_line() {
         (
             "Your cart is still packed\n",
             "{{ profile.shoe_size }}\n",
-            "mails/cart-reminder.mjml:32:1: found `profile.shoe_size` is undefined, expected values that every customer of the journey has; not every customer has it",
+            "mails/cart-reminder.mjml:31:1: found `profile.shoe_size` is undefined, expected values that every customer of the journey has; not every customer has it",
         ),
         (
             "Your cart is still packed\n",
             "{{ profile.first_name }}\n",
-            "mails/cart-reminder.mjml:32:1: found `profile.first_name` is undefined, expected values that every customer of the journey has; not every customer has it",
+            "mails/cart-reminder.mjml:31:1: found `profile.first_name` is undefined, expected values that every customer of the journey has; not every customer has it",
         ),
         (
             "Your cart is still packed\n",
             "{{ facts.cart.value|monney(\"EUR\") }}\n",
-            "mails/cart-reminder.mjml:32:1: found ",
+            "mails/cart-reminder.mjml:31:1: found ",
         ),
         ("{% endfor %}", "", "mails/cart-reminder.mjml:"),
     ];

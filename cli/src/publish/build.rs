@@ -129,6 +129,8 @@ fn build_mail(
             Ok((compiled.mail, rendered))
         }
         _ => {
+            // Both customers lack the same.
+            faults.sort();
             faults.dedup();
             Err(faults)
         }
