@@ -48,7 +48,7 @@ async fn an_abandoned_cart_is_reminded_of_and_redelivery_changes_nothing() {
     assert_eq!(by_queue.len(), 4, "each queue is redelivered to: {by_queue:?}");
     let before = world.stack.contents();
     for (queue, body) in queued {
-        world.stack.enqueue(&queue, &body).unwrap();
+        assert!(world.stack.enqueue(&queue, &body));
     }
     world.settle().await;
     assert_eq!(world.subjects("ann@example.com"), subjects, "a redelivery sent a mail");

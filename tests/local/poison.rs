@@ -9,7 +9,7 @@ async fn a_poison_record_is_parked_with_its_reason() {
     let world = World::start().await;
     let poison = "{\"this is\": \"neither an event nor a command\"}";
     for queue in ["ProfileQueue", "JourneyQueue", "SenderQueue", "FeedbackQueue"] {
-        world.stack.enqueue(queue, poison).unwrap();
+        assert!(world.stack.enqueue(queue, poison));
     }
     world.track("eve", "Product Viewed", json!({"product_id": "p"})).await;
     world.settle().await;

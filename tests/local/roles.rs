@@ -18,10 +18,11 @@ async fn no_statement_is_unused() {
     world.sign_up("ann", "bounce@simulator.amazonses.com").await;
     let line = json!({"product_id": "p", "name": "Tent", "price": 10, "currency": "EUR", "quantity": 1});
     world.track("ann", "Product Added", line).await;
+    let throttled = Fault::Refuse { status: 429, code: "TooManyRequestsException" };
     // A throttled sender changes a message's visibility, a poison record is parked.
-    world.stack.faults().next(Service::Ses, "SendEmail", Fault::Throttle, 1);
+    world.stack.faults().next(Service::Ses, "SendEmail", throttled, 1);
     for queue in ["ProfileQueue", "JourneyQueue", "SenderQueue", "FeedbackQueue"] {
-        world.stack.enqueue(queue, "poison").unwrap();
+        assert!(world.stack.enqueue(queue, "poison"));
     }
     world.pass(Span::HOUR.times(30)).await;
     let unused: Vec<String> = world

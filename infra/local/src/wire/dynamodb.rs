@@ -170,3 +170,21 @@ pub(crate) fn any_up_to(db: &Database, table: &str, to: &str) -> bool {
         Err(_) => false,
     }
 }
+
+/// Every item of a table, in the order of their keys.
+pub(crate) fn items(db: &Database, table: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    let mut scan = serde_json::json!({"TableName": table});
+    while let Ok(mut output) = run(db, "Scan", scan.clone()) {
+        if let Some(Value::Array(items)) = output.get_mut("Items").map(Value::take) {
+            found.extend(items);
+        }
+        match output.get_mut("LastEvaluatedKey").map(Value::take) {
+            Some(last) if last.is_object() => scan["ExclusiveStartKey"] = last,
+            _ => break,
+        }
+    }
+    let key = |item: &Value| (item["pk"]["S"].to_string(), item["sk"]["S"].to_string());
+    found.sort_by_cached_key(key);
+    found
+}
