@@ -28,7 +28,7 @@ fn explains(answer: &Answer) {
 async fn each_gets_the_right_status_and_a_reason() {
     let world = World::start().await;
     let key = world.server_key.clone();
-    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     let nested = format!("{{\"a\":{}1{}}}", "[".repeat(2_000), "]".repeat(2_000));
     let nested = format!("{{\"type\":\"track\",\"event\":\"E\",\"userId\":\"u\",\"properties\":{nested}}}");
     let large = json!({"event": "E", "userId": "u", "properties": {"x": "y".repeat(40_000)}});
@@ -46,7 +46,8 @@ async fn each_gets_the_right_status_and_a_reason() {
         ("wrong properties", "/v1/track", br#"{"event":"E","userId":"u","properties":3}"#.to_vec(), 400),
         ("a batch that is none", "/v1/batch", br#"{"batch":"x"}"#.to_vec(), 400),
         ("NaN", "/v1/track", br#"{"event":"E","userId":"u","properties":{"x":NaN}}"#.to_vec(), 400),
-        ("not UTF-8", "/v1/track", b"{\"event\":\"\xff\",\"userId\":\"u\"}".to_vec(), 400),
+        // What is not Unicode becomes U+FFFD: one bad byte loses no event.
+        ("not UTF-8", "/v1/track", b"{\"event\":\"\xff\",\"userId\":\"u\"}".to_vec(), 200),
         ("too large a call", "/v1/track", large.to_string().into_bytes(), 413),
         ("too large a body", "/v1/batch", vec![b'x'; 600_000], 413),
         ("ten megabytes", "/v1/batch", vec![b'x'; 10_000_000], 413),
@@ -85,7 +86,8 @@ async fn the_good_rest_of_a_batch_is_kept() {
     assert_eq!(json["success"], true);
     let rejected: Vec<u64> =
         json["rejected"].as_array().unwrap().iter().map(|r| r["index"].as_u64().unwrap()).collect();
-    assert_eq!(rejected, [1, 2, 4]);
+    // The lone surrogate became U+FFFD; the call without a name and the number are refused.
+    assert_eq!(rejected, [1, 4]);
     let many: Vec<Value> = (0..10_000).map(|n| json!({"type":"track","event":"E","userId":format!("u{n}")})).collect();
     let many = json!({"batch": many}).to_string();
     let answer = world.post("/v1/batch", &key, gzip(many.as_bytes())).await;

@@ -42,6 +42,8 @@ impl World {
         let mut options = Options::of_workspace(&root(), functions).unwrap();
         options.rate = RATE;
         options.start = Some(Stamp::parse("2026-11-20T08:00:00Z").unwrap());
+        // The domain that the storefront's mails are from.
+        options.parameters.insert("MailIdentity".to_owned(), "northwind.example".to_owned());
         let stack = LocalStack::start(options).await.unwrap();
         let files = directory::read(&root().join("examples/storefront")).unwrap();
         let built = build(&files, stack.now()).unwrap();
