@@ -35,9 +35,8 @@ async fn no_statement_is_unused() {
     let old = json!({"userId": "bob", "event": "Old", "timestamp": "2026-01-01T00:00:00Z"});
     world.browser("/v1/track", &old).await;
     for _ in 0..11 {
-        let many: Vec<Value> = (0..100)
-            .map(|_| json!({"type": "track", "event": "Seen", "userId": "bob"}))
-            .collect();
+        let many: Vec<Value> =
+            (0..100).map(|_| json!({"type": "track", "event": "Seen", "userId": "bob"})).collect();
         world.browser("/v1/batch", &json!({"batch": many})).await;
     }
     world.settle().await;

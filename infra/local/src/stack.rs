@@ -223,17 +223,6 @@ impl Stack {
         tables.map(|t| (t.id.clone(), wire::items(&self.shared.database, &t.name))).collect()
     }
 
-    /// Puts a message on a queue (by its logical id or its name), as anybody may who can send to
-    /// it; false where there is no such queue.
-    pub fn enqueue(&self, queue: &str, body: &str) -> bool {
-        let mut specs = self.shared.broker.specs();
-        let Some(spec) = specs.find(|spec| spec.id == queue || spec.name == queue) else {
-            return false;
-        };
-        self.shared.broker.send(&spec.name, body, Span::ZERO, OPERATOR);
-        true
-    }
-
     /// Returns when nothing goes on: no request, no invocation, no message that could be received
     /// or is being handled, none that is delayed until `until` or before, and nothing in the due
     /// index up to then. A message that a function gave back counts until it is handled.

@@ -16,7 +16,7 @@ mod sqs;
 
 pub(crate) use answer::{Answer, Failure, Reply};
 pub(crate) use connection::serve;
-pub(crate) use dynamodb::{any_up_to, items, create};
+pub(crate) use dynamodb::{any_up_to, create, items};
 pub(crate) use events::Bus;
 pub(crate) use sigv4::access_key;
 pub(crate) use sqs::as_record;

@@ -18,7 +18,6 @@ use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::predicate::EventPredicate;
 use odyssey_domain::profile::{ProfileEffect, email_of};
 use odyssey_domain::wire::{
     BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
