@@ -98,14 +98,15 @@ impl HttpResponse {
 }
 
 /// What API Gateway sends. Fields that nothing here reads are left out; so are those in which
-/// `cargo lambda watch` differs (`httpMethod`, `timeEpoch`).
+/// `cargo lambda watch` differs (`httpMethod`, `timeEpoch`). It sends null for a query that AWS
+/// sends as an empty text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Payload<'a> {
     #[serde(borrow)]
     raw_path: Cow<'a, str>,
     #[serde(borrow, default)]
-    raw_query_string: Cow<'a, str>,
+    raw_query_string: Option<Cow<'a, str>>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     #[serde(borrow, default)]
@@ -131,7 +132,7 @@ struct HttpContext<'a> {
     #[serde(borrow)]
     method: Cow<'a, str>,
     #[serde(borrow, default)]
-    source_ip: Cow<'a, str>,
+    source_ip: Option<Cow<'a, str>>,
 }
 
 /// What API Gateway takes. `cargo lambda watch` insists on `cookies`.
@@ -172,11 +173,11 @@ fn request(payload: Payload<'_>, lambda_request: &str) -> Result<HttpRequest, Ba
     Ok(HttpRequest {
         method: payload.request_context.http.method.to_ascii_uppercase(),
         path: payload.raw_path.into_owned(),
-        raw_query: payload.raw_query_string.into_owned(),
+        raw_query: payload.raw_query_string.unwrap_or_default().into_owned(),
         headers: payload.headers.into_iter().map(lower).collect(),
         body,
         request_id: request_id.map_or_else(|| lambda_request.to_owned(), Cow::into_owned),
-        source_ip: payload.request_context.http.source_ip.into_owned(),
+        source_ip: payload.request_context.http.source_ip.unwrap_or_default().into_owned(),
     })
 }
 
@@ -258,6 +259,19 @@ mod tests {
         ] {
             assert!(!read(sample).method.is_empty());
         }
+    }
+
+    #[test]
+    fn the_other_host_says_null_where_there_is_no_query() {
+        let event = json!({
+            "version": "2.0",
+            "rawPath": "/v1/track",
+            "rawQueryString": null,
+            "headers": {},
+            "requestContext": {"http": {"method": "POST", "sourceIp": null}},
+        });
+        let request = read(&event.to_string());
+        assert_eq!((&*request.raw_query, &*request.source_ip), ("", ""));
     }
 
     /// `cargo lambda watch` says GET at the top of every event, gives seconds for milliseconds and
