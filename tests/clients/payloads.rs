@@ -86,7 +86,7 @@ fn posted(name: &str, mut payload: Map<String, Value>) -> Map<String, Value> {
             payload.insert(ours.to_owned(), value);
         }
     }
-    let known = |name: &str| payload.get(name).is_some_and(|id| id.is_string());
+    let known = |name: &str| payload.get(name).is_some_and(Value::is_string);
     let device = json!(format!("device of {name}"));
     if payload["type"] == "alias" && !known("previousId") {
         // analytics.js: whoever the device was until now.
@@ -128,10 +128,10 @@ async fn every_payload_of_the_segment_spec_lands_in_a_profile() {
     for (name, payload) in &payloads {
         let id = |name: &str| payload.get(name).and_then(Value::as_str);
         let identity = world.identity(id("userId"), id("anonymousId"));
-        let folded = world.timeline(identity).await.iter().filter(|e| &e.id == name).count();
+        let times = world.timeline(identity).await.iter().filter(|e| &e.id == name).count();
         let known = world.profile(identity).await.facts.contains_key("seen.last");
-        if folded != 1 || !known {
-            missing.push(format!("{name}: {folded} times in its timeline, known: {known}"));
+        if times != 1 || !known {
+            missing.push(format!("{name}: {times} times in its timeline, known: {known}"));
         }
     }
     assert!(missing.is_empty(), "{missing:#?}");

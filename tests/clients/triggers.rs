@@ -22,7 +22,8 @@ fn texts(folder: &Path) -> BTreeMap<String, String> {
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        name.ends_with(".json").then(|| (name, std::fs::read_to_string(&path).unwrap()))
+        let json = path.extension().is_some_and(|extension| extension == "json");
+        json.then(|| (name, std::fs::read_to_string(&path).unwrap()))
     };
     std::fs::read_dir(folder).unwrap().filter_map(read).collect()
 }

@@ -25,7 +25,7 @@ fn rust_files() -> Vec<PathBuf> {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             if path.is_dir() && !["target", "node_modules", ".venv", ".aws-sam"].contains(&&*name) {
                 folders.push(path);
-            } else if name.ends_with(".rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push(path.strip_prefix(&root).unwrap().to_owned());
             }
         }
