@@ -15,7 +15,7 @@ use odyssey_flows::ledger;
 use odyssey_flows::ports::Consistency;
 use odyssey_flows::stored::load;
 use odyssey_local::{Ended, Happening, Stack, What};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -25,6 +25,8 @@ use tokio::task::JoinHandle;
 /// How often and how long the ledger is asked what became of a send.
 const ASK_EVERY: Duration = Duration::from_millis(60);
 const ASK_TIMES: usize = 250;
+/// Log lines of a function that are kept for when it crashes.
+const LAST_WORDS: usize = 6;
 /// Problems told one by one; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
 
@@ -99,6 +101,7 @@ impl Story {
             stack: stack.clone(),
             people: Arc::new(People::of(day, keys)),
             tally: Tally::default(),
+            logs: BTreeMap::new(),
         };
         let feed = stack.feed();
         let task = tokio::spawn(listener.listen(feed, stopped));
@@ -148,6 +151,8 @@ struct Listener {
     stack: Stack,
     people: Arc<People>,
     tally: Tally,
+    /// The last lines that each function logged, for when it crashes.
+    logs: BTreeMap<String, VecDeque<String>>,
 }
 
 impl Listener {
@@ -169,6 +174,11 @@ impl Listener {
                 _ = &mut stopped => return self.tally,
             }
         }
+    }
+
+    fn last_words(&self, function: &str) -> String {
+        let lines = self.logs.get(function).into_iter().flatten();
+        lines.map(String::as_str).collect::<Vec<_>>().join(" | ")
     }
 
     fn problem(&mut self, text: String) {
@@ -210,7 +220,17 @@ impl Listener {
                     Ended::Answered => {}
                     Ended::Failed(error) => self.problem(format!("{function} failed: {error}")),
                     Ended::TimedOut => self.problem(format!("{function} timed out")),
-                    Ended::Crashed(error) => self.problem(format!("{function} crashed: {error}")),
+                    Ended::Crashed(error) => {
+                        let said = self.last_words(function);
+                        self.problem(format!("{function} crashed: {error}; it last said: {said}"));
+                    }
+                }
+            }
+            What::Logged { function, line } => {
+                let lines = self.logs.entry(function.clone()).or_default();
+                lines.push_back(line.clone());
+                if lines.len() > LAST_WORDS {
+                    lines.pop_front();
                 }
             }
             What::DeadLettered { queue, .. } => {
