@@ -65,7 +65,7 @@ pub(crate) fn tell_faults(screen: &Screen, folder: &str, faults: &[Fault]) {
             "." => place,
             folder => format!("{}/{place}", folder.trim_end_matches('/')),
         };
-        screen.error(&format!("{}", screen.paint(Style::Strong, &place)));
+        screen.error(&screen.paint(Style::Strong, &place));
         screen.error(&format!("  found    {}", fault.found));
         screen.error(&format!("  expected {}", fault.expected));
         if let Some(hint) = &fault.hint {

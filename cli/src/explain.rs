@@ -7,6 +7,7 @@ use crate::{Exit, Failure, stack};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::Table;
+use std::fmt::Write as _;
 
 /// Runs the command.
 ///
@@ -133,14 +134,15 @@ fn tell_send(screen: &Screen, lead: &str, send: &Send) {
         send.topic,
         clock(send.at)
     );
+    // Writing to a String cannot fail.
     if let Some(consent) = &send.consent {
-        line.push_str(&format!(", on consent {consent}"));
+        let _ = write!(line, ", on consent {consent}");
     }
     if let Some(delivery) = &send.delivery {
-        line.push_str(&format!(", {delivery}"));
+        let _ = write!(line, ", {delivery}");
     }
     if let Some(ses) = &send.ses_id {
-        line.push_str(&format!(", SES {ses}"));
+        let _ = write!(line, ", SES {ses}");
     }
     screen.line(&line);
     for reason in &send.reasons {

@@ -22,7 +22,7 @@ pub enum Style {
 }
 
 /// Where a command writes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Screen {
     colours: bool,
     terminal: bool,

@@ -28,7 +28,7 @@ pub struct Plan {
     pub start: Option<Stamp>,
     /// The API's port; 0 for any.
     pub port: u16,
-    /// A SQLite file; memory where none is given.
+    /// A `SQLite` file; memory where none is given.
     pub data: Option<PathBuf>,
     /// `cargo lambda watch`; the functions are built and run where none is given.
     pub functions: Option<String>,
@@ -113,7 +113,7 @@ pub async fn start_with(
             None => pages,
         }
     }));
-    let stack = LocalStack::start(options).await.map_err(start_failure)?;
+    let stack = LocalStack::start(options).await.map_err(|error| start_failure(&error))?;
     let keys = stack.keyring().map_err(|error| Failure::Stack(error.to_string()))?;
     publish_to(&stack.tables(), &built.publication, stack.now()).await?;
     let sources = &built.publication.catalog.sources;
@@ -126,8 +126,8 @@ pub async fn start_with(
     Ok(Standing { stack, built, write_keys })
 }
 
-fn start_failure(error: StartError) -> Failure {
-    match &error {
+fn start_failure(error: &StartError) -> Failure {
+    match error {
         StartError::Port { port, .. } if *port != 0 => Failure::Stack(format!(
             "{error}: something else listens there (another `cargo odyssey local`?); --port 0 takes a free one"
         )),

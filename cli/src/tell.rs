@@ -74,7 +74,6 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
         What::Logged { function, line } if everything => {
             ("log", format!("{function}: {line}"), Value::Null)
         }
-        What::Logged { .. } => return None,
         What::Mailed(mail) => (
             "mailed",
             format!("mail to {}: {}", mail.to.join(", "), mail.subject),

@@ -4,6 +4,8 @@
 //! Without Chromium the test says so and is skipped; `ODYSSEY_REQUIRE_CLIENTS=1` makes that a
 //! failure.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use axum::extract::State;
 use axum::response::Html;
 use axum::routing::{get, post};
@@ -15,7 +17,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The visitor: a page that drives the shop in a frame and reports what it saw.
-const VISITOR: &str = r###"<!doctype html><meta charset="utf-8"><title>visitor</title>
+const VISITOR: &str = r##"<!doctype html><meta charset="utf-8"><title>visitor</title>
 <iframe id="shop" src="SITE/shop" width="1200" height="900"></iframe>
 <script>
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -62,7 +64,7 @@ async function visit() {
 }
 visit().catch((error) => ({error: String(error)}))
   .then((report) => fetch("/_test/report", {method: "POST", body: JSON.stringify(report)}));
-</script>"###;
+</script>"##;
 
 fn chromium() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

@@ -3,6 +3,7 @@
 
 use clap::CommandFactory;
 use odyssey::args::Cli;
+use std::fmt::Write as _;
 
 #[test]
 fn the_whole_help() {
@@ -13,7 +14,7 @@ fn the_whole_help() {
         command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     for name in names.iter().filter(|name| *name != "help") {
         let sub = command.find_subcommand_mut(name).unwrap();
-        text.push_str(&format!("\n\n=== {name} ===\n{}", sub.render_long_help()));
+        write!(text, "\n\n=== {name} ===\n{}", sub.render_long_help()).unwrap();
     }
     insta::assert_snapshot!("help", text);
 }

@@ -1,5 +1,7 @@
 //! What `publish` plans, on tables in memory.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use odyssey::publish::build::build;
 use odyssey::publish::directory;
 use odyssey::publish::plan::{Change, Plan, plan};
@@ -57,7 +59,7 @@ fn stack() -> Memory {
         parked: None,
         ended: None,
         forget: None,
-        why: Why::default(),
+        why: Why::default().into(),
         pending: Vec::new(),
     };
     run(memory.write(put(slot_key(&slot), &enrollment, None).unwrap())).unwrap();

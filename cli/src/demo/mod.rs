@@ -42,7 +42,7 @@ pub async fn run(screen: &Screen, args: &DemoArgs) -> Result<Exit, Failure> {
     let standing = standing::start(screen, plan).await?;
     introduce(screen, &day);
     let keys = standing.stack.keyring().map_err(|error| Failure::Stack(error.to_string()))?;
-    let story = Story::begin(*screen, &standing.stack, &day, &keys);
+    let story = Story::begin(screen.clone(), &standing.stack, &day, &keys);
     play::warm(&standing).await?;
     play::day(&standing, &day, &story).await?;
     settle(&standing, &day).await;

@@ -73,7 +73,6 @@ struct Pages {
 }
 
 /// The pages, beside a stack's API.
-#[must_use]
 pub fn router(stack: &Stack, shown: Shown) -> Router {
     let pages = Pages { stack: stack.clone(), shown: Arc::new(shown) };
     Router::new()

@@ -7,6 +7,7 @@ use crate::args::PublishArgs;
 use crate::check::{tell_faults, tell_warnings};
 use crate::screen::{Screen, Style};
 use crate::{Exit, Failure, stack};
+use odyssey_domain::catalog::JourneyState;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::catalog::{self, CatalogError, Publication};
 use odyssey_flows::ports::{Table, Tables};
@@ -150,8 +151,7 @@ fn conclude(screen: &Screen, plan: &Plan, yes: bool) {
     screen.line(&text);
 }
 
-const fn word(state: odyssey_domain::catalog::JourneyState) -> &'static str {
-    use odyssey_domain::catalog::JourneyState;
+const fn word(state: JourneyState) -> &'static str {
     match state {
         JourneyState::Draft => "draft",
         JourneyState::Live => "live",

@@ -218,12 +218,11 @@ fn find_outside_quotes(rest: &str, close: &str) -> Option<usize> {
             Some(_) if escaped => escaped = false,
             Some(_) if c == '\\' => escaped = true,
             Some(open) if c == open => quote = None,
-            Some(_) => {}
             None if c == '"' || c == '\'' => quote = Some(c),
             None if rest.get(at..).is_some_and(|rest| rest.starts_with(close)) => {
                 return Some(at + close.len());
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     None

@@ -71,7 +71,7 @@ impl Stamp {
     pub fn parse(text: &str) -> Result<Stamp, StampError> {
         let stamp: jiff::Timestamp = text.parse().map_err(|_| StampError::Malformed)?;
         let ms = stamp.as_millisecond();
-        if ms < Stamp::MIN.0 || ms > Stamp::MAX.0 {
+        if !(Stamp::MIN.0..=Stamp::MAX.0).contains(&ms) {
             return Err(StampError::OutOfRange);
         }
         Ok(Stamp(ms))
@@ -139,7 +139,7 @@ impl Span {
     /// Its length in milliseconds as a signed number, at most `i64::MAX`.
     #[must_use]
     pub const fn ms_i64(self) -> i64 {
-        if self.0 > i64::MAX as u64 { i64::MAX } else { self.0 as i64 }
+        if self.0 > i64::MAX as u64 { i64::MAX } else { self.0.cast_signed() }
     }
 
     /// Whole seconds, rounded up.

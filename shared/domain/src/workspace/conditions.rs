@@ -135,13 +135,13 @@ fn comparison(reading: &mut Reading<'_>, word: &str, node: &Node) -> Option<Comp
         "equals" => Comparison::Equals(scalar(reading, node)?),
         "not_equals" => Comparison::NotEquals(scalar(reading, node)?),
         "contains" => Comparison::Contains(scalar(reading, node)?),
-        "exists" => match value {
-            Value::Bool(wanted) => Comparison::Exists(wanted),
-            _ => {
+        "exists" => {
+            let Value::Bool(wanted) = value else {
                 reading.fault(node.place, node.describe(), "true or false");
                 return None;
-            }
-        },
+            };
+            Comparison::Exists(wanted)
+        }
         "one_of" => {
             let items = reading.list(node, "a list of values")?;
             let values: Option<Vec<Value>> =

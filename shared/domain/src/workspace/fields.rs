@@ -186,18 +186,16 @@ impl Reading<'_> {
         what: &str,
         parse: impl Fn(&str) -> Result<T, crate::slug::SlugError>,
     ) -> Option<T> {
-        match parse(name) {
-            Ok(slug) => Some(slug),
-            Err(_) => {
-                let expected = format!(
-                    "a {what} of lower-case letters, digits and hyphens that begins with a letter, at most {} long",
-                    crate::slug::SLUG_BYTES_MAX
-                );
-                let better = suggestion(name).map(|better| format!("for example `{better}`"));
-                self.fault_with_hint(place, quoted(name), expected, better);
-                None
-            }
+        if let Ok(slug) = parse(name) {
+            return Some(slug);
         }
+        let expected = format!(
+            "a {what} of lower-case letters, digits and hyphens that begins with a letter, at most {} long",
+            crate::slug::SLUG_BYTES_MAX
+        );
+        let better = suggestion(name).map(|better| format!("for example `{better}`"));
+        self.fault_with_hint(place, quoted(name), expected, better);
+        None
     }
 }
 

@@ -101,7 +101,9 @@ pub fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<Event
             match &step.kind {
                 StepKind::WaitUntil { event, .. } => predicates.push(event),
                 StepKind::Branch { arms } => {
-                    arms.iter().for_each(|(condition, _)| performed(condition, &mut predicates));
+                    for (condition, _) in arms {
+                        performed(condition, &mut predicates);
+                    }
                 }
                 StepKind::Send { .. } | StepKind::Delay { .. } | StepKind::Exit => {}
             }
@@ -116,7 +118,9 @@ pub fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<Event
 fn performed<'c>(condition: &'c Condition, found: &mut Vec<&'c EventPredicate>) {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| performed(part, found));
+            for part in parts {
+                performed(part, found);
+            }
         }
         Condition::Not(part) => performed(part, found),
         Condition::Performed { event, .. } => found.push(event),

@@ -299,13 +299,11 @@ pub(crate) fn one_of<T: Copy>(
 ) -> Option<T> {
     let names = words.iter().map(|(word, _)| *word);
     let text = reading.text(node, what)?;
-    match words.iter().find(|(word, _)| *word == text) {
-        Some((_, value)) => Some(*value),
-        None => {
-            reading.unknown(node.place, what, text, names);
-            None
-        }
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+        return Some(*value);
     }
+    reading.unknown(node.place, what, text, names);
+    None
 }
 
 fn read_signals(reading: &mut Reading<'_>, node: &Node, signals: &mut BTreeMap<String, Span>) {

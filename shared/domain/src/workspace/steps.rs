@@ -142,12 +142,11 @@ fn unknown_kind(reading: &mut Reading<'_>, fields: Fields<'_>) {
         .entries()
         .iter()
         .find(|(key, _)| !KINDS.iter().any(|(_, keys)| keys.contains(&key.name.as_str())));
-    match strange {
-        Some((key, _)) => reading.unknown(key.place, "step", &key.name, kinds),
-        None => {
-            let expected = format!("one of {}", kinds.join(", "));
-            reading.fault(fields.place, "a step that does nothing", expected);
-        }
+    if let Some((key, _)) = strange {
+        reading.unknown(key.place, "step", &key.name, kinds);
+    } else {
+        let expected = format!("one of {}", kinds.join(", "));
+        reading.fault(fields.place, "a step that does nothing", expected);
     }
 }
 

@@ -110,6 +110,7 @@ fn a_right_workspace_becomes_a_graph_and_a_catalog() {
 
 /// The golden messages: place, what was found, what was expected, what was meant.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn golden_faults_of_journeys() {
     let cases = [
         (

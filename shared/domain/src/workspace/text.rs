@@ -39,11 +39,10 @@ pub fn plain_text(html: &str) -> String {
             .to_ascii_lowercase();
         match hidden {
             Some(inside) if closing && inside == name => hidden = None,
-            Some(_) => {}
             None if !closing && !tag_is_empty(inside) => {
                 hidden = HIDDEN.into_iter().find(|hidden| *hidden == name);
             }
-            None => {}
+            Some(_) | None => {}
         }
         if hidden.is_some() {
             continue;
@@ -84,10 +83,9 @@ fn split_tag(tag: &str) -> Option<(&str, &str)> {
     for (at, c) in tag.char_indices().skip(1) {
         match quote {
             Some(open) if c == open => quote = None,
-            Some(_) => {}
             None if c == '"' || c == '\'' => quote = Some(c),
             None if c == '>' => return Some((tag.get(1..at)?, tag.get(at + 1..)?)),
-            None => {}
+            Some(_) | None => {}
         }
     }
     None
@@ -215,15 +213,12 @@ fn numbered(text: &str) -> String {
             Some(hex) => u32::from_str_radix(hex, 16).ok(),
             None => body.parse::<u32>().ok(),
         };
-        match (number.and_then(char::from_u32), end) {
-            (Some(c), Some(end)) => {
-                out.push(c);
-                rest = entity.get(end + 1..).unwrap_or("");
-            }
-            _ => {
-                out.push_str("&#");
-                rest = entity.get(2..).unwrap_or("");
-            }
+        if let (Some(c), Some(end)) = (number.and_then(char::from_u32), end) {
+            out.push(c);
+            rest = entity.get(end + 1..).unwrap_or("");
+        } else {
+            out.push_str("&#");
+            rest = entity.get(2..).unwrap_or("");
         }
     }
     out.push_str(rest);
