@@ -92,7 +92,7 @@ pub struct LocalArgs {
     /// How many times as fast as the clock customers' time runs; 1 is real time
     #[arg(long, value_name = "N", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub speed: u32,
-    /// Keep the tables in this `SQLite` file instead of in memory
+    /// Keep the tables in this database file instead of in memory
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Send invocations to `cargo lambda watch` at this address instead of running the functions

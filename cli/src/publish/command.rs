@@ -140,7 +140,7 @@ fn conclude(screen: &Screen, plan: &Plan, yes: bool) {
     } else if plan.empty {
         "Nothing changes.".to_owned()
     } else if yes {
-        let within = odyssey_flows::catalog::CATALOG_REFRESH;
+        let within = catalog::CATALOG_REFRESH;
         format!(
             "{} Running functions take it up within {within}.",
             screen.paint(Style::Good, "Published.")
