@@ -112,9 +112,9 @@ async fn post(url: &str, write_key: &str, body: &Map<String, Value>) -> (u16, St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_payload_of_the_segment_spec_lands_in_a_profile() {
-    let Some(folder) = folder("segment-spec") else { return };
+    let Some(payloads) = folder("segment-spec") else { return };
     let payloads: BTreeMap<_, _> =
-        objects(&folder).into_iter().map(|(name, p)| (name.clone(), posted(&name, p))).collect();
+        objects(&payloads).into_iter().map(|(name, p)| (name.clone(), posted(&name, p))).collect();
     assert!(payloads.len() > 80, "only {} payloads", payloads.len());
     let world = World::start().await;
     let (api, write_key) = (world.stack.api_url(), world.server_key());

@@ -48,9 +48,9 @@ async fn no_statement_is_unused() {
     for queue in ["ProfileQueue", "JourneyQueue", "SenderQueue", "FeedbackQueue"] {
         assert!(world.stack.enqueue(queue, "poison"));
     }
-    let line =
+    let tent =
         json!({"product_id": "p", "name": "Tent", "price": 10, "currency": "EUR", "quantity": 1});
-    world.track("bob", "Product Added", line).await;
+    world.track("bob", "Product Added", tent).await;
     world.pass(Span::HOUR.times(30)).await;
     let unused: Vec<String> = world
         .stack
