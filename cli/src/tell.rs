@@ -36,6 +36,9 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
             if internal && !everything {
                 return None;
             }
+            // The token in a mail's link stands for its owner's word: it is not shown.
+            let link = ["/c/", "/u/"].into_iter().find(|link| path.starts_with(link));
+            let path = link.map_or_else(|| path.clone(), |link| format!("{link}…"));
             ("http", format!("{method} {path} → {status}"), json!({"status": status}))
         }
         What::BusEvent { detail_type, detail, .. } => return bus(detail_type, detail, everything),
