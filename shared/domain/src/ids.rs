@@ -92,7 +92,7 @@ macro_rules! id_16 {
 
 id_16! {
     /// The key of one identifier (a user id or an anonymous id): an HMAC under the stack's own
-    /// secret, made by [`crate::keyring::Keyring::identity_key`], so that keys in tables, logs and
+    /// secret, made by [`crate::keyring::Keyring::user_key`], so that keys in tables, logs and
     /// backups do not give the identifier away.
     IdentityKey,
     /// One profile: the identity key at which its item is stored (its user id's, or its anonymous

@@ -4,7 +4,7 @@
 //! (`"\ud83d"`), which is JSON by its grammar but no text, and which `serde_json` refuses to decode.
 //! Bytes that are not UTF-8 are no better. Both become U+FFFD, the replacement character, before
 //! anything is parsed: a broken product title must not cost the order. Ids are the exception, there
-//! U+FFFD is refused ([`super::item`]): two broken ids would become one person.
+//! U+FFFD is refused (`super::item`): two broken ids would become one person.
 
 /// The escape that takes a lone surrogate's place; of the same length.
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";

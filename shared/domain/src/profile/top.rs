@@ -78,7 +78,7 @@ pub(super) fn latest<T: Ord + Copy>(slot: &mut Option<T>, other: Option<T>) {
 ///
 /// Why that commutes: a key that is dropped has `MAX` keys above it, each of which can only rise,
 /// so a late write below the place where it was dropped is dropped again, and one above it is the
-/// key's true last write. By the same argument [`Top::trimmed`] is the place of the best key that
+/// key's true last write. By the same argument `trimmed` is the place of the best key that
 /// is not in, whatever the order of arrival.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound(

@@ -1,6 +1,6 @@
 //! Sending: decide, claim, mark, call SES once, record. Never twice; never silently lost.
 //!
-//! Each message on `sender`'s queue becomes a [`Job`]: a journey's `Send`, or the confirmation
+//! Each message on `sender`'s queue becomes a `Job`: a journey's `Send`, or the confirmation
 //! mail of a `Consent Requested`. What a delivery does by the state it finds, and who may move a
 //! send where, is the table of [`odyssey_domain::message::LedgerItem`]'s module; this flow carries
 //! it out:
@@ -9,7 +9,7 @@
 //!    to UNCONFIRMED.
 //! 2. Decide over profile, contact and topic, and render. A skip is recorded with all its reasons.
 //! 3. Claim: one transaction over the ledger's item and the contact at the version the decision
-//!    was made on. Where either changed, begin again, at most [`CLAIM_ATTEMPTS`] times.
+//!    was made on. Where either changed, begin again, at most `CLAIM_ATTEMPTS` times.
 //! 4. Compare-and-set to SENDING, then exactly one call.
 //! 5. Record what it came to. Where that write fails, nothing is sent again: the next delivery
 //!    finds SENDING, gives it up, and SES's own event settles it.
