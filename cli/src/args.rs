@@ -54,6 +54,36 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the JSON Schema of a workspace file, for editors
     Schema(SchemaArgs),
+    /// Measure what the system costs
+    ///
+    /// Talks to nothing outside this machine.
+    Bench(BenchArgs),
+}
+
+/// `odyssey bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// What to measure
+    #[command(subcommand)]
+    pub what: Bench,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Count every AWS call, chunk, capacity unit and log byte of a reference load, and price them
+    ///
+    /// Runs events, journey steps and sends through the local stack. Prices are in
+    /// docs/COST.md, with their date.
+    Cost(BenchCostArgs),
+}
+
+/// `odyssey bench cost`.
+#[derive(Debug, Args)]
+pub struct BenchCostArgs {
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which stack a command talks to.

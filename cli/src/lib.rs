@@ -1,6 +1,7 @@
 //! The command line of Odyssey as a library, so that tests reach into it.
 
 pub mod args;
+pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod dossier;
@@ -15,7 +16,7 @@ pub mod standing;
 pub mod tail;
 pub mod tell;
 
-use args::{Cli, Command, SchemaFile};
+use args::{Bench, Cli, Command, SchemaFile};
 use screen::Screen;
 use std::future::Future;
 use std::path::PathBuf;
@@ -86,6 +87,9 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => wait(tail::run(screen, args)),
         Command::Explain(args) => wait(explain::run(screen, args)),
         Command::Demo(args) => wait(demo::run(screen, args)),
+        Command::Bench(args) => match &args.what {
+            Bench::Cost(args) => wait(bench::cost::run(screen, args)),
+        },
     }
 }
 

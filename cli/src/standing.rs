@@ -176,7 +176,7 @@ impl Drop for Word {
 }
 
 /// Builds the functions with the local clock, showing how far it is.
-async fn build_functions(
+pub(crate) async fn build_functions(
     screen: &Screen,
     root: &Path,
 ) -> Result<BTreeMap<String, PathBuf>, Failure> {

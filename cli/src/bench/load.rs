@@ -1,0 +1,227 @@
+//! The load of the benchmarks: a workspace of plain journeys on a local stack, and requests.
+
+use crate::http::Http;
+use crate::publish::build::build;
+use crate::publish::command::publish_to;
+use crate::screen::Screen;
+use crate::standing::{build_functions, repository};
+use crate::Failure;
+use futures_util::StreamExt as _;
+use odyssey_domain::time::{Span, Stamp};
+use odyssey_domain::workspace::Files;
+use odyssey_local::{Functions, LocalStack, Options, Usage};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Requests under way at once.
+const AT_ONCE: usize = 16;
+/// Enrollments, and mails, of a measured part.
+const ENROLLED: usize = 60;
+/// Customer seconds in a second.
+const SPEED: u32 = 1_800;
+/// A request's properties are filled up to about so many bytes: 1 KB an event with the rest of it.
+const FILL_BYTES: usize = 800;
+
+const SETTINGS: &str = "\
+brand:
+  name: Bench
+  from: hello@bench.example
+  postal_address: 1 Bench Street, 12345 Bench
+  website: https://bench.example
+  allowed_hosts: [bench.example]
+sources:
+  web: {kind: browser}
+  backend: {kind: server}
+topics:
+  orders: {title: Orders, kind: transactional}
+  offers: {title: Offers, kind: marketing}
+signals:
+  Cart Abandoned: {after: 4h}
+  Browse Abandoned: {after: 2h}
+confirmation_mail: confirm
+";
+
+fn mail(subject: &str, link: &str) -> String {
+    format!(
+        "---\nsubject: {subject}\n---\n<mjml><mj-body><mj-section><mj-column><mj-text>\
+         <a href=\"{{{{ {link} }}}}\">here</a> {{{{ brand.postal_address }}}}\
+         </mj-text></mj-column></mj-section></mj-body></mjml>\n"
+    )
+}
+
+/// A workspace with a journey of `steps` waits of 20 minutes, one of 5, and one of a single mail.
+///
+/// # Errors
+/// Never: it is written here.
+pub(super) fn workspace(steps: usize) -> Result<Files, Failure> {
+    let mut files = Files::new();
+    let mut put = |name: &str, text: String| {
+        files.insert(name.to_owned(), text);
+    };
+    put("workspace.yaml", SETTINGS.to_owned());
+    put("mails/confirm.mjml", mail("Confirm", "links.confirm"));
+    put("mails/news.mjml", mail("News", "links.unsubscribe"));
+    for (name, event, length) in
+        [("hours", "Bench Hours", "20m"), ("minutes", "Bench Minutes", "5m")]
+    {
+        let mut text = format!(
+            "name: {name}\nstate: live\ntrigger: {{event: {event}}}\nre_entry: after_exit\nsteps:\n"
+        );
+        for step in 0..steps {
+            writeln!(text, "  - {{id: wait-{step}, delay: {length}}}")
+                .map_err(|error| Failure::Asked(error.to_string()))?;
+        }
+        put(&format!("journeys/{name}.yaml"), text);
+    }
+    let once = "name: once\nstate: live\ntrigger: {event: Bench Mailed}\nre_entry: after_exit\n\
+                steps:\n  - {id: mail, send: news, topic: offers}\n";
+    put("journeys/once.yaml", once.to_owned());
+    // Named by a live journey, so that one in ten requests reaches it.
+    let bought = "name: bought\nstate: live\ntrigger: {event: Order Completed}\n\
+                  entry_filter: {fact: orders.count, above: 1000}\nre_entry: never\n\
+                  steps:\n  - {id: wait, delay: 20m}\n";
+    put("journeys/bought.yaml", bought.to_owned());
+    Ok(files)
+}
+
+/// A running stack and its load.
+pub(super) struct Load {
+    stack: LocalStack,
+    http: Http,
+    browser: String,
+    server: String,
+    sent: AtomicUsize,
+}
+
+impl Load {
+    /// Builds the functions, starts the stack, publishes.
+    pub(super) async fn start(screen: &Screen, files: Files) -> Result<Load, Failure> {
+        let root = repository()?;
+        let functions = Functions::Binaries(build_functions(screen, &root).await?);
+        let mut options = Options::of_workspace(&root, functions)
+            .map_err(|error| Failure::Asked(error.to_string()))?;
+        options.rate = SPEED;
+        options.parameters.insert("MailIdentity".to_owned(), "bench.example".to_owned());
+        let stack = LocalStack::start(options)
+            .await
+            .map_err(|error| Failure::Stack(error.to_string()))?;
+        let built = build(&files, Stamp::MIN).map_err(|faults| {
+            Failure::Asked(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        })?;
+        publish_to(&stack.tables(), &built.publication, stack.now()).await?;
+        let keys = stack.keyring().map_err(|error| Failure::Stack(error.to_string()))?;
+        let (browser, server) = (keys.write_key("web", 1), keys.write_key("backend", 1));
+        Ok(Load { stack, http: Http::new(), browser, server, sent: AtomicUsize::new(0) })
+    }
+
+    /// What was counted since the last time.
+    pub(super) fn reset(&self) -> Usage {
+        self.stack.reset_usage()
+    }
+
+    /// How many enrollments a measured part has.
+    pub(super) fn journeys(&self) -> usize {
+        ENROLLED
+    }
+
+    async fn post(&self, path: &str, key: &str, body: &Value) -> Result<(), Failure> {
+        let url = format!("{}{path}", self.stack.api_url());
+        let mut body = body.clone();
+        body["writeKey"] = Value::from(key);
+        let headers = [("content-type", "application/json")];
+        let answer = self.http.request("POST", &url, &headers, body.to_string()).await?;
+        if answer.status < 300 {
+            return Ok(());
+        }
+        Err(Failure::Stack(format!("POST {path}: {} {}", answer.status, answer.body)))
+    }
+
+    /// Posts `requests` of `batch` events each, spread over `customers`; waits until they are
+    /// folded. One request in ten has an event that a live journey names.
+    pub(super) async fn events(
+        &self,
+        requests: usize,
+        customers: usize,
+        batch: usize,
+    ) -> Result<(), Failure> {
+        let posts = (0..requests).map(|request| async move {
+            let events: Vec<Value> = (0..batch)
+                .map(|place| {
+                    let named = request % 10 == 0 && place == 0;
+                    let number = self.sent.fetch_add(1, Ordering::Relaxed);
+                    json!({
+                        "type": "track",
+                        "userId": format!("customer-{}", request % customers),
+                        "messageId": format!("bench-{number}"),
+                        "event": if named { "Order Completed" } else { "Article Read" },
+                        "timestamp": self.stack.now().to_string(),
+                        "properties": filling(number),
+                    })
+                })
+                .collect();
+            self.post("/v1/batch", &self.browser, &json!({"batch": events})).await
+        });
+        let done: Vec<Result<(), Failure>> =
+            futures_util::stream::iter(posts).buffer_unordered(AT_ONCE).collect().await;
+        done.into_iter().collect::<Result<(), Failure>>()?;
+        self.stack.idle(self.stack.now()).await;
+        Ok(())
+    }
+
+    async fn each(&self, event: &str) -> Result<(), Failure> {
+        let posts = (0..ENROLLED).map(|n| async move {
+            let body = json!({
+                "userId": format!("walker-{n}"), "event": event,
+                "messageId": format!("{event}-{n}"),
+            });
+            self.post("/v1/track", &self.browser, &body).await
+        });
+        let done: Vec<Result<(), Failure>> =
+            futures_util::stream::iter(posts).buffer_unordered(AT_ONCE).collect().await;
+        done.into_iter().collect()
+    }
+
+    /// Enrolls everybody in a journey of waits of `each`, and counts from the first wait to the
+    /// last.
+    pub(super) async fn steps(&self, event: &str, each: Span) -> Result<Usage, Failure> {
+        self.each(event).await?;
+        self.stack.idle(self.stack.now()).await;
+        self.reset();
+        let all = Span::from_ms(each.ms() * (super::cost::STEPS as u64 + 1));
+        self.stack.idle(self.stack.now().plus(all)).await;
+        Ok(self.reset())
+    }
+
+    /// Sends everybody one mail; returns what it took, and how many mails there were.
+    pub(super) async fn sends(&self) -> Result<(Usage, usize), Failure> {
+        for n in 0..ENROLLED {
+            let email = format!("walker-{n}@bench.example");
+            let body = json!({"userId": format!("walker-{n}"), "traits": {"email": email}});
+            self.post("/v1/identify", &self.browser, &body).await?;
+            let body = json!({"email": email, "topic": "offers", "state": "granted"});
+            self.post("/v1/consent", &self.server, &body).await?;
+        }
+        self.stack.idle(self.stack.now()).await;
+        self.reset();
+        let before = self.stack.mailbox().all().len();
+        self.each("Bench Mailed").await?;
+        self.stack.idle(self.stack.now()).await;
+        let sent = self.stack.mailbox().all().len() - before;
+        if sent != ENROLLED {
+            return Err(Failure::Stack(format!("{sent} mails were sent, expected {ENROLLED}")));
+        }
+        Ok((self.reset(), sent))
+    }
+}
+
+/// Properties of about 800 bytes that do not compress to nothing.
+fn filling(number: usize) -> Value {
+    let mut text = String::with_capacity(FILL_BYTES);
+    let mut state = number as u64 + 1;
+    while text.len() < FILL_BYTES {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let _ = write!(text, "{:x} ", state >> 40);
+    }
+    json!({"article_id": format!("a-{}", number % 50), "title": "An article", "text": text})
+}

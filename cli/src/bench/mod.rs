@@ -1,0 +1,5 @@
+//! Benchmarks that anyone can run.
+
+pub mod cost;
+mod load;
+pub mod prices;
