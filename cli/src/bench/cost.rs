@@ -1,6 +1,6 @@
 //! `odyssey bench cost`: what AWS would bill, counted call by call on the local stack.
 
-use super::load::{Load, workspace};
+use super::load::{FAST, Load, workspace};
 use super::prices::{ACCESS_LOG_BYTES, IDLE, usd};
 use crate::args::BenchCostArgs;
 use crate::screen::{Screen, Style};
@@ -103,12 +103,18 @@ fn is_idle_cost(caller: &str, operation: &str) -> bool {
     caller == "TickFunction" && matches!(operation, "dynamodb:Query" | "lambda")
 }
 
+/// What brings the trigger in, and not the steps after it.
+fn is_arrival(caller: &str) -> bool {
+    let arrivals = ["operator", "HttpApi", "IngestFunction", "ProfileFunction", "EventBridge"];
+    arrivals.iter().any(|part| caller.contains(part))
+}
+
 /// Runs the benchmark.
 ///
 /// # Errors
 /// Where the functions cannot be built, or the stack does not run.
 pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure> {
-    let load = Load::start(screen, workspace(STEPS)?).await?;
+    let load = Load::start(screen, workspace(STEPS)?, 1).await?;
     let mut parts: Vec<(String, f64, BTreeMap<String, f64>)> = Vec::new();
     let mut events = Map::new();
     let mut calls = Map::new();
@@ -128,23 +134,24 @@ pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure>
         let name = format!("a million events, {batch} to a request");
         parts.push((name, bill.total() * 1e6 / number(count as u64), bill.per_million(count)));
     }
+    screen.line("sends, with their Send and Delivery …");
+    let (usage, sends) = load.sends().await?;
+    drop(load);
+    let fast = Load::start(screen, workspace(STEPS)?, FAST).await?;
     let mut steps = Map::new();
     for (name, event, each) in [
         ("due_index", "Bench Hours", Span::MINUTE.times(20)),
         ("queue_delay", "Bench Minutes", Span::MINUTE.times(5)),
     ] {
         screen.line(&format!("journeys of {STEPS} steps, {each} apart …"));
-        let usage = load.steps(event, each).await?;
-        let count = load.journeys() * (STEPS - 1);
-        let bill = Bill::of(&usage, |caller, what| {
-            !matches!(caller, "operator" | "HttpApi" | "IngestFunction") && !is_idle_cost(caller, what)
+        let (stepped, count) = fast.steps(event, each).await?;
+        let bill = Bill::of(&stepped, |caller, what| {
+            !is_arrival(caller) && !is_idle_cost(caller, what)
         });
         let usd = bill.total() * 1e6 / number(count as u64);
         steps.insert(name.to_owned(), json!(usd));
         parts.push((format!("a million steps, {name}"), usd, bill.per_million(count)));
     }
-    screen.line("sends, with their Send and Delivery …");
-    let (usage, sends) = load.sends().await?;
     let bill = Bill::of(&usage, |caller, what| {
         ["SenderFunction", "FeedbackFunction", "SNS", "SES"].iter().any(|part| caller.contains(part))
             || (caller == "JourneyFunction" && what.starts_with("sqs:"))

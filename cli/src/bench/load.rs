@@ -17,11 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Requests under way at once.
 const AT_ONCE: usize = 16;
 /// Enrollments, and mails, of a measured part.
-const ENROLLED: usize = 60;
-/// Customer seconds in a second.
-const SPEED: u32 = 1_800;
-/// A request's properties are filled up to about so many bytes: 1 KB an event with the rest of it.
-const FILL_BYTES: usize = 800;
+const ENROLLED: usize = 200;
+/// Customer seconds in a second where steps are measured: 20 waits of 20 minutes take 13 seconds.
+pub(super) const FAST: u32 = 1_800;
 
 const SETTINGS: &str = "\
 brand:
@@ -40,6 +38,7 @@ signals:
   Cart Abandoned: {after: 4h}
   Browse Abandoned: {after: 2h}
 confirmation_mail: confirm
+events: [Bench Hours, Bench Minutes, Bench Mailed]
 ";
 
 fn mail(subject: &str, link: &str) -> String {
@@ -96,12 +95,12 @@ pub(super) struct Load {
 
 impl Load {
     /// Builds the functions, starts the stack, publishes.
-    pub(super) async fn start(screen: &Screen, files: Files) -> Result<Load, Failure> {
+    pub(super) async fn start(screen: &Screen, files: Files, speed: u32) -> Result<Load, Failure> {
         let root = repository()?;
         let functions = Functions::Binaries(build_functions(screen, &root).await?);
         let mut options = Options::of_workspace(&root, functions)
             .map_err(|error| Failure::Asked(error.to_string()))?;
-        options.rate = SPEED;
+        options.rate = speed;
         options.parameters.insert("MailIdentity".to_owned(), "bench.example".to_owned());
         let stack = LocalStack::start(options)
             .await
@@ -118,11 +117,6 @@ impl Load {
     /// What was counted since the last time.
     pub(super) fn reset(&self) -> Usage {
         self.stack.reset_usage()
-    }
-
-    /// How many enrollments a measured part has.
-    pub(super) fn journeys(&self) -> usize {
-        ENROLLED
     }
 
     async fn post(&self, path: &str, key: &str, body: &Value) -> Result<(), Failure> {
@@ -156,7 +150,8 @@ impl Load {
                         "messageId": format!("bench-{number}"),
                         "event": if named { "Order Completed" } else { "Article Read" },
                         "timestamp": self.stack.now().to_string(),
-                        "properties": filling(number),
+                        "properties": properties(number),
+                        "context": context(request % customers),
                     })
                 })
                 .collect();
@@ -170,31 +165,39 @@ impl Load {
     }
 
     async fn each(&self, event: &str) -> Result<(), Failure> {
-        let posts = (0..ENROLLED).map(|n| async move {
-            let body = json!({
-                "userId": format!("walker-{n}"), "event": event,
-                "messageId": format!("{event}-{n}"),
-            });
-            self.post("/v1/track", &self.browser, &body).await
-        });
-        let done: Vec<Result<(), Failure>> =
-            futures_util::stream::iter(posts).buffer_unordered(AT_ONCE).collect().await;
-        done.into_iter().collect()
+        let at = self.stack.now().to_string();
+        let events: Vec<Value> = (0..ENROLLED)
+            .map(|n| {
+                let number = self.sent.fetch_add(1, Ordering::Relaxed);
+                json!({
+                    "type": "track", "userId": format!("walker-{n}"), "event": event,
+                    "messageId": format!("bench-{number}"), "timestamp": at,
+                })
+            })
+            .collect();
+        self.post("/v1/batch", &self.browser, &json!({"batch": events})).await
     }
 
-    /// Enrolls everybody in a journey of waits of `each`, and counts from the first wait to the
-    /// last.
-    pub(super) async fn steps(&self, event: &str, each: Span) -> Result<Usage, Failure> {
-        self.each(event).await?;
-        self.stack.idle(self.stack.now()).await;
+    /// Enrolls everybody in a journey of waits of `each`, lets it run to its end, and returns what
+    /// that took and how many wakes there were.
+    pub(super) async fn steps(&self, event: &str, each: Span) -> Result<(Usage, usize), Failure> {
         self.reset();
-        let all = Span::from_ms(each.ms() * (super::cost::STEPS as u64 + 1));
-        self.stack.idle(self.stack.now().plus(all)).await;
-        Ok(self.reset())
+        self.each(event).await?;
+        let all = Span::from_ms(each.ms() * (super::cost::STEPS as u64 + 2));
+        let end = self.stack.now().plus(all);
+        // Time passes only while something is due, so the end is asked for until it has come.
+        while self.stack.now() < end {
+            self.stack.idle(end).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        let usage = self.reset();
+        let records = usage.invocations.get("JourneyFunction").map_or(0, |sum| sum.records);
+        Ok((usage, usize::try_from(records).unwrap_or(0).saturating_sub(ENROLLED)))
     }
 
     /// Sends everybody one mail; returns what it took, and how many mails there were.
     pub(super) async fn sends(&self) -> Result<(Usage, usize), Failure> {
+        // One mail before anything is counted, so that every function is warm.
         for n in 0..ENROLLED {
             let email = format!("walker-{n}@bench.example");
             let body = json!({"userId": format!("walker-{n}"), "traits": {"email": email}});
@@ -202,6 +205,7 @@ impl Load {
             let body = json!({"email": email, "topic": "offers", "state": "granted"});
             self.post("/v1/consent", &self.server, &body).await?;
         }
+        self.each("Bench Mailed").await?;
         self.stack.idle(self.stack.now()).await;
         self.reset();
         let before = self.stack.mailbox().all().len();
@@ -215,13 +219,33 @@ impl Load {
     }
 }
 
-/// Properties of about 800 bytes that do not compress to nothing.
-fn filling(number: usize) -> Value {
-    let mut text = String::with_capacity(FILL_BYTES);
-    let mut state = number as u64 + 1;
-    while text.len() < FILL_BYTES {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let _ = write!(text, "{:x} ", state >> 40);
-    }
-    json!({"article_id": format!("a-{}", number % 50), "title": "An article", "text": text})
+/// What differs from event to event: about 300 bytes.
+fn properties(number: usize) -> Value {
+    let category = if number.is_multiple_of(3) { "Tents" } else { "Stoves" };
+    json!({
+        "article_id": format!("a-{}", number % 50),
+        "title": format!("The {} best places to sleep outside", number % 97),
+        "category": category,
+        "url": format!("https://bench.example/journal/{}?from={}", number % 50, number % 13),
+        "seconds": number % 600,
+        "position": number % 24,
+    })
+}
+
+/// What a browser's SDK repeats in every event of one visitor: about 600 bytes, as
+/// `@segment/analytics-next` sends it.
+fn context(customer: usize) -> Value {
+    json!({
+        "userAgent": "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        "locale": "en-GB",
+        "timezone": "Europe/Berlin",
+        "library": {"name": "analytics.js", "version": "next-1.81.0"},
+        "page": {
+            "path": "/journal", "referrer": "https://www.example.org/", "search": "",
+            "title": "Journal", "url": "https://bench.example/journal",
+        },
+        "campaign": {"name": "spring", "source": "newsletter", "medium": "email"},
+        "screen": {"width": 1728, "height": 1117, "density": 2},
+        "sessionId": format!("session-{customer}-{}", customer * 7919 % 10_007),
+    })
 }
