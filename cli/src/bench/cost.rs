@@ -45,7 +45,8 @@ impl Bill {
         }
         if counts("HttpApi", "http") {
             let logs = number(usage.http_requests) * ACCESS_LOG_BYTES / 1e9 * usd::LOG_GB;
-            bill.hops.insert("HttpApi requests".to_owned(), millions(usage.http_units) * usd::HTTP_API);
+            bill.hops
+                .insert("HttpApi requests".to_owned(), millions(usage.http_units) * usd::HTTP_API);
             bill.hops.insert("HttpApi access log".to_owned(), logs);
         }
         bill
@@ -95,7 +96,8 @@ fn calls_per(usage: &Usage, times: usize) -> Map<String, Value> {
         }
     }
     let each = sums.into_iter();
-    each.map(|(name, calls)| (name.to_owned(), json!(number(calls) / number(times as u64)))).collect()
+    each.map(|(name, calls)| (name.to_owned(), json!(number(calls) / number(times as u64))))
+        .collect()
 }
 
 /// What belongs to a running tick and not to the steps it hands over: it costs the same idle.
@@ -125,9 +127,8 @@ pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure>
         load.reset();
         load.events(REQUESTS, CUSTOMERS, batch).await?;
         let usage = load.reset();
-        let bill = Bill::of(&usage, |caller, what| {
-            caller != "operator" && !is_idle_cost(caller, what)
-        });
+        let bill =
+            Bill::of(&usage, |caller, what| caller != "operator" && !is_idle_cost(caller, what));
         let count = REQUESTS * batch;
         events.insert(format!("batch{batch}"), json!(bill.total() * 1e6 / number(count as u64)));
         calls.insert(format!("batch{batch}"), Value::Object(calls_per(&usage, count)));
@@ -145,15 +146,16 @@ pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure>
     ] {
         screen.line(&format!("journeys of {STEPS} steps, {each} apart …"));
         let (stepped, count) = fast.steps(event, each).await?;
-        let bill = Bill::of(&stepped, |caller, what| {
-            !is_arrival(caller) && !is_idle_cost(caller, what)
-        });
+        let bill =
+            Bill::of(&stepped, |caller, what| !is_arrival(caller) && !is_idle_cost(caller, what));
         let usd = bill.total() * 1e6 / number(count as u64);
         steps.insert(name.to_owned(), json!(usd));
         parts.push((format!("a million steps, {name}"), usd, bill.per_million(count)));
     }
     let bill = Bill::of(&usage, |caller, what| {
-        ["SenderFunction", "FeedbackFunction", "SNS", "SES"].iter().any(|part| caller.contains(part))
+        ["SenderFunction", "FeedbackFunction", "SNS", "SES"]
+            .iter()
+            .any(|part| caller.contains(part))
             || (caller == "JourneyFunction" && what.starts_with("sqs:"))
     });
     let writes: f64 = usage

@@ -1,11 +1,11 @@
 //! The load of the benchmarks: a workspace of plain journeys on a local stack, and requests.
 
+use crate::Failure;
 use crate::http::Http;
 use crate::publish::build::build;
 use crate::publish::command::publish_to;
 use crate::screen::Screen;
 use crate::standing::{build_functions, repository};
-use crate::Failure;
 use futures_util::StreamExt as _;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::workspace::Files;
@@ -102,9 +102,8 @@ impl Load {
             .map_err(|error| Failure::Asked(error.to_string()))?;
         options.rate = speed;
         options.parameters.insert("MailIdentity".to_owned(), "bench.example".to_owned());
-        let stack = LocalStack::start(options)
-            .await
-            .map_err(|error| Failure::Stack(error.to_string()))?;
+        let stack =
+            LocalStack::start(options).await.map_err(|error| Failure::Stack(error.to_string()))?;
         let built = build(&files, Stamp::MIN).map_err(|faults| {
             Failure::Asked(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         })?;
