@@ -189,7 +189,7 @@ pub(crate) async fn build_functions(
     bar.enable_steady_tick(Duration::from_millis(120));
     bar.set_message("building the functions");
     if !screen.is_terminal() {
-        screen.line("building the functions (the first time takes minutes) …");
+        screen.error("building the functions (the first time takes minutes) …");
     }
     let mut compiled = 0_usize;
     let binaries = build
@@ -198,7 +198,7 @@ pub(crate) async fn build_functions(
                 compiled += usize::from(!fresh);
                 bar.set_message(format!("building the functions: {done} crates, {name}"));
                 if !screen.is_terminal() && !fresh && compiled.is_multiple_of(25) {
-                    screen.line(&format!("  {done} crates, {compiled} compiled, now {name}"));
+                    screen.error(&format!("  {done} crates, {compiled} compiled, now {name}"));
                 }
             }
             Progress::Line(_) => {}
@@ -207,6 +207,6 @@ pub(crate) async fn build_functions(
         .map_err(failed)?;
     bar.finish_and_clear();
     let mark = screen.paint(Style::Good, "built");
-    screen.line(&format!("{mark} {} functions, {compiled} crates compiled", binaries.len()));
+    screen.error(&format!("{mark} {} functions, {compiled} crates compiled", binaries.len()));
     Ok(binaries)
 }

@@ -123,7 +123,7 @@ pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure>
     // Every customer is known before anything is counted.
     load.events(CUSTOMERS, CUSTOMERS, 10).await?;
     for batch in [1, 10] {
-        screen.line(&format!("{REQUESTS} requests of {batch} events …"));
+        screen.error(&format!("{REQUESTS} requests of {batch} events …"));
         load.reset();
         load.events(REQUESTS, CUSTOMERS, batch).await?;
         let usage = load.reset();
@@ -135,7 +135,7 @@ pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure>
         let name = format!("a million events, {batch} to a request");
         parts.push((name, bill.total() * 1e6 / number(count as u64), bill.per_million(count)));
     }
-    screen.line("sends, with their Send and Delivery …");
+    screen.error("sends, with their Send and Delivery …");
     let (usage, sends) = load.sends().await?;
     drop(load);
     let fast = Load::start(screen, workspace(STEPS)?, FAST).await?;
@@ -144,7 +144,7 @@ pub async fn run(screen: &Screen, args: &BenchCostArgs) -> Result<Exit, Failure>
         ("due_index", "Bench Hours", Span::MINUTE.times(20)),
         ("queue_delay", "Bench Minutes", Span::MINUTE.times(5)),
     ] {
-        screen.line(&format!("journeys of {STEPS} steps, {each} apart …"));
+        screen.error(&format!("journeys of {STEPS} steps, {each} apart …"));
         let (stepped, count) = fast.steps(event, each).await?;
         let bill =
             Bill::of(&stepped, |caller, what| !is_arrival(caller) && !is_idle_cost(caller, what));
