@@ -13,6 +13,5 @@ mod gateway;
 mod harness;
 mod lambda;
 mod mail;
-mod real;
 mod template;
 mod wire;
