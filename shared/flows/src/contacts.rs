@@ -47,15 +47,17 @@ impl ContactError {
     }
 }
 
-/// Reads a contact; strongly consistent.
+/// Reads a contact. A write that is conditional on the version that was read may stand on a read
+/// that is a moment old; a decision that writes nothing to the contact must not.
 ///
 /// # Errors
 /// Where the port fails or the row cannot be read.
 pub async fn load(
     tables: &impl Tables,
     contact: ContactKey,
+    consistency: Consistency,
 ) -> Result<Option<Versioned<Contact>>, StoredError> {
-    stored::load(tables, key(contact), Consistency::Strong).await
+    stored::load(tables, key(contact), consistency).await
 }
 
 /// A put of a contact at the version it was read at. Where it would pass its limit the oldest
@@ -89,7 +91,7 @@ pub async fn change(
     mut change: impl FnMut(&mut Contact) -> Result<bool, TooManyTopics>,
 ) -> Result<Contact, ContactError> {
     for _ in 0..ATTEMPTS {
-        let found = load(tables, contact).await?;
+        let found = load(tables, contact, Consistency::Strong).await?;
         let read_at = found.as_ref().map(|found| found.version);
         let mut item = found.map_or_else(|| Contact::new(contact), |found| found.item);
         if !change(&mut item)? {

@@ -38,15 +38,18 @@ pub fn key(send: SendId) -> Key {
     Key { table: Table::Ledger, pk: send.to_string(), sk: "send".to_owned() }
 }
 
-/// Reads a send; strongly consistent.
+/// Reads a send. Every write of a send is conditional on the version that was read, so that a read
+/// that is a moment old costs another round and nothing else; that a send is absent is only true of
+/// a strongly consistent read.
 ///
 /// # Errors
 /// Where the port fails or the row cannot be read.
 pub async fn load(
     tables: &impl Tables,
     send: SendId,
+    consistency: Consistency,
 ) -> Result<Option<Versioned<LedgerItem>>, StoredError> {
-    stored::load(tables, key(send), Consistency::Strong).await
+    stored::load(tables, key(send), consistency).await
 }
 
 /// A put of a send at the version it was read at (`None`: on its absence). Where it would pass its

@@ -10,7 +10,7 @@
 
 use crate::contacts::{self, ContactError};
 use crate::ledger;
-use crate::ports::{Bus, BusEntry, PortError, Tables};
+use crate::ports::{Bus, BusEntry, Consistency, PortError, Tables};
 use crate::queue::{Disposition, QueueRecord, chain};
 use crate::stored::{self, Committed, StoredError};
 use odyssey_domain::ids::{ProfileId, SendId};
@@ -117,9 +117,20 @@ async fn settle(
     send: SendId,
     report: &Report,
 ) -> Result<Option<ProfileId>, RecordError> {
+    // Half the price, and enough: what a report does not change in an older state of a send, it
+    // does not change in a newer one either. Only its absence must be certain.
+    let mut consistency = Consistency::Eventual;
     for _ in 0..ATTEMPTS {
-        let Some(found) = ledger::load(tables, send).await? else { return Ok(None) };
+        let found = match ledger::load(tables, send, consistency).await? {
+            None if consistency == Consistency::Eventual => {
+                consistency = Consistency::Strong;
+                ledger::load(tables, send, consistency).await?
+            }
+            found => found,
+        };
+        let Some(found) = found else { return Ok(None) };
         let Some(item) = found.item.settled(report) else { return Ok(found.item.profile) };
+        consistency = Consistency::Strong;
         let write = ledger::put(&item, Some(found.version))?;
         if stored::commit(tables, write).await? == Committed::Done {
             return Ok(item.profile);

@@ -5,7 +5,7 @@
 //! asks again and so completes it.
 
 use crate::contacts::{self, ContactError};
-use crate::ports::{Bus, BusEntry, PortError, Tables};
+use crate::ports::{Bus, BusEntry, Consistency, PortError, Tables};
 use crate::stored::StoredError;
 use odyssey_domain::catalog::SourceName;
 use odyssey_domain::contact::{Consent, ConsentState, Contact, TopicId};
@@ -179,7 +179,7 @@ pub async fn read(
     tables: &impl Tables,
     contact: ContactKey,
 ) -> Result<Option<Contact>, StoredError> {
-    Ok(contacts::load(tables, contact).await?.map(|found| found.item))
+    Ok(contacts::load(tables, contact, Consistency::Strong).await?.map(|found| found.item))
 }
 
 async fn publish<E: serde::Serialize>(

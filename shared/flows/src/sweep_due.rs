@@ -7,10 +7,10 @@
 
 use crate::due::{SHARDS, message, queue_of, shard_key, sort_key_at};
 use crate::ports::{
-    Consistency, Expect, Key, PortError, Query, Queue, QueueMessage, Queues, Row, Table, Tables,
-    Write,
+    Consistency, Expect, Key, Query, Queue, QueueMessage, Queues, Row, Table, Tables, Write,
 };
 use crate::stored::decode;
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Wake;
@@ -19,10 +19,10 @@ use odyssey_domain::wire::Wake;
 /// and now and then misses one, so one minute would make steps late; handing over earlier costs
 /// nothing, since a timer in the index was armed at least 15 minutes before its time.
 pub const LOOK_AHEAD: Span = Span::MINUTE.times(2);
-/// Timers read and handed over at a time, per shard.
+/// Timers of each shard read and handed over at a time.
 pub const PAGE: usize = 100;
-/// Timers of one page deleted at a time.
-const DELETES_AT_ONCE: usize = 10;
+/// Timers deleted at a time.
+const DELETES_AT_ONCE: usize = 100;
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,83 +41,64 @@ pub struct SweepReport {
     pub oldest_overdue: Span,
 }
 
-impl SweepReport {
-    fn add(&mut self, other: SweepReport) {
-        self.handed_over += other.handed_over;
-        self.left += other.left;
-        self.unreadable += other.unreadable;
-        self.shards_failed += other.shards_failed;
-        self.shards_unfinished += other.shards_unfinished;
-        self.oldest_overdue = self.oldest_overdue.max(other.oldest_overdue);
-    }
-}
-
-/// Hands over what is due until `now` and [`LOOK_AHEAD`]. `time_is_up` is asked before each page:
-/// a shard that is not finished then is left for the next tick. A shard that fails does not stop
-/// the others.
+/// Hands over what is due until `now` and [`LOOK_AHEAD`], a page of every shard at a time, so that
+/// the messages of all shards share their calls. `time_is_up` is asked before each round: shards
+/// that are not finished then are left for the next tick. One that fails does not stop the others.
 pub async fn run(
     tables: &impl Tables,
     queues: &impl Queues,
     now: Stamp,
     time_is_up: impl Fn() -> bool,
 ) -> SweepReport {
-    let time_is_up = &time_is_up;
-    let shards = (0..SHARDS).map(|shard| async move {
-        let mut report = SweepReport::default();
-        if let Err(error) = sweep_shard(tables, queues, shard, now, time_is_up, &mut report).await {
-            tracing::warn!(shard, error = %error, "a shard of the due index could not be read");
-            report.shards_failed = 1;
-        }
-        report
-    });
-    let mut total = SweepReport::default();
-    for report in join_all(shards).await {
-        total.add(report);
-    }
-    total
-}
-
-async fn sweep_shard(
-    tables: &impl Tables,
-    queues: &impl Queues,
-    shard: u8,
-    now: Stamp,
-    time_is_up: &impl Fn() -> bool,
-    report: &mut SweepReport,
-) -> Result<(), PortError> {
+    let mut report = SweepReport::default();
     // Keys until that very millisecond: `~` is greater than any that follows the time in a key.
     let to = format!("{}~", sort_key_at(now.plus(LOOK_AHEAD)));
-    let mut from = "0".to_owned();
-    loop {
+    let mut unfinished: Vec<(u8, String)> =
+        (0..SHARDS).map(|shard| (shard, "0".to_owned())).collect();
+    while !unfinished.is_empty() {
         if time_is_up() {
-            report.shards_unfinished = 1;
-            return Ok(());
+            report.shards_unfinished = unfinished.len() as u64;
+            break;
         }
-        let query = Query {
-            table: Table::Due,
-            pk: shard_key(shard),
-            from: from.clone(),
-            to: to.clone(),
-            limit: PAGE,
-            descending: false,
-            // A timer not seen yet is seen by the next tick.
-            consistency: Consistency::Eventual,
-        };
-        let rows = tables.query(&query).await?;
-        let Some(last) = rows.last() else {
-            return Ok(());
-        };
-        // The least key after it: `!` is less than anything that may follow in a key.
-        from = format!("{}!", last.key.sk);
-        let full = rows.len() >= PAGE;
-        hand_over(tables, queues, rows, now, report).await;
-        if !full {
-            return Ok(());
+        let pages = unfinished.drain(..).map(|(shard, from)| {
+            let query = page_of(shard, from, to.clone());
+            async move { (shard, tables.query(&query).await) }
+        });
+        let mut due = Vec::new();
+        for (shard, page) in join_all(pages).await {
+            match page {
+                Err(error) => {
+                    tracing::warn!(shard, %error, "a shard of the due index could not be read");
+                    report.shards_failed += 1;
+                }
+                Ok(rows) => {
+                    if let (true, Some(last)) = (rows.len() >= PAGE, rows.last()) {
+                        // The least key after it: `!` is less than anything that may follow.
+                        unfinished.push((shard, format!("{}!", last.key.sk)));
+                    }
+                    due.extend(rows);
+                }
+            }
         }
+        hand_over(tables, queues, due, now, &mut report).await;
+    }
+    report
+}
+
+fn page_of(shard: u8, from: String, to: String) -> Query {
+    Query {
+        table: Table::Due,
+        pk: shard_key(shard),
+        from,
+        to,
+        limit: PAGE,
+        descending: false,
+        // A timer not seen yet is seen by the next tick.
+        consistency: Consistency::Eventual,
     }
 }
 
-/// Sends the wakes of a page, then deletes the keys of those that were sent.
+/// Sends the wakes of one page of each shard, then deletes the keys of those that were sent.
 async fn hand_over(
     tables: &impl Tables,
     queues: &impl Queues,
@@ -158,19 +139,17 @@ async fn hand_over(
             }
         }
     }
-    for chunk in sent.chunks(DELETES_AT_ONCE) {
-        let deletes = chunk.iter().map(|(key, due)| async move {
-            let delete = Write::Delete { key: key.clone(), expect: Expect::Any };
-            (tables.write(delete).await, *due)
-        });
-        for (deleted, due) in join_all(deletes).await {
-            report.oldest_overdue = report.oldest_overdue.max(now.since(due));
-            match deleted {
-                Ok(_) => report.handed_over += 1,
-                Err(error) => {
-                    tracing::warn!(error = %error, "a handed over timer was not deleted");
-                    report.left += 1;
-                }
+    let deletes = sent.into_iter().map(|(key, due)| async move {
+        (tables.write(Write::Delete { key, expect: Expect::Any }).await, due)
+    });
+    let mut deletes = futures_util::stream::iter(deletes).buffer_unordered(DELETES_AT_ONCE);
+    while let Some((deleted, due)) = deletes.next().await {
+        report.oldest_overdue = report.oldest_overdue.max(now.since(due));
+        match deleted {
+            Ok(_) => report.handed_over += 1,
+            Err(error) => {
+                tracing::warn!(%error, "a handed over timer was not deleted");
+                report.left += 1;
             }
         }
     }

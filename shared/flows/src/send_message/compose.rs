@@ -3,7 +3,7 @@
 use super::job::{Job, Recipient};
 use super::{SendError, Sending};
 use crate::contacts;
-use crate::ports::{OutgoingMail, Tables};
+use crate::ports::{Consistency, OutgoingMail, Tables};
 use crate::profiles;
 use crate::stored::Versioned;
 use odyssey_domain::catalog::{Catalog, Topic, TopicKind};
@@ -40,12 +40,13 @@ pub(super) struct Composed {
     pub read: Option<Versioned<Contact>>,
 }
 
-/// Decides and renders.
+/// Decides and renders. How fresh the contact must be is the caller's to say.
 pub(super) async fn compose(
     sending: &Sending,
     tables: &impl Tables,
     catalog: &Catalog,
     job: &Job,
+    consistency: Consistency,
     now: Stamp,
 ) -> Result<Composition, SendError> {
     let view = match &job.to {
@@ -58,7 +59,7 @@ pub(super) async fn compose(
     };
     let contact = address.as_ref().map(|address| sending.keys.contact_key(address));
     let read = match contact {
-        Some(key) => contacts::load(tables, key).await?,
+        Some(key) => contacts::load(tables, key, consistency).await?,
         None => None,
     };
     let known = read.as_ref().map(|read| &read.item);

@@ -23,7 +23,7 @@ mod job;
 use crate::catalog::{CatalogCache, CatalogError};
 use crate::contacts::{self, ContactError};
 use crate::ledger;
-use crate::ports::{Mailer, OutgoingMail, SendAnswer, Tables, Write, Written};
+use crate::ports::{Consistency, Mailer, OutgoingMail, SendAnswer, Tables, Write, Written};
 use crate::queue::{Disposition, QueueRecord, chain};
 use crate::stored::{self, Committed, StoredError, Versioned, is_row_of};
 use compose::{Composed, Composition};
@@ -159,8 +159,11 @@ impl<T: Tables, M: Mailer> Delivery<'_, T, M> {
         job: &Job,
         owner: OwnerToken,
     ) -> Result<Disposition, SendError> {
+        // Nobody has written this send yet, as a rule, and nobody is just changing its contact. The
+        // first try stands on reads of half the price; what it writes is conditional on them.
+        let mut consistency = Consistency::Eventual;
         for attempt in 0..CLAIM_ATTEMPTS {
-            let found = ledger::load(self.tables, job.send).await?;
+            let found = ledger::load(self.tables, job.send, consistency).await?;
             match LedgerItem::on_delivery(found.as_ref().map(|found| &found.item), self.now) {
                 OnDelivery::Acknowledge => return Ok(Disposition::Done),
                 OnDelivery::Wait(span) => {
@@ -173,22 +176,35 @@ impl<T: Tables, M: Mailer> Delivery<'_, T, M> {
                     }
                 }
                 OnDelivery::Decide => {
-                    let composition =
-                        compose::compose(self.sending, self.tables, catalog, job, self.now).await?;
-                    let token = format!("{owner}-{attempt}");
-                    match self.claim(job, composition, owner, &token, found).await? {
-                        Claim::Held(held) => {
-                            let (item, mail) = *held;
-                            return self.call(item, owner, mail).await;
+                    let composition = self.compose(catalog, job, consistency).await?;
+                    // Not sending writes nothing to the contact that could tell an old read: the
+                    // consent may just have been given.
+                    if composition.decided.is_ok() || consistency == Consistency::Strong {
+                        let token = format!("{owner}-{attempt}");
+                        match self.claim(job, composition, owner, &token, found).await? {
+                            Claim::Held(held) => {
+                                let (item, mail) = *held;
+                                return self.call(item, owner, mail).await;
+                            }
+                            Claim::Skipped => return Ok(Disposition::Done),
+                            Claim::Lost => {}
                         }
-                        Claim::Skipped => return Ok(Disposition::Done),
-                        Claim::Lost => {}
                     }
                 }
             }
+            consistency = Consistency::Strong;
         }
         let reason = format!("changed by others {CLAIM_ATTEMPTS} times over");
         Ok(Disposition::Retry { reason, after: None })
+    }
+
+    async fn compose(
+        &self,
+        catalog: &Catalog,
+        job: &Job,
+        consistency: Consistency,
+    ) -> Result<Composition, SendError> {
+        compose::compose(self.sending, self.tables, catalog, job, consistency, self.now).await
     }
 
     async fn give_up(&self, found: Option<Versioned<LedgerItem>>) -> Result<bool, SendError> {
@@ -340,10 +356,12 @@ impl<T: Tables, M: Mailer> Delivery<'_, T, M> {
                     }
                     return Ok(());
                 }
-                Committed::Conflict(_) => match ledger::load(self.tables, item.send).await? {
-                    Some(found) => at = found,
-                    None => return Ok(()),
-                },
+                Committed::Conflict(_) => {
+                    match ledger::load(self.tables, item.send, Consistency::Strong).await? {
+                        Some(found) => at = found,
+                        None => return Ok(()),
+                    }
+                }
             }
         }
         Err(SendError::Contact(ContactError::Contended))

@@ -11,7 +11,7 @@ use odyssey_domain::policy::{Reason, ReasonCode};
 use odyssey_domain::predicate::Answer;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::Why;
-use odyssey_flows::ports::Write;
+use odyssey_flows::ports::{Consistency, Write};
 use odyssey_flows::{contacts, ledger};
 use odyssey_testkit::{row_bytes, run};
 
@@ -122,5 +122,5 @@ fn a_send_keeps_its_why_where_there_is_room() {
     let body = serde_json::to_string(&command).unwrap();
     world.deliver_done(crate::world::record("m", 1, &body));
     assert_eq!(world.ledger(send_id()).unwrap().why, request.why);
-    assert!(run(ledger::load(&world.memory, send_id())).unwrap().is_some());
+    assert!(run(ledger::load(&world.memory, send_id(), Consistency::Strong)).unwrap().is_some());
 }

@@ -14,7 +14,7 @@ use odyssey_domain::wire::{
     detail_type,
 };
 use odyssey_flows::catalog::{CatalogCache, Publication, publish};
-use odyssey_flows::ports::{Row, Table};
+use odyssey_flows::ports::{Consistency, Row, Table};
 use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::send_message::{self, Sending};
 use odyssey_flows::set_consent::{self, Change, Manner};
@@ -189,11 +189,13 @@ impl World {
     }
 
     pub fn ledger(&self, send: SendId) -> Option<LedgerItem> {
-        run(ledger::load(&self.memory, send)).unwrap().map(|found| found.item)
+        run(ledger::load(&self.memory, send, Consistency::Strong)).unwrap().map(|found| found.item)
     }
 
     pub fn contact(&self) -> Option<Contact> {
-        run(contacts::load(&self.memory, contact_key())).unwrap().map(|found| found.item)
+        run(contacts::load(&self.memory, contact_key(), Consistency::Strong))
+            .unwrap()
+            .map(|found| found.item)
     }
 
     /// The rows that sending may change.
