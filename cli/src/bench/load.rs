@@ -5,7 +5,7 @@ use crate::http::Http;
 use crate::publish::build::build;
 use crate::publish::command::publish_to;
 use crate::screen::Screen;
-use crate::standing::{build_functions, repository};
+use crate::standing::{build_released, repository};
 use futures_util::StreamExt as _;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::workspace::Files;
@@ -97,7 +97,7 @@ impl Load {
     /// Builds the functions, starts the stack, publishes.
     pub(super) async fn start(screen: &Screen, files: Files, speed: u32) -> Result<Load, Failure> {
         let root = repository()?;
-        let functions = Functions::Binaries(build_functions(screen, &root).await?);
+        let functions = Functions::Binaries(build_released(screen, &root).await?);
         let mut options = Options::of_workspace(&root, functions)
             .map_err(|error| Failure::Asked(error.to_string()))?;
         options.rate = speed;
@@ -163,13 +163,14 @@ impl Load {
         Ok(())
     }
 
-    async fn each(&self, event: &str) -> Result<(), Failure> {
+    /// Everybody of `who` does `event`.
+    async fn each(&self, who: &str, event: &str) -> Result<(), Failure> {
         let at = self.stack.now().to_string();
         let events: Vec<Value> = (0..ENROLLED)
             .map(|n| {
                 let number = self.sent.fetch_add(1, Ordering::Relaxed);
                 json!({
-                    "type": "track", "userId": format!("walker-{n}"), "event": event,
+                    "type": "track", "userId": format!("{who}-{n}"), "event": event,
                     "messageId": format!("bench-{number}"), "timestamp": at,
                 })
             })
@@ -181,7 +182,7 @@ impl Load {
     /// that took and how many wakes there were.
     pub(super) async fn steps(&self, event: &str, each: Span) -> Result<(Usage, usize), Failure> {
         self.reset();
-        self.each(event).await?;
+        self.each("walker", event).await?;
         let all = Span::from_ms(each.ms() * (super::cost::STEPS as u64 + 2));
         let end = self.stack.now().plus(all);
         // Time passes only while something is due, so the end is asked for until it has come.
@@ -194,27 +195,30 @@ impl Load {
         Ok((usage, usize::try_from(records).unwrap_or(0).saturating_sub(ENROLLED)))
     }
 
-    /// Sends everybody one mail; returns what it took, and how many mails there were.
-    pub(super) async fn sends(&self) -> Result<(Usage, usize), Failure> {
-        // One mail before anything is counted, so that every function is warm.
-        for n in 0..ENROLLED {
-            let email = format!("walker-{n}@bench.example");
-            let body = json!({"userId": format!("walker-{n}"), "traits": {"email": email}});
-            self.post("/v1/identify", &self.browser, &body).await?;
-            let body = json!({"email": email, "topic": "offers", "state": "granted"});
-            self.post("/v1/consent", &self.server, &body).await?;
-        }
-        self.each("Bench Mailed").await?;
+    /// Sends everybody of `who` one mail; returns what it took, and how many mails there were.
+    pub(super) async fn sends(&self, who: &str) -> Result<(Usage, usize), Failure> {
         self.stack.idle(self.stack.now()).await;
         self.reset();
         let before = self.stack.mailbox().all().len();
-        self.each("Bench Mailed").await?;
+        self.each(who, "Bench Mailed").await?;
         self.stack.idle(self.stack.now()).await;
         let sent = self.stack.mailbox().all().len() - before;
         if sent != ENROLLED {
             return Err(Failure::Stack(format!("{sent} mails were sent, expected {ENROLLED}")));
         }
         Ok((self.reset(), sent))
+    }
+
+    /// Everybody of `who` has an address and consents.
+    pub(super) async fn consents(&self, who: &str) -> Result<(), Failure> {
+        for n in 0..ENROLLED {
+            let email = format!("{who}-{n}@bench.example");
+            let body = json!({"userId": format!("{who}-{n}"), "traits": {"email": email}});
+            self.post("/v1/identify", &self.browser, &body).await?;
+            let body = json!({"email": email, "topic": "offers", "state": "granted"});
+            self.post("/v1/consent", &self.server, &body).await?;
+        }
+        Ok(())
     }
 }
 

@@ -80,7 +80,8 @@ pub async fn run(
                 }
             }
         }
-        hand_over(tables, queues, due, now, &mut report).await;
+        // Boxed, so that the type of the whole stays within the compiler's depth.
+        Box::pin(hand_over(tables, queues, due, now, &mut report)).await;
     }
     report
 }
