@@ -6,6 +6,7 @@ use odyssey_domain::event::Event;
 use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::MailId;
+use odyssey_domain::pacing::Pacing;
 use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
 use odyssey_domain::profile::ProfileView;
 use odyssey_domain::time::Stamp;
@@ -37,6 +38,7 @@ fn catalog() -> Catalog {
         published: Stamp::MIN,
         sources: [source("web", SourceKind::Browser), source("shop", SourceKind::Server)].into(),
         topics: BTreeMap::new(),
+        pacing: Pacing::default(),
         brand: Brand {
             name: "Shop".to_owned(),
             from: EmailAddress::parse("shop@example.com").unwrap(),

@@ -279,7 +279,7 @@ impl Listener {
                 (true, Owner::Enrollment(_)) => self.tally.due_steps += 1,
                 (true, Owner::Profile(_)) => self.tally.due_silences += 1,
                 (false, Owner::Enrollment(_)) => self.tally.delayed += 1,
-                (false, Owner::Profile(_)) => {}
+                (_, Owner::Send(_)) | (false, Owner::Profile(_)) => {}
             },
             Ok(Command::Send(asked)) => {
                 if !self.tally.sends.insert(asked.send) {

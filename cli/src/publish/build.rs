@@ -142,7 +142,7 @@ fn uses<'w>(workspace: &'w Workspace, mail: &MailId) -> Vec<Use<'w>> {
     let mut uses: Vec<Use<'w>> = Vec::new();
     for file in workspace.journeys.values() {
         for step in file.journey.steps.values() {
-            let StepKind::Send { mail: sent, topic } = &step.kind else { continue };
+            let StepKind::Send { mail: sent, topic, .. } = &step.kind else { continue };
             let Some(known) = workspace.settings.topics.get(topic) else { continue };
             if sent == mail {
                 let trigger = Some(&file.journey.trigger);

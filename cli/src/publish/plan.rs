@@ -163,7 +163,10 @@ async fn archive(
     version: ContentHash,
 ) -> Result<(), CatalogError> {
     let catalog = &mut publication.catalog;
-    catalog.journeys.insert(id.clone(), JourneyEntry { version, state: JourneyState::Archived });
+    let state = JourneyState::Archived;
+    let frequency_caps = old.journeys.get(id).map(|entry| entry.frequency_caps.clone());
+    let frequency_caps = frequency_caps.unwrap_or_default();
+    catalog.journeys.insert(id.clone(), JourneyEntry { version, state, frequency_caps });
     let Some(found) = load::<Journey>(tables, document_key(version), Consistency::Strong).await?
     else {
         return Ok(());

@@ -1,7 +1,7 @@
 //! What `sender` is told by its environment.
 
 use odyssey_aws::lambda::DeadLetters;
-use odyssey_aws::{Aws, DynamoTables, Env, SesMailer};
+use odyssey_aws::{Aws, DynamoTables, Env, SesMailer, SqsQueues};
 use odyssey_flows::ports::Table;
 use odyssey_flows::send_message::Sending;
 use odyssey_telemetry::Fatal;
@@ -10,24 +10,26 @@ use odyssey_telemetry::Fatal;
 pub(crate) struct Config {
     pub(crate) sending: Sending,
     pub(crate) tables: DynamoTables,
+    pub(crate) queues: SqsQueues,
     pub(crate) mailer: SesMailer,
     pub(crate) dead_letters: DeadLetters,
 }
 
 impl Config {
     /// Reads `PROFILES_TABLE`, `CONTACTS_TABLE`, `LEDGER_TABLE`, `WORKSPACE_TABLE`,
-    /// `CONFIGURATION_SET`, `PUBLIC_URL`, `DEAD_LETTER_QUEUE_URL` and `SECRET_ARN`, and fetches the
-    /// secret.
+    /// `CONFIGURATION_SET`, `PUBLIC_URL`, `DEAD_LETTER_QUEUE_URL` and
+    /// `SECRET_ARN`, and fetches the secret.
     pub(crate) async fn read() -> Result<Config, Fatal> {
         let env = Env::from_process();
         let aws = Aws::connect(&env);
         let used = [Table::Profiles, Table::Contacts, Table::Ledger, Table::Workspace];
         let (tables, mailer) = (aws.tables(&used), aws.mailer());
+        let queues = aws.queues(&[]);
         let (dead_letters, public_url) = (aws.dead_letters(), env.text("PUBLIC_URL"));
         // Asked for here, so that its absence is told with the others'; `keyring` reads it.
         let _ = env.text("SECRET_ARN");
         env.finish()?;
         let sending = Sending::new(aws.keyring().await?, public_url);
-        Ok(Config { sending, tables, mailer, dead_letters })
+        Ok(Config { sending, tables, queues, mailer, dead_letters })
     }
 }

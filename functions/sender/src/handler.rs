@@ -1,7 +1,7 @@
 //! Queue messages in, dispositions out: [`odyssey_flows::send_message`] does the rest.
 
 use odyssey_domain::time::Stamp;
-use odyssey_flows::ports::{Mailer, Tables};
+use odyssey_flows::ports::{Mailer, Queues, Tables};
 use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::send_message::{self, Sending};
 
@@ -9,9 +9,10 @@ use odyssey_flows::send_message::{self, Sending};
 pub(crate) async fn handle(
     sending: &Sending,
     tables: &impl Tables,
+    queues: &impl Queues,
     mailer: &impl Mailer,
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
-    send_message::run(sending, tables, mailer, records, now).await
+    send_message::run(sending, tables, queues, mailer, records, now).await
 }

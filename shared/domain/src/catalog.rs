@@ -7,6 +7,7 @@ use crate::contact::TopicId;
 use crate::ids::ContentHash;
 use crate::journey::JourneyId;
 use crate::message::MailId;
+use crate::pacing::{FrequencyCap, Pacing};
 use crate::personal::EmailAddress;
 use crate::predicate::EventPredicate;
 use crate::slug::slug;
@@ -36,6 +37,25 @@ pub struct Topic {
     pub title: String,
     /// Marketing needs consent and an unsubscribe link; transactional needs a verified address.
     pub kind: TopicKind,
+    /// Whether frequency caps and quiet hours leave it alone, where the workspace says so; see
+    /// [`Topic::is_exempt`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exempt: Option<bool>,
+}
+
+impl Topic {
+    /// A topic that its kind alone exempts from caps and quiet hours, or does not.
+    #[must_use]
+    pub fn new(title: impl Into<String>, kind: TopicKind) -> Topic {
+        Topic { title: title.into(), kind, exempt: None }
+    }
+
+    /// Whether frequency caps and quiet hours leave its messages alone and do not count them: as
+    /// the workspace says, else transactional ones.
+    #[must_use]
+    pub fn is_exempt(&self) -> bool {
+        self.exempt.unwrap_or(self.kind == TopicKind::Transactional)
+    }
 }
 
 /// What a topic's mails are.
@@ -107,6 +127,10 @@ pub struct JourneyEntry {
     pub version: ContentHash,
     /// Whether it runs.
     pub state: JourneyState,
+    /// Caps on its own messages, beside the workspace's. As of the last publication: like content,
+    /// and unlike steps, they are not pinned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frequency_caps: Vec<FrequencyCap>,
 }
 
 /// The published workspace.
@@ -118,6 +142,9 @@ pub struct Catalog {
     pub sources: BTreeMap<SourceName, Source>,
     /// What one can subscribe to.
     pub topics: BTreeMap<TopicId, Topic>,
+    /// How often and when people are written to.
+    #[serde(default)]
+    pub pacing: Pacing,
     /// Who writes.
     pub brand: Brand,
     /// The silence signals in use.

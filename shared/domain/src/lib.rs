@@ -12,6 +12,7 @@ pub mod ids;
 pub mod journey;
 pub mod keyring;
 pub mod message;
+pub mod pacing;
 pub mod personal;
 pub mod policy;
 pub mod predicate;

@@ -252,7 +252,7 @@ mod tests {
     const AT: Stamp = Stamp::from_ms(1_790_000_000_000);
 
     fn topic(kind: TopicKind) -> Topic {
-        Topic { title: "Offers".to_owned(), kind }
+        Topic::new("Offers", kind)
     }
 
     fn name() -> TopicId {

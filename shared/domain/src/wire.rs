@@ -6,7 +6,7 @@
 
 use crate::contact::TopicId;
 use crate::event::Event;
-use crate::ids::{ContactKey, IdentityKey, ProfileId, SendId, SignalId};
+use crate::ids::{ContactKey, ContentHash, IdentityKey, ProfileId, SendId, SignalId};
 use crate::journey::{JourneyId, SlotId, StepId};
 use crate::message::MailId;
 use crate::personal::EmailAddress;
@@ -203,6 +203,8 @@ pub enum Owner {
     Profile(ProfileId),
     /// A waiting enrollment.
     Enrollment(SlotId),
+    /// A deferred send: its ledger item says what is to be sent.
+    Send(SendId),
 }
 
 /// A timer that has come due: sent by `tick` or by a delayed queue message. One whose arm number
@@ -215,6 +217,17 @@ pub struct Wake {
     pub arm: u64,
     /// When it was due.
     pub due: Stamp,
+}
+
+/// What of an enrollment its journey's exit rules and goal are asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// The version of the journey whose steps it takes.
+    pub version: ContentHash,
+    /// When the trigger happened.
+    pub started: Stamp,
+    /// When it was let in.
+    pub entered: Stamp,
 }
 
 /// `journey` asks `sender` for one message.
@@ -236,6 +249,10 @@ pub struct SendRequested {
     pub topic: TopicId,
     /// When the step was due.
     pub due: Stamp,
+    /// The enrollment, as far as it decides whether its journey is over by now; none in requests
+    /// of a release that did not ask again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<Enrolled>,
     /// Why: the trigger and the values of the conditions on the way, for `explain` and `/why`.
     pub why: Why,
 }

@@ -55,6 +55,7 @@ pub const fn queue_of(owner: &Owner) -> Queue {
     match owner {
         Owner::Profile(_) => Queue::Profile,
         Owner::Enrollment(_) => Queue::Journey,
+        Owner::Send(_) => Queue::Sender,
     }
 }
 

@@ -119,7 +119,7 @@ async fn hand_over(
         }
     }
     let mut sent: Vec<(Key, Stamp)> = Vec::with_capacity(wakes.len());
-    for queue in [Queue::Profile, Queue::Journey] {
+    for queue in [Queue::Profile, Queue::Journey, Queue::Sender] {
         let (keys, messages): (Vec<(Key, Stamp)>, Vec<QueueMessage>) = wakes
             .iter()
             .filter(|(_, wake, _)| queue_of(&wake.owner) == queue)

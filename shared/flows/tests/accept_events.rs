@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 use odyssey_domain::catalog::{Brand, Catalog, Source, SourceName};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::MailId;
+use odyssey_domain::pacing::Pacing;
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{EventsAccepted, SourceKind, detail_type, source};
@@ -29,6 +30,7 @@ fn catalog() -> Catalog {
             source("shop", SourceKind::Server),
         ]),
         topics: BTreeMap::new(),
+        pacing: Pacing::default(),
         brand: Brand {
             name: "Shop".to_owned(),
             from: EmailAddress::parse("shop@example.com").unwrap(),

@@ -4,6 +4,7 @@ use super::*;
 use odyssey_domain::catalog::{Brand, Source, SourceName, Topic, TopicKind};
 use odyssey_domain::ids::ProfileId;
 use odyssey_domain::message::MailId;
+use odyssey_domain::pacing::Pacing;
 use odyssey_domain::time::Span;
 use odyssey_domain::wire::{ConsentChanged, detail_type};
 use odyssey_flows::catalog::{Publication, publish};
@@ -20,13 +21,14 @@ fn keys() -> Keyring {
 
 fn catalog() -> Catalog {
     let source = |kind| Source { kind, key_generation: 1 };
-    let topic = |title: &str, kind| Topic { title: title.to_owned(), kind };
+    let topic = |title: &str, kind| Topic::new(title, kind);
     Catalog {
         published: Stamp::MIN,
         sources: BTreeMap::from([
             (SourceName::parse("web").unwrap(), source(SourceKind::Browser)),
             (SourceName::parse("shop").unwrap(), source(SourceKind::Server)),
         ]),
+        pacing: Pacing::default(),
         topics: BTreeMap::from([
             (TopicId::parse("offers").unwrap(), topic("Offers & <news>", TopicKind::Marketing)),
             (TopicId::parse("receipts").unwrap(), topic("Receipts", TopicKind::Transactional)),

@@ -25,6 +25,7 @@ pub use step::{
 use crate::contact::TopicId;
 use crate::ids::{ContentHash, EnrollmentId, EnrollmentKeyHash, ProfileId};
 use crate::message::MailId;
+use crate::pacing::{FrequencyCap, Instead};
 use crate::predicate::{Condition, EventPredicate};
 use crate::slug::slug;
 use crate::time::{Span, Stamp};
@@ -91,6 +92,13 @@ pub enum StepKind {
         mail: MailId,
         /// Under which topic.
         topic: TopicId,
+        /// What becomes of it where a frequency cap holds it back; the workspace's word where
+        /// absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when_capped: Option<Instead>,
+        /// What becomes of it in quiet hours; the workspace's word where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        when_quiet: Option<Instead>,
     },
     /// Waits.
     Delay {
@@ -150,6 +158,9 @@ pub struct Journey {
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
+    /// Caps on its own messages to one address, beside the workspace's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frequency_caps: Vec<FrequencyCap>,
     /// The first step.
     pub first: StepId,
     /// All steps.

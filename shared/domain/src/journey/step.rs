@@ -222,7 +222,7 @@ impl Walk<'_> {
     fn take(&mut self, here: &Enrollment, node: &Step) -> Move {
         match &node.kind {
             StepKind::Send { .. } if self.sends >= SENDS_PER_STEP_MAX => Move::Wait(self.now),
-            StepKind::Send { mail, topic } => {
+            StepKind::Send { mail, topic, .. } => {
                 self.sends += 1;
                 self.effects.push(JourneyEffect::Send {
                     step: here.step.clone(),

@@ -83,7 +83,12 @@ impl Graph {
         let onward = next.cloned();
         match &item.does {
             Does::Send { mail, topic } => Step {
-                kind: StepKind::Send { mail: mail.clone(), topic: topic.clone() },
+                kind: StepKind::Send {
+                    mail: mail.clone(),
+                    topic: topic.clone(),
+                    when_capped: None,
+                    when_quiet: None,
+                },
                 next: onward,
             },
             Does::Delay { length } => {

@@ -108,6 +108,7 @@ fn read_one(
         re_entry: re_entry?,
         exit_when: exit_when?,
         goal: goal?,
+        frequency_caps: Vec::new(),
         first,
         steps,
     };

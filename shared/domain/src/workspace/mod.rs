@@ -132,7 +132,7 @@ impl Workspace {
         let steps = self.journeys.values().flat_map(|file| file.journey.steps.values());
         steps
             .filter_map(|step| match &step.kind {
-                crate::journey::StepKind::Send { mail: sent, topic } if sent == mail => {
+                crate::journey::StepKind::Send { mail: sent, topic, .. } if sent == mail => {
                     Some(topic.clone())
                 }
                 _ => None,

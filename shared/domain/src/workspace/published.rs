@@ -35,7 +35,8 @@ impl Workspace {
         for (id, file) in &self.journeys {
             let version = address(&file.journey);
             journeys.insert(version, file.journey.clone());
-            entries.insert(id.clone(), JourneyEntry { version, state: file.state });
+            let frequency_caps = file.journey.frequency_caps.clone();
+            entries.insert(id.clone(), JourneyEntry { version, state: file.state, frequency_caps });
         }
         let mails: BTreeMap<ContentHash, Mail> =
             compiled.into_iter().map(|mail| (address(&mail), mail)).collect();
@@ -45,6 +46,7 @@ impl Workspace {
             published: now,
             sources: settings.sources.clone(),
             topics: settings.topics.clone(),
+            pacing: settings.pacing.clone(),
             brand: settings.brand.clone(),
             signals: self.signals(),
             journeys: entries,

@@ -8,6 +8,7 @@ use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX};
 use crate::catalog::{Brand, Source, SourceName, Topic, TopicKind};
 use crate::contact::TopicId;
 use crate::message::MailId;
+use crate::pacing::Pacing;
 use crate::personal::EmailAddress;
 use crate::time::Span;
 use crate::wire::SourceKind;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub sources: BTreeMap<SourceName, Source>,
     /// What one can subscribe to.
     pub topics: BTreeMap<TopicId, Topic>,
+    /// How often and when people are written to.
+    pub pacing: Pacing,
     /// The signals with their default thresholds.
     pub signals: BTreeMap<String, Span>,
     /// Events of the author's own, besides the Spec's.
@@ -76,6 +79,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
         brand: brand?,
         sources: sources?,
         topics: topics?,
+        pacing: Pacing::default(),
         signals: known.signals.clone(),
         events,
         confirmation_mail: confirmation_mail?,
@@ -274,7 +278,7 @@ fn read_topics(reading: &mut Reading<'_>, node: &Node) -> BTreeMap<TopicId, Topi
             one_of(reading, node, "kind of topic", &kinds)
         });
         if let (Some(id), Some(title), Some(kind)) = (id, title, kind) {
-            topics.insert(id, Topic { title, kind });
+            topics.insert(id, Topic::new(title, kind));
         }
     }
     topics

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use odyssey_domain::ids::SendId;
 use odyssey_domain::journey::{Enrollment, JourneyEffect};
 use odyssey_domain::time::{Span, Stamp};
-use odyssey_domain::wire::{Command, Owner, SendRequested, Wake};
+use odyssey_domain::wire::{Command, Enrolled, Owner, SendRequested, Wake};
 
 /// What one record wants carried out.
 #[derive(Debug, Default)]
@@ -57,6 +57,11 @@ fn send(
         mail: mail.clone(),
         topic: topic.clone(),
         due: *due,
+        enrolled: Some(Enrolled {
+            version: enrollment.version,
+            started: enrollment.started,
+            entered: enrollment.entered,
+        }),
         why: enrollment.why.as_ref().clone(),
     }));
     let body = serde_json::to_string(&command)

@@ -141,6 +141,7 @@ impl Request {
                     Ok(Request::Woken(wake, profile))
                 }
                 Owner::Profile(_) => Err(AdvanceError::Unexpected { found: "a profile's wake" }),
+                Owner::Send(_) => Err(AdvanceError::Unexpected { found: "a send's wake" }),
             },
             QueueBody::Command(Command::Send(_)) => {
                 Err(AdvanceError::Unexpected { found: "a send request" })

@@ -84,6 +84,7 @@ pub(super) fn decode(
                 Some(Content::Wake { profile: profile.into(), arm: wake.arm })
             }
             Owner::Enrollment(_) => return Err(misdirected("a wake of an enrollment")),
+            Owner::Send(_) => return Err(misdirected("a wake of a send")),
         },
         QueueBody::Command(Command::Send(_)) => return Err(misdirected("a send")),
         QueueBody::Event(envelope) => match envelope.detail_type.as_str() {

@@ -23,7 +23,7 @@ mod job;
 use crate::catalog::{CatalogCache, CatalogError};
 use crate::contacts::{self, ContactError};
 use crate::ledger;
-use crate::ports::{Consistency, Mailer, OutgoingMail, SendAnswer, Tables, Write, Written};
+use crate::ports::{Consistency, Mailer, OutgoingMail, Queues, SendAnswer, Tables, Write, Written};
 use crate::queue::{Disposition, QueueRecord, chain};
 use crate::stored::{self, Committed, StoredError, Versioned, is_row_of};
 use compose::{Composed, Composition};
@@ -105,20 +105,23 @@ impl SendError {
 pub async fn run(
     sending: &Sending,
     tables: &impl Tables,
+    queues: &impl Queues,
     mailer: &impl Mailer,
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
-    let delivery = Delivery { sending, tables, mailer, now };
+    let delivery = Delivery { sending, tables, queues, mailer, now };
     let all = records.iter().enumerate();
     let each = all.map(|(index, record)| Box::pin(delivery.record(index, record)));
     futures_util::stream::iter(each).buffered(AT_ONCE).collect().await
 }
 
 /// One invocation.
-struct Delivery<'a, T, M> {
+struct Delivery<'a, T, Q, M> {
     sending: &'a Sending,
     tables: &'a T,
+    #[expect(dead_code, reason = "deferring comes next")]
+    queues: &'a Q,
     mailer: &'a M,
     now: Stamp,
 }
@@ -133,7 +136,7 @@ enum Claim {
     Lost,
 }
 
-impl<T: Tables, M: Mailer> Delivery<'_, T, M> {
+impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
     async fn record(&self, index: usize, record: &QueueRecord) -> Disposition {
         let catalog = match self.sending.catalog.catalog(self.tables, self.now).await {
             Ok(catalog) => catalog,

@@ -4,6 +4,7 @@ use odyssey_domain::catalog::{Brand, Catalog, SignalKind, SignalRule};
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, ProfileId, SignalId};
 use odyssey_domain::keyring::Keyring;
+use odyssey_domain::pacing::Pacing;
 use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
 use odyssey_domain::predicate::EventPredicate;
 use odyssey_domain::profile::{IdentityItem, ProfileView, Root};
@@ -39,6 +40,7 @@ pub fn catalog() -> Catalog {
         published: Stamp::MIN,
         sources: BTreeMap::new(),
         topics: BTreeMap::new(),
+        pacing: Pacing::default(),
         brand: Brand {
             name: "Shop".to_owned(),
             from: EmailAddress::parse("shop@example.com").unwrap(),

@@ -84,7 +84,7 @@ impl World {
                       "allowed_hosts": []},
         }))
         .unwrap();
-        let entry = JourneyEntry { version: self.version, state };
+        let entry = JourneyEntry { version: self.version, state, frequency_caps: Vec::new() };
         catalog.journeys.insert(self.journey.id.clone(), entry);
         let journeys = BTreeMap::from([(self.version, self.journey.clone())]);
         let publication = Publication { catalog, journeys, mails: BTreeMap::new() };

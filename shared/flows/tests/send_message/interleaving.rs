@@ -6,8 +6,8 @@ use odyssey_domain::ids::EventHash;
 use odyssey_domain::message::SendState;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::{
-    Consistency, Key, Mailer, OutgoingMail, PortError, Query, Row, SendAnswer, Table, Tables,
-    Write, Written,
+    Consistency, Key, Mailer, OutgoingMail, PortError, Query, Queue, QueueMessage, Queues, Row,
+    SendAnswer, Table, Tables, Write, Written,
 };
 use odyssey_flows::{record_feedback, send_message, set_consent};
 use odyssey_testkit::{Memory, Operation, ScriptedAnswer};
@@ -75,6 +75,13 @@ impl Tables for Turns<'_> {
     }
 }
 
+impl Queues for Turns<'_> {
+    async fn send(&self, queue: Queue, m: &[QueueMessage]) -> Result<Vec<usize>, PortError> {
+        Turn(false).await;
+        Queues::send(self.0, queue, m).await
+    }
+}
+
 impl Mailer for Turns<'_> {
     async fn send(&self, mail: &OutgoingMail) -> SendAnswer {
         Turn(false).await;
@@ -125,7 +132,7 @@ proptest! {
             // A late one may find SENDING and give it up while its owner is still at it.
             let now = seconds(if late { 31 } else { 0 });
             let flow: Pin<Box<dyn Future<Output = ()> + '_>> = Box::pin(async move {
-                send_message::run(sending, ports, ports, vec![offers(receipt)], now).await;
+                send_message::run(sending, ports, ports, ports, vec![offers(receipt)], now).await;
             });
             flow
         };
@@ -145,7 +152,8 @@ proptest! {
         let withdrawal = change("offers", ConsentState::Withdrawn);
         let flows: Vec<Pin<Box<dyn Future<Output = ()> + '_>>> = vec![
             Box::pin(async {
-                send_message::run(&world.sending, &ports, &ports, vec![offers(1)], seconds(1)).await;
+                let (ports, records) = (&ports, vec![offers(1)]);
+                send_message::run(&world.sending, ports, ports, ports, records, seconds(1)).await;
             }),
             Box::pin(async {
                 set_consent::change(&ports, &world.memory, &withdrawal, seconds(1)).await.unwrap();

@@ -7,6 +7,7 @@ use odyssey_domain::ids::{ContactKey, ContentHash, EnrollmentId, ProfileId, Send
 use odyssey_domain::journey::{JourneyId, SlotId, StepId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::{LedgerItem, Mail, MailId};
+use odyssey_domain::pacing::Pacing;
 use odyssey_domain::personal::{EmailAddress, UserId};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{
@@ -86,11 +87,12 @@ pub fn publication() -> Publication {
         .into_iter()
         .map(|mail| (ContentHash::of(&serde_json::to_vec(&mail).unwrap()), mail))
         .collect();
-    let kind = |title: &str, kind| Topic { title: title.to_owned(), kind };
+    let kind = |title: &str, kind| Topic::new(title, kind);
     Publication {
         catalog: Catalog {
             published: Stamp::MIN,
             sources: BTreeMap::new(),
+            pacing: Pacing::default(),
             topics: BTreeMap::from([
                 (topic("offers"), kind("Offers", TopicKind::Marketing)),
                 (topic("receipts"), kind("Receipts", TopicKind::Transactional)),
@@ -168,15 +170,19 @@ impl World {
         run(set_consent::change(&self.memory, &self.memory, &change(name, state), NOW)).unwrap();
     }
 
+    async fn sender(&self, records: Vec<QueueRecord>, now: Stamp) -> Vec<Disposition> {
+        let memory = &self.memory;
+        send_message::run(&self.sending, memory, memory, memory, records, now).await
+    }
+
     pub fn deliver(&self, records: Vec<QueueRecord>, now: Stamp) -> Vec<Disposition> {
-        run(send_message::run(&self.sending, &self.memory, &self.memory, records, now))
+        run(self.sender(records, now))
     }
 
     /// None where the function was killed.
     pub fn deliver_or_halt(&self, record: QueueRecord, now: Stamp) -> Option<Disposition> {
         let records = vec![record];
-        run_or_halt(send_message::run(&self.sending, &self.memory, &self.memory, records, now))
-            .map(|dispositions| dispositions[0].clone())
+        run_or_halt(self.sender(records, now)).map(|dispositions| dispositions[0].clone())
     }
 
     pub fn deliver_done(&self, record: QueueRecord) {
@@ -234,6 +240,7 @@ pub fn request(mail: &str, name: &str) -> SendRequested {
         mail: MailId::parse(mail).unwrap(),
         topic: topic(name),
         due: NOW,
+        enrolled: None,
         why: Why { trigger: "signal Cart Abandoned after 4h".to_owned(), ..Why::default() },
     }
 }
