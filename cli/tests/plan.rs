@@ -8,7 +8,7 @@ use odyssey::publish::plan::{Change, Plan, plan};
 use odyssey_domain::catalog::JourneyState;
 use odyssey_domain::ids::{EnrollmentId, EnrollmentKeyHash, ProfileId};
 use odyssey_domain::journey::{Enrollment, JourneyId, SlotId, StepId};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{Owner, Wake, Why};
 use odyssey_domain::workspace::Files;
 use odyssey_flows::advance_enrollment::slot_key;
@@ -17,6 +17,7 @@ use odyssey_flows::due;
 use odyssey_flows::ports::Tables;
 use odyssey_flows::stored::put;
 use odyssey_testkit::{Memory, run};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 fn files() -> Files {
@@ -99,6 +100,47 @@ fn a_changed_mail_reaches_those_who_wait_for_it() {
         .map(|mail| mail.name.as_str())
         .collect();
     assert_eq!(changed, ["cart-advice", "cart-reminder"]);
+}
+
+/// Plans and publishes files at a time; what is watched afterwards.
+fn published(memory: &Memory, files: &Files, at: Stamp) -> BTreeSet<String> {
+    let mut publication = publication(files);
+    publication.catalog.published = at;
+    assert!(run(plan(memory, &mut publication)).unwrap().refused.is_empty());
+    run(publish(memory, &publication)).unwrap();
+    let catalog = publication.catalog;
+    assert!(catalog.retired.iter().all(|retired| catalog.forwarded.contains(&retired.event.event)));
+    catalog.watched.into_iter().map(|event| event.event).collect()
+}
+
+#[test]
+fn what_those_inside_earlier_versions_wait_for_is_watched_on() {
+    let memory = stack();
+    let mut others = files();
+    for (journey, from, to) in [
+        ("cart-recovery", "Order Completed", "Order Refunded"),
+        ("browse-nudge", "Order Completed", "Order Refunded"),
+        ("order-thanks", "Order Cancelled", "Order Refunded"),
+    ] {
+        let text = others.get_mut(&format!("journeys/{journey}.yaml")).unwrap();
+        *text = text.replace(from, to);
+    }
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let day = |n: u64| Stamp::from_ms(1_790_000_000_000).plus(Span::DAY.times(n));
+    assert_eq!(
+        published(&memory, &files(), day(0)),
+        names(&["Order Completed", "Order Cancelled", "Product Added"])
+    );
+    let all = ["Order Refunded", "Product Added", "Order Completed", "Order Cancelled"];
+    assert_eq!(published(&memory, &others, day(1)), names(&all));
+    assert_eq!(published(&memory, &others, day(90)), names(&all));
+    // A customer still waits in the first version of cart-recovery, and none is seen in
+    // order-thanks.
+    assert_eq!(published(&memory, &others, day(92)), names(&all[..3]));
+    assert_eq!(
+        published(&memory, &files(), day(93)),
+        names(&["Order Completed", "Order Cancelled", "Product Added", "Order Refunded"])
+    );
 }
 
 #[test]

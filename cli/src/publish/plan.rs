@@ -4,7 +4,9 @@ use odyssey_domain::catalog::{Catalog, JourneyEntry, JourneyState};
 use odyssey_domain::ids::ContentHash;
 use odyssey_domain::journey::{Enrollment, Journey, JourneyId, StepId, StepKind};
 use odyssey_domain::message::MailId;
+use odyssey_domain::predicate::EventPredicate;
 use odyssey_domain::wire::{Owner, Wake};
+use odyssey_domain::workspace::{WATCHED_MAX, watched};
 use odyssey_flows::advance_enrollment::slot_key;
 use odyssey_flows::catalog::{CatalogError, Publication, current_key, document_key};
 use odyssey_flows::due::{SHARDS, shard_key};
@@ -92,7 +94,7 @@ pub async fn plan(
 ) -> Result<Plan, CatalogError> {
     let current = load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
     let before = current.map(|found| found.item);
-    let (waiting, more_waiting) = waiting(tables).await?;
+    let Waits { waiting, more: more_waiting, waited_for } = waiting(tables).await?;
     let mut refused = Vec::new();
     let old = before.clone().unwrap_or_else(|| empty_of(&publication.catalog));
     let mut journeys = Vec::new();
@@ -134,6 +136,7 @@ pub async fn plan(
         });
         archive(tables, publication, &old, id, entry.version).await?;
     }
+    refused.extend(retire(&mut publication.catalog, &old, waited_for, more_waiting));
     let mails = mail_changes(&old, &publication.catalog, &waiting);
     for (id, topic) in removed_topics(&old, &publication.catalog, tables, &waiting).await? {
         refused.push(format!(
@@ -179,23 +182,43 @@ async fn archive(
             catalog.mails.entry(mail.clone()).or_insert(*hash);
         }
     }
-    let named = odyssey_domain::workspace::watched([&journey]);
-    for event in &named {
-        if !catalog.forwarded.contains(&event.event) {
-            catalog.forwarded.push(event.event.clone());
-        }
-    }
-    for event in named {
-        if !catalog.watched.contains(&event) {
-            catalog.watched.push(event);
-        }
-    }
     Ok(())
+}
+
+/// Goes on watching what those inside earlier versions may wait for; a refusal where that is more
+/// than profiles can watch.
+fn retire(
+    catalog: &mut Catalog,
+    old: &Catalog,
+    mut waited_for: Vec<EventPredicate>,
+    more_waiting: bool,
+) -> Option<String> {
+    if more_waiting {
+        waited_for.extend(old.retired.iter().map(|retired| retired.event.clone()));
+    }
+    catalog.retire(old, &waited_for);
+    let (all, retired) = (catalog.watched.len(), catalog.retired.len());
+    (all > WATCHED_MAX).then(|| {
+        format!(
+            "{all} different events in exit rules, goals and conditions, {retired} of them only for customers \
+             inside earlier versions; at most {WATCHED_MAX}: keep to events that are watched already, or wait \
+             until those customers are through"
+        )
+    })
+}
+
+/// What the due index shows.
+struct Waits {
+    waiting: Vec<Waiting>,
+    /// There are more than were looked at.
+    more: bool,
+    /// The event predicates of every version that somebody waits in.
+    waited_for: Vec<EventPredicate>,
 }
 
 /// Enrollments with a timer in the due index. Those that wait at most 15 minutes stand in a queue
 /// and are not counted.
-async fn waiting(tables: &impl Tables) -> Result<(Vec<Waiting>, bool), CatalogError> {
+async fn waiting(tables: &impl Tables) -> Result<Waits, CatalogError> {
     let mut journeys: BTreeMap<ContentHash, Option<Journey>> = BTreeMap::new();
     let mut found = Vec::new();
     let mut looked_at = 0;
@@ -214,7 +237,7 @@ async fn waiting(tables: &impl Tables) -> Result<(Vec<Waiting>, bool), CatalogEr
             let Owner::Enrollment(slot) = &wake.owner else { continue };
             looked_at += 1;
             if looked_at > WAITING_MAX {
-                return Ok((found, true));
+                return Ok(Waits { waiting: found, more: true, waited_for: named(&journeys) });
             }
             let key = slot_key(slot);
             let Some(item) = load::<Enrollment>(tables, key, Consistency::Eventual).await? else {
@@ -236,7 +259,11 @@ async fn waiting(tables: &impl Tables) -> Result<(Vec<Waiting>, bool), CatalogEr
             found.push(Waiting { journey: slot.journey.clone(), mails });
         }
     }
-    Ok((found, false))
+    Ok(Waits { waiting: found, more: false, waited_for: named(&journeys) })
+}
+
+fn named(journeys: &BTreeMap<ContentHash, Option<Journey>>) -> Vec<EventPredicate> {
+    watched(journeys.values().flatten())
 }
 
 /// The mails of every step that may follow a step.

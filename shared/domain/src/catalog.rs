@@ -133,6 +133,20 @@ pub struct JourneyEntry {
     pub frequency_caps: Vec<FrequencyCap>,
 }
 
+/// An event predicate that customers inside an earlier version of a journey may still wait for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retired {
+    /// The predicate.
+    pub event: EventPredicate,
+    /// When the last journey that mentioned it was replaced.
+    pub since: Stamp,
+}
+
+/// How long a retired predicate is watched at least; longer while somebody waits in a version that
+/// mentions it. A publication sees those who wait in the due index, and neither those whose timer
+/// is minutes away nor those who are parked in a paused journey: for these it is a quarter.
+pub const RETIRED_KEPT: Span = Span::DAY.times(90);
+
 /// The published workspace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
@@ -155,9 +169,43 @@ pub struct Catalog {
     pub mails: BTreeMap<MailId, ContentHash>,
     /// The mail that asks an address's owner to confirm.
     pub confirmation_mail: MailId,
-    /// Every event predicate that a live journey mentions: profiles keep the last match of each.
+    /// Every event predicate that a live journey mentions, and the retired ones: profiles keep the
+    /// last match of each.
     pub watched: Vec<EventPredicate>,
+    /// Predicates that no published journey mentions any more; see [`Catalog::retire`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
     /// The names of events that start, move or end an enrollment of a live journey: these are
     /// forwarded to it.
     pub forwarded: Vec<String>,
+}
+
+impl Catalog {
+    /// Goes on watching what `before` watched and this catalog's journeys do not mention: an
+    /// enrollment keeps the steps it entered on, and with them the events that end or move it.
+    /// What was retired longer than [`RETIRED_KEPT`] ago is dropped, unless it is one of
+    /// `waited_for`, the predicates of the versions that somebody is seen waiting in.
+    pub fn retire(&mut self, before: &Catalog, waited_for: &[EventPredicate]) {
+        let since = |event: &EventPredicate| {
+            let known = before.retired.iter().find(|retired| retired.event == *event);
+            known.map_or(self.published, |retired| retired.since)
+        };
+        let mut retired: Vec<Retired> = Vec::new();
+        for event in before.watched.iter().chain(waited_for) {
+            let since = since(event);
+            let mentioned = self.watched.contains(event);
+            let known = retired.iter().any(|retired| retired.event == *event);
+            let due = self.published.since(since) <= RETIRED_KEPT || waited_for.contains(event);
+            if !mentioned && !known && due {
+                retired.push(Retired { event: event.clone(), since });
+            }
+        }
+        for Retired { event, .. } in &retired {
+            self.watched.push(event.clone());
+            if !self.forwarded.contains(&event.event) {
+                self.forwarded.push(event.event.clone());
+            }
+        }
+        self.retired = retired;
+    }
 }

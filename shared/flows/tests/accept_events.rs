@@ -44,6 +44,7 @@ fn catalog() -> Catalog {
         mails: BTreeMap::new(),
         confirmation_mail: MailId::parse("confirm").unwrap(),
         watched: Vec::new(),
+        retired: Vec::new(),
         forwarded: Vec::new(),
     }
 }

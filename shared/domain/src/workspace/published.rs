@@ -53,6 +53,7 @@ impl Workspace {
             mails: mails.iter().map(|(hash, mail)| (mail.id.clone(), *hash)).collect(),
             confirmation_mail: settings.confirmation_mail.clone(),
             watched: watched(running.iter().copied()),
+            retired: Vec::new(),
             forwarded: forwarded(running.iter().copied()),
         };
         Published { catalog, journeys, mails }

@@ -65,6 +65,7 @@ pub fn catalog() -> Catalog {
         mails: BTreeMap::new(),
         confirmation_mail: serde_json::from_value(json!("confirm")).unwrap(),
         watched: vec![EventPredicate { event: "Order Completed".to_owned(), tests: Vec::new() }],
+        retired: Vec::new(),
         forwarded: vec!["Signed Up".to_owned()],
     }
 }

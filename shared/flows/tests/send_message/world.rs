@@ -110,6 +110,7 @@ pub fn publication() -> Publication {
             mails: mails.iter().map(|(hash, mail)| (mail.id.clone(), *hash)).collect(),
             confirmation_mail: MailId::parse("confirm").unwrap(),
             watched: Vec::new(),
+            retired: Vec::new(),
             forwarded: Vec::new(),
         },
         journeys: BTreeMap::new(),
