@@ -78,7 +78,7 @@ impl Tables for Turns<'_> {
 impl Queues for Turns<'_> {
     async fn send(&self, queue: Queue, m: &[QueueMessage]) -> Result<Vec<usize>, PortError> {
         Turn(false).await;
-        Queues::send(self.0, queue, m).await
+        Queues::send(self.memory, queue, m).await
     }
 }
 
@@ -179,7 +179,8 @@ fn consent_of_a_moment_ago_counts() {
     let world = World::with_ann();
     let ports = Turns { memory: &world.memory, lags: true };
     let delivery = async {
-        send_message::run(&world.sending, &ports, &ports, vec![offers(1)], seconds(1)).await;
+        let (ports, records) = (&ports, vec![offers(1)]);
+        send_message::run(&world.sending, ports, ports, ports, records, seconds(1)).await;
     };
     interleave(vec![Box::pin(delivery)], &[]);
     assert_eq!(world.memory.mails().len(), 1);
