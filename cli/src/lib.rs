@@ -4,6 +4,7 @@ pub mod args;
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod dlq;
 pub mod dossier;
 pub mod explain;
 pub mod http;
@@ -15,6 +16,7 @@ pub mod stack;
 pub mod standing;
 pub mod tail;
 pub mod tell;
+pub mod unconfirmed;
 
 use args::{Bench, Cli, Command, SchemaFile};
 use screen::Screen;
@@ -87,6 +89,8 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => wait(tail::run(screen, args)),
         Command::Explain(args) => wait(explain::run(screen, args)),
         Command::Demo(args) => wait(demo::run(screen, args)),
+        Command::Dlq(args) => wait(dlq::run(screen, args)),
+        Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
         Command::Bench(args) => match &args.what {
             Bench::Cost(args) => wait(bench::cost::run(screen, args)),
         },

@@ -2,10 +2,11 @@
 
 use crate::Failure;
 use crate::args::StackArgs;
-use odyssey_aws::{Aws, DynamoTables, Env};
+use odyssey_aws::{Aws, DynamoTables, Env, OperatorQueue};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::Table;
+use odyssey_local::queue_variable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub struct Connection {
     /// Its API and pages, where it is the local one.
     pub url: Option<String>,
     aws: Aws,
+    env: Env,
     tables: Vec<Table>,
     clock: Option<Scale>,
 }
@@ -124,7 +126,7 @@ fn open(
         let _ = env.table(*table);
     }
     env.finish().map_err(|error| Failure::Stack(format!("{name}: {error}")))?;
-    Ok(Connection { name, url, aws, tables: tables.to_vec(), clock })
+    Ok(Connection { name, url, aws, env, tables: tables.to_vec(), clock })
 }
 
 /// The names of a CloudFormation stack's tables and its secret, asked of the `aws` command, with
@@ -149,6 +151,9 @@ fn stack_environment(stack: &str) -> Result<BTreeMap<String, String>, Failure> {
             all.insert(table.env().to_owned(), physical.to_owned());
         } else if logical == "Secret" {
             all.insert("SECRET_ARN".to_owned(), physical.to_owned());
+        } else if logical.ends_with("Queue") || logical.ends_with("DeadLetters") {
+            // CloudFormation's id of a queue is its URL.
+            all.insert(queue_variable(logical), physical.to_owned());
         }
     }
     let exported = aws_command(&["configure", "export-credentials", "--format", "env-no-export"])?;
@@ -183,6 +188,21 @@ impl Connection {
     #[must_use]
     pub fn tables(&self) -> DynamoTables {
         self.aws.tables(&self.tables)
+    }
+
+    /// A queue, by its logical id in the template.
+    ///
+    /// # Errors
+    /// Where its URL is not known.
+    pub fn queue(&self, logical_id: &str) -> Result<OperatorQueue, Failure> {
+        let variable = queue_variable(logical_id);
+        let url = self.env.optional(&variable).ok_or_else(|| {
+            Failure::Stack(format!(
+                "{}: the URL of {logical_id} is not known: set {variable}",
+                self.name
+            ))
+        })?;
+        Ok(self.aws.operator_queue(url))
     }
 
     /// The stack's keys.

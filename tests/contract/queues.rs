@@ -3,7 +3,8 @@
 use crate::{Template, logical_id, texts};
 use odyssey_domain::message::SENDING_STALE;
 use odyssey_domain::wire::{detail_type, source};
-use odyssey_flows::ports::QUEUE_DELAY_MAX;
+use odyssey_flows::ports::{QUEUE_DELAY_MAX, Queue};
+use odyssey_flows::queue::subscriber;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -43,7 +44,9 @@ fn rules_bring_each_event_to_the_queue_that_understands_it() {
         ),
     ];
     assert_eq!(template.of_type("AWS::Events::Rule").len(), expected.len());
+    assert_eq!(subscriber(detail_type::MESSAGE_FEEDBACK), None);
     for (id, sources, detail, queue) in expected {
+        assert_eq!(subscriber(detail).map(Queue::logical_id), Some(queue), "{id}");
         assert_eq!(rule(id), (sources, vec![detail], queue.to_owned()), "{id}");
     }
 }

@@ -54,6 +54,6 @@ pub use mailbox::{Mail, Mailbox};
 pub use options::{Functions, MAIL_IDENTITY, Options, Pages, Storage};
 pub use pattern::{Pattern, PatternError};
 pub use secrets::SecretsError;
-pub use stack::{DeadLetter, Stack};
+pub use stack::{DeadLetter, Stack, queue_variable};
 pub use start::{LocalStack, StartError};
 pub use usage::{CHUNK_BYTES, Calls, Invocations, Usage};

@@ -14,7 +14,7 @@ use crate::wire::{self, OPERATOR, access_key};
 use odyssey_aws::{Aws, DynamoTables, Env};
 use odyssey_domain::keyring::{Keyring, KeyringError};
 use odyssey_domain::time::{Span, Stamp};
-use odyssey_flows::ports::{Queue, Table};
+use odyssey_flows::ports::Table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -32,6 +32,20 @@ pub struct DeadLetter {
 #[derive(Debug, Clone)]
 pub struct Stack {
     pub(crate) shared: Arc<Shared>,
+}
+
+/// The variable that holds the URL of the queue with a logical id: `PROFILE_QUEUE_URL` of
+/// `ProfileQueue`, as [`odyssey_flows::ports::Queue::env`] has it.
+#[must_use]
+pub fn queue_variable(logical_id: &str) -> String {
+    let mut name = String::new();
+    for letter in logical_id.chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    format!("{name}_URL")
 }
 
 impl Stack {
@@ -190,11 +204,8 @@ impl Stack {
                 put(table.env(), &spec.name);
             }
         }
-        for queue in [Queue::Profile, Queue::Journey, Queue::Sender] {
-            let id = format!("{queue:?}Queue");
-            if let Some(spec) = resources.queues.iter().find(|spec| spec.id == id) {
-                put(queue.env(), &spec.url);
-            }
+        for queue in &resources.queues {
+            put(&queue_variable(&queue.id), &queue.url);
         }
         put("AWS_ENDPOINT_URL", self.endpoint_url());
         put("AWS_REGION", &self.shared.place.region);

@@ -84,6 +84,10 @@ impl Aws {
         Aws { env: env.clone(), config: config.build(), endpoint }
     }
 
+    pub(crate) const fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// The tables a function uses; their names come from [`Table::env`]. A call for another one is
     /// refused.
     #[must_use]

@@ -17,5 +17,6 @@ pub mod queue;
 pub mod record_feedback;
 pub mod send_message;
 pub mod set_consent;
+pub mod settle_unconfirmed;
 pub mod stored;
 pub mod sweep_due;

@@ -281,6 +281,16 @@ pub enum Queue {
 }
 
 impl Queue {
+    /// Its logical id in `infra/template.yaml`.
+    #[must_use]
+    pub const fn logical_id(self) -> &'static str {
+        match self {
+            Queue::Profile => "ProfileQueue",
+            Queue::Journey => "JourneyQueue",
+            Queue::Sender => "SenderQueue",
+        }
+    }
+
     /// The environment variable that holds its URL.
     #[must_use]
     pub const fn env(self) -> &'static str {

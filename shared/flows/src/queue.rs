@@ -1,8 +1,8 @@
 //! What is common to every flow that is fed by a queue: records in, a disposition for each out.
 
-use crate::ports::PortError;
+use crate::ports::{PortError, Queue};
 use odyssey_domain::time::Span;
-use odyssey_domain::wire::{BusEnvelope, Command};
+use odyssey_domain::wire::{BusEnvelope, Command, detail_type};
 use std::error::Error;
 
 /// One message as it was received.
@@ -61,6 +61,17 @@ pub fn chain(error: &dyn Error) -> Vec<String> {
         source = cause.source();
     }
     chain
+}
+
+/// The queue that the bus's rules bring a detail type to; none where no rule does.
+#[must_use]
+pub fn subscriber(detail_type: &str) -> Option<Queue> {
+    match detail_type {
+        detail_type::EVENTS_ACCEPTED | detail_type::CONSENT_CHANGED => Some(Queue::Profile),
+        detail_type::EVENT_FOLDED | detail_type::SIGNAL_RAISED => Some(Queue::Journey),
+        detail_type::CONSENT_REQUESTED => Some(Queue::Sender),
+        _ => None,
+    }
 }
 
 /// What a queue message is.

@@ -14,8 +14,9 @@
 //! | FAILED | acknowledge | – | delivery noted |
 //! | SKIPPED | acknowledge; a confirmation is decided afresh | – | – |
 //!
-//! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. No clock leads
-//! out of SENDING or UNCONFIRMED into another call.
+//! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
+//! [`Verdict`] makes SENT or FAILED of UNCONFIRMED. No clock leads out of SENDING or UNCONFIRMED
+//! into another call.
 
 use super::MailId;
 use super::feedback::Report;
@@ -151,6 +152,31 @@ pub enum CallOutcome {
     Unconfirmed,
 }
 
+/// What an operator found out about a send whose answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// SES accepted it, under this id.
+    Sent(String),
+    /// SES never accepted it.
+    NotSent,
+}
+
+impl SendState {
+    /// Its name, as `odyssey explain` and the docs have it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            SendState::Claimed => "claimed",
+            SendState::Released { .. } => "released",
+            SendState::Sending => "sending",
+            SendState::Sent { .. } => "sent",
+            SendState::Failed { .. } => "failed",
+            SendState::Unconfirmed { .. } => "unconfirmed",
+            SendState::Skipped { .. } => "skipped",
+        }
+    }
+}
+
 impl LedgerItem {
     /// What a delivery of the request does about the item it finds (the module's table).
     #[must_use]
@@ -216,6 +242,19 @@ impl LedgerItem {
     pub fn given_up(&self, now: Stamp) -> Option<LedgerItem> {
         let sending = self.state == SendState::Sending;
         sending.then(|| LedgerItem { state: SendState::Unconfirmed { since: now }, ..self.clone() })
+    }
+
+    /// The item after an operator's verdict; none where it is not UNCONFIRMED.
+    #[must_use]
+    pub fn decided(&self, verdict: &Verdict, now: Stamp) -> Option<LedgerItem> {
+        let SendState::Unconfirmed { since } = self.state else { return None };
+        let state = match verdict {
+            Verdict::Sent(id) => SendState::Sent { ses_id: id.clone(), accepted: since },
+            Verdict::NotSent => {
+                SendState::Failed { reason: format!("not sent: an operator, {now}") }
+            }
+        };
+        Some(LedgerItem { state, ..self.clone() })
     }
 
     /// The item after SES's own report; none where it changes nothing. Any order and doubling of

@@ -9,7 +9,9 @@ mod money;
 pub mod render;
 
 pub use guard::{STRING_CHARS_MAX, UrlGuard};
-pub use ledger::{CallOutcome, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState};
+pub use ledger::{
+    CallOutcome, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState, Verdict,
+};
 
 use crate::slug::slug;
 use serde::{Deserialize, Serialize};
