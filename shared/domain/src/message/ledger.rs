@@ -9,10 +9,13 @@
 //! | RELEASED | take over: decide and claim afresh | – | SENT |
 //! | SENDING, younger than [`SENDING_STALE`] | wait | SENT, FAILED, RELEASED, UNCONFIRMED | SENT |
 //! | SENDING, older | UNCONFIRMED, acknowledge | SENT, FAILED, RELEASED, UNCONFIRMED | SENT |
-//! | UNCONFIRMED | acknowledge | SENT, FAILED, RELEASED while the token is its own | SENT |
+//! | UNCONFIRMED | acknowledge | SENT, FAILED while the token is its own | SENT |
 //! | SENT | acknowledge | – | delivery noted |
 //! | FAILED | acknowledge | – | delivery noted |
 //! | SKIPPED | acknowledge; a confirmation is decided afresh | – | – |
+//!
+//! UNCONFIRMED never becomes RELEASED: the delivery that gave it up acknowledged the message, so
+//! nobody would come to claim it again, and a RELEASED is on nobody's list.
 //!
 //! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
 //! [`Verdict`] makes SENT or FAILED of UNCONFIRMED. No clock leads out of SENDING or UNCONFIRMED
@@ -225,7 +228,10 @@ impl LedgerItem {
             return None;
         }
         let state = match (&self.state, outcome) {
-            (SendState::Unconfirmed { .. }, CallOutcome::Unconfirmed) => return None,
+            (
+                SendState::Unconfirmed { .. },
+                CallOutcome::Unconfirmed | CallOutcome::Released(_),
+            ) => return None,
             (SendState::Sending | SendState::Unconfirmed { .. }, outcome) => match outcome {
                 CallOutcome::Sent(id) => SendState::Sent { ses_id: id.clone(), accepted: now },
                 CallOutcome::Failed(reason) => SendState::Failed { reason: shorten(reason) },
@@ -419,7 +425,7 @@ mod tests {
                 assert_eq!(found.after_call(owner(2), outcome, Stamp::MAX), None);
                 let moved = found.after_call(owner(1), outcome, Stamp::MAX);
                 let still = matches!(state, SendState::Unconfirmed { .. })
-                    && *outcome == CallOutcome::Unconfirmed;
+                    && matches!(outcome, CallOutcome::Unconfirmed | CallOutcome::Released(_));
                 assert_eq!(moved.is_some(), open && !still, "{state:?} {outcome:?}");
             }
             let claimed = state == SendState::Claimed;

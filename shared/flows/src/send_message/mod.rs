@@ -7,11 +7,13 @@
 //!
 //! 1. Read the ledger. Terminal states acknowledge, a fresh SENDING waits, an old one is given up
 //!    to UNCONFIRMED.
-//! 2. Decide over profile, contact and topic, and render. A skip is recorded with all its reasons.
+//! 2. Decide over profile, contact and topic, and render. A skip is recorded with all its reasons,
+//!    and in the same transaction takes back what an earlier try had claimed.
 //! 3. Claim: one transaction over the ledger's item and the contact at the version the decision
 //!    was made on. Where either changed, begin again, at most `CLAIM_ATTEMPTS` times.
 //! 4. Compare-and-set to SENDING, then exactly one call.
-//! 5. Record what it came to. Where that write fails, nothing is sent again: the next delivery
+//! 5. Take the claim off the contact if the mail certainly did not go out; then record what the
+//!    call came to. Where that write fails, nothing is sent again: the next delivery
 //!    finds SENDING, gives it up, and SES's own event settles it.
 //!
 //! Write units of a send: 4 for the claim, 1 each for SENDING and SENT, and with its feedback
@@ -244,7 +246,8 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
         let Composed { mail, evidence, contact, read } = match decided {
             Ok(composed) => *composed,
             Err(reasons) => {
-                return self.skip(found, item(SendState::Skipped { reasons }, None, None)).await;
+                let skipped = item(SendState::Skipped { reasons }, None, None);
+                return self.skip(found, skipped, token).await;
             }
         };
         let claimed = item(SendState::Claimed, Some(contact), Some(evidence.to_string()));
@@ -267,25 +270,32 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
         Ok(Claim::Held(Box::new((held, mail))))
     }
 
-    /// Records a skip. One that stands already is left as it is.
+    /// Records a skip. One that stands already is left as it is. A claim of an earlier try is taken
+    /// back in the same transaction: later it may be another delivery's, which decided afresh.
     async fn skip(
         &self,
         found: Option<Versioned<LedgerItem>>,
         item: LedgerItem,
+        token: &str,
     ) -> Result<Claim, SendError> {
         let before = found.as_ref().map(|found| &found.item);
         if before.is_some_and(|before| matches!(before.state, SendState::Skipped { .. })) {
             return Ok(Claim::Skipped);
         }
-        let claimed = before.and_then(|before| before.contact);
-        let write = ledger::put(&item, found.as_ref().map(|found| found.version))?;
-        if stored::commit(self.tables, write).await? != Committed::Done {
-            return Ok(Claim::Lost);
-        }
-        if let Some(contact) = claimed {
-            self.release_claim(item.send, contact).await;
-        }
-        Ok(Claim::Skipped)
+        let counted = match before.and_then(|before| before.contact) {
+            Some(contact) => contacts::load(self.tables, contact, Consistency::Strong).await?,
+            None => None,
+        };
+        let put = ledger::put(&item, found.as_ref().map(|found| found.version))?;
+        let released = counted.and_then(|mut read| read.item.release(item.send).then_some(read));
+        let durable = match released {
+            Some(read) => {
+                let writes = vec![put, contacts::put(&read.item, Some(read.version), None)?];
+                self.transact(writes, token).await?
+            }
+            None => stored::commit(self.tables, put).await? == Committed::Done,
+        };
+        Ok(if durable { Claim::Skipped } else { Claim::Lost })
     }
 
     /// Whether the transaction is durable. Its first write is the ledger's, whose owner token
@@ -327,6 +337,12 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             SendAnswer::Failed(why) => CallOutcome::Failed(why),
             SendAnswer::Ambiguous(_) => CallOutcome::Unconfirmed,
         };
+        if let (CallOutcome::Released(_) | CallOutcome::Failed(_), Some(contact)) =
+            (&outcome, sending.contact)
+        {
+            // Before the ledger says so: after RELEASED the claim may be another delivery's.
+            self.release_claim(sending.send, contact).await;
+        }
         let version = held.version + 1;
         self.outcome(Versioned { item: sending, version, ..held }, owner, &outcome).await?;
         Ok(match outcome {
@@ -340,8 +356,7 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
     }
 
     /// Writes what the call came to, over an UNCONFIRMED that another delivery wrote meanwhile;
-    /// what SES's own event settled stays. A message that certainly did not go out is taken off
-    /// the contact's claims, after the ledger says so.
+    /// what SES's own event settled stays.
     async fn outcome(
         &self,
         mut at: Versioned<LedgerItem>,
@@ -352,13 +367,7 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             let Some(item) = at.item.after_call(owner, outcome, self.now) else { return Ok(()) };
             let write = ledger::put(&item, Some(at.version))?;
             match stored::commit(self.tables, write).await? {
-                Committed::Done => {
-                    let back = matches!(outcome, CallOutcome::Released(_) | CallOutcome::Failed(_));
-                    if let Some(contact) = item.contact.filter(|_| back) {
-                        self.release_claim(item.send, contact).await;
-                    }
-                    return Ok(());
-                }
+                Committed::Done => return Ok(()),
                 Committed::Conflict(_) => {
                     match ledger::load(self.tables, item.send, Consistency::Strong).await? {
                         Some(found) => at = found,

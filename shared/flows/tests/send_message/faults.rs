@@ -56,8 +56,8 @@ fn story(world: &World, message: &dyn Fn(u32) -> QueueRecord, send: SendId, plan
     assert_eq!(world.deliver_or_halt(message(90), seconds(4_000)), Some(Disposition::Done));
     assert_eq!(world.stored(), stored, "{shown}");
     let claims = world.contact().map_or(0, |contact| contact.claims.len());
-    let counted = usize::from(!matches!(item.state, SendState::Failed { .. }));
-    assert!(claims == counted || claims == 1, "{shown}: {claims} claims");
+    // What went out is counted. What certainly did not may be uncounted before the ledger says so.
+    assert!(claims == 1 || (claims == 0 && mails.is_empty()), "{shown}: {claims} claims");
     calls
 }
 

@@ -139,6 +139,8 @@ proptest! {
         let flows = late.iter().zip(1_u32..).map(|(late, n)| deliver(n, *late)).collect();
         interleave(flows, &turns);
         prop_assert!(world.memory.mails().len() <= 1, "{}", world.memory.mails().len());
+        let claims = world.contact().map_or(0, |contact| contact.claims.len());
+        prop_assert!(claims >= world.memory.mails().len(), "sent, and not counted");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod deciding;
 mod faults;
 mod feedback;
 mod interleaving;
+mod order;
 mod sending;
 mod sizes;
 mod world;

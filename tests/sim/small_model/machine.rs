@@ -1,0 +1,266 @@
+//! What may happen next in a world, and what comes of it: the steps of the deliveries with their
+//! faults, the queue, the clock, SES's events, and the contact's owner.
+
+use crate::protocol::{Heard, Protocol};
+use crate::rules::Event;
+use crate::world::{Budget, Call, Mark, Slot, Stage, World};
+
+/// A fault at one call of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// It fails without effect; of SES: not reached, or 429.
+    Error,
+    /// It takes effect, and its answer is lost.
+    AnswerLost,
+    CrashBefore,
+    CrashAfter,
+    /// SES refuses it for good.
+    Refused,
+    /// It times out without effect, which the caller cannot know.
+    TimedOut,
+}
+
+/// What becomes of an event of SES.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It arrives, now or at any later time.
+    Arrives,
+    /// It arrives, and will arrive once more.
+    Doubled,
+    Missing,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Step(Slot, Fault),
+    /// The queue delivers; as a fault where the visibility ran out under a delivery.
+    Deliver { to: Slot, fault: bool },
+    /// The queue delivers once more what was acknowledged.
+    Undelete,
+    /// SENDING passes its limit; as a fault where its owner is still under way.
+    Clock { fault: bool },
+    Report(Event, Fate),
+    Withdraw,
+    GrantAgain,
+    /// Others change the contact.
+    ChangeContact,
+}
+
+/// Which worlds are explored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Whether deliveries overlap, SES's events come at any time, consent is withdrawn, and every
+    /// kind of fault strikes; else one delivery at a time and four faults: an error, a lost
+    /// answer, a crash before and after each call.
+    pub(crate) whole: bool,
+    pub(crate) faults_max: u8,
+}
+
+impl Scope {
+    pub(crate) const fn one_at_a_time(faults_max: u8) -> Scope {
+        Scope { whole: false, faults_max }
+    }
+
+    pub(crate) const fn whole(faults_max: u8) -> Scope {
+        Scope { whole: true, faults_max }
+    }
+
+    pub(crate) const fn begin(self) -> World {
+        let n = if self.whole { 1 } else { 0 };
+        World::new(Budget { overlaps: n, withdrawals: n, grants: n, changes: n })
+    }
+
+    /// Everything that may happen next.
+    pub(crate) fn actions(self, world: &World, actions: &mut Vec<Action>) {
+        actions.clear();
+        let fault = world.faults < self.faults_max;
+        for who in Slot::BOTH {
+            let Some(delivery) = world.delivery(who) else { continue };
+            actions.push(Action::Step(who, Fault::None));
+            if fault {
+                let faults = self.faults(delivery.next);
+                actions.extend(faults.iter().map(|fault| Action::Step(who, *fault)));
+            }
+        }
+        self.queue(world, fault, actions);
+        if let Some(item) = world.ledger
+            && item.stage == Stage::Sending
+            && !item.stale
+        {
+            match item.owner {
+                None => actions.push(Action::Clock { fault: false }),
+                Some(_) if self.whole && fault => actions.push(Action::Clock { fault: true }),
+                Some(_) => {}
+            }
+        }
+        self.events(world, fault, actions);
+        if self.whole && !world.is_quiet() {
+            if world.consent && world.budget.withdrawals > 0 {
+                actions.push(Action::Withdraw);
+            }
+            // What a bounce suppressed no consent brings back.
+            if !world.consent && world.accepted == 0 && world.budget.grants > 0 {
+                actions.push(Action::GrantAgain);
+            }
+            if world.budget.changes > 0 {
+                actions.push(Action::ChangeContact);
+            }
+        }
+    }
+
+    const fn faults(self, call: Call) -> &'static [Fault] {
+        use Fault::{AnswerLost, CrashAfter, CrashBefore, Error, Refused, TimedOut};
+        match call {
+            _ if !self.whole => &[Error, AnswerLost, CrashBefore, CrashAfter],
+            Call::CallSes => {
+                &[Error, AnswerLost, CrashBefore, CrashAfter, Refused, TimedOut]
+            }
+            // Nothing tells a lost answer of a read from an error, nor a crash after it.
+            Call::ReadLedger | Call::ReadContact | Call::RereadLedger | Call::ReadClaims => {
+                &[Error, CrashBefore]
+            }
+            _ => &[Error, AnswerLost, CrashBefore, CrashAfter],
+        }
+    }
+
+    fn queue(self, world: &World, fault: bool, actions: &mut Vec<Action>) {
+        if !world.queued {
+            if self.whole && fault {
+                actions.push(Action::Undelete);
+            }
+            return;
+        }
+        let to = Slot::BOTH.into_iter().find(|who| world.delivery(*who).is_none());
+        let Some(to) = to else { return };
+        if !world.any_under_way() {
+            // Until the clock has passed its limit it would only be told to wait.
+            let wait = world.ledger.is_some_and(|item| item.stage == Stage::Sending && !item.stale);
+            if !wait {
+                actions.push(Action::Deliver { to, fault: false });
+            }
+        } else if self.whole && world.budget.overlaps > 0 {
+            actions.push(Action::Deliver { to, fault: false });
+        } else if self.whole && fault {
+            actions.push(Action::Deliver { to, fault: true });
+        }
+    }
+
+    fn events(self, world: &World, fault: bool, actions: &mut Vec<Action>) {
+        let mut on_its_way = Vec::with_capacity(3);
+        if world.send_event {
+            on_its_way.push(Event::Send);
+        }
+        if world.fate_event {
+            on_its_way.extend([Event::Delivery, Event::Bounce]);
+        }
+        if !self.whole {
+            // One order, after all else: schedules differ by their faults alone.
+            let last = !world.any_under_way() && !world.queued;
+            let first = on_its_way.first().filter(|_| last);
+            actions.extend(first.map(|event| Action::Report(*event, Fate::Arrives)));
+            return;
+        }
+        for event in on_its_way {
+            actions.push(Action::Report(event, Fate::Arrives));
+            if fault {
+                actions.push(Action::Report(event, Fate::Doubled));
+                if event != Event::Bounce {
+                    actions.push(Action::Report(event, Fate::Missing));
+                }
+            }
+        }
+    }
+}
+
+/// The world after an action.
+pub(crate) fn apply(protocol: &dyn Protocol, before: &World, action: Action) -> World {
+    let mut world = *before;
+    match action {
+        Action::Step(who, fault) => step(protocol, &mut world, who, fault),
+        Action::Deliver { to, fault } => {
+            if fault {
+                world.faults += 1;
+            } else if world.any_under_way() {
+                world.budget.overlaps -= 1;
+            }
+            world.begin(to, protocol.first());
+        }
+        Action::Undelete => {
+            world.faults += 1;
+            world.queued = true;
+        }
+        Action::Clock { fault } => {
+            world.faults += u8::from(fault);
+            world.ledger.iter_mut().for_each(|item| item.stale = true);
+        }
+        Action::Report(event, fate) => report(protocol, &mut world, event, fate),
+        Action::Withdraw => {
+            world.budget.withdrawals -= 1;
+            world.consent = false;
+            world.wrote_contact(None);
+        }
+        Action::GrantAgain => {
+            world.budget.grants -= 1;
+            world.consent = true;
+            world.wrote_contact(None);
+        }
+        Action::ChangeContact => {
+            world.budget.changes -= 1;
+            world.wrote_contact(None);
+        }
+    }
+    world
+}
+
+fn step(protocol: &dyn Protocol, world: &mut World, who: Slot, fault: Fault) {
+    let call = world.of(who).next;
+    if fault != Fault::None {
+        world.faults += 1;
+        if matches!(call, Call::ReadClaims | Call::Release) {
+            world.marks.set(Mark::ReleaseHit);
+        }
+    }
+    match fault {
+        Fault::None => {
+            let answer = protocol.carry_out(world, who);
+            protocol.go_on(world, who, Heard::Answer(answer));
+        }
+        Fault::Error => {
+            let ses = call == Call::CallSes;
+            protocol.go_on(world, who, if ses { Heard::NotNow } else { Heard::Nothing });
+        }
+        Fault::AnswerLost => {
+            protocol.carry_out(world, who);
+            protocol.go_on(world, who, Heard::Nothing);
+        }
+        Fault::CrashBefore => world.end(who),
+        Fault::CrashAfter => {
+            protocol.carry_out(world, who);
+            world.end(who);
+        }
+        Fault::Refused => protocol.go_on(world, who, Heard::Never),
+        Fault::TimedOut => protocol.go_on(world, who, Heard::Nothing),
+    }
+}
+
+fn report(protocol: &dyn Protocol, world: &mut World, event: Event, fate: Fate) {
+    world.faults += u8::from(fate != Fate::Arrives);
+    if fate != Fate::Doubled {
+        match event {
+            Event::Send => world.send_event = false,
+            Event::Delivery | Event::Bounce => world.fate_event = false,
+        }
+    }
+    if fate == Fate::Missing {
+        return;
+    }
+    if event == Event::Bounce {
+        // Suppressed before the ledger is settled, as `record_feedback` does.
+        world.consent = false;
+        world.wrote_contact(None);
+    }
+    world.marks.set(Mark::Heard);
+    protocol.event(world, event);
+}

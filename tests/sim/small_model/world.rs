@@ -1,0 +1,279 @@
+//! The world of one send: what the tables, the queue and SES hold, and how far each delivery is.
+//!
+//! Small enough to be explored whole, which is why worlds that can only go on alike must be equal.
+//! Versions are not numbers here: a delivery keeps whether an
+//! item is *still as it last read or wrote it*, which is all that an optimistic write asks.
+
+/// How far the send is; the states of the domain's `SendState` without what they carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Claimed,
+    Released,
+    Sending,
+    Sent,
+    Failed,
+    Unconfirmed,
+    Skipped,
+}
+
+/// One of the two deliveries that may be under way at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Slot {
+    A,
+    B,
+}
+
+impl Slot {
+    pub(crate) const BOTH: [Slot; 2] = [Slot::A, Slot::B];
+
+    const fn index(self) -> usize {
+        match self {
+            Slot::A => 0,
+            Slot::B => 1,
+        }
+    }
+}
+
+/// The ledger's item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ledger {
+    pub(crate) stage: Stage,
+    /// The delivery that wrote it; none once that delivery has ended.
+    pub(crate) owner: Option<Slot>,
+    /// Whether a SENDING is older than the domain's `SENDING_STALE`.
+    pub(crate) stale: bool,
+}
+
+/// One call of a delivery: a place where a fault may strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Call {
+    ReadLedger,
+    ReadContact,
+    Claim,
+    Skip,
+    MarkSending,
+    CallSes,
+    Record,
+    RereadLedger,
+    GiveUp,
+    ReadClaims,
+    Release,
+    Acknowledge,
+}
+
+/// What the call to SES came to, as the delivery knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    Accepted,
+    /// Certainly not accepted; may be tried again.
+    Released,
+    /// Refused for good.
+    Refused,
+    Unclear,
+}
+
+/// A delivery under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Delivery {
+    /// The call it makes next.
+    pub(crate) next: Call,
+    /// How often this call was made without an answer.
+    pub(crate) tries: u8,
+    /// Whether this call took effect, though its answer was lost.
+    pub(crate) landed: bool,
+    /// How often it began again because others came between.
+    pub(crate) begun: u8,
+    /// The ledger's item as it knows it.
+    pub(crate) view: Option<Ledger>,
+    /// Whether nobody else wrote the ledger's item since.
+    pub(crate) ledger_current: bool,
+    /// Whether nobody else wrote the contact since it read it.
+    pub(crate) contact_current: bool,
+    /// Whether the contact, as it read it, may be mailed.
+    pub(crate) may_mail: bool,
+    /// Whether the contact counted the send when it looked for a claim to take back.
+    pub(crate) claim_seen: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl Delivery {
+    pub(crate) const fn at(next: Call) -> Delivery {
+        Delivery {
+            next,
+            tries: 0,
+            landed: false,
+            begun: 0,
+            view: None,
+            ledger_current: false,
+            contact_current: false,
+            may_mail: false,
+            claim_seen: false,
+            outcome: None,
+        }
+    }
+}
+
+/// What went wrong or is worth counting; a set, because the table counts each by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Marks(u8);
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Mark {
+    /// SES accepted it twice.
+    Twice = 1,
+    /// SES accepted it on a claim that committed after consent was withdrawn.
+    WithoutConsent = 2,
+    /// SES accepted it while the contact did not count it.
+    Uncounted = 4,
+    /// It was UNCONFIRMED at some time.
+    Parked = 8,
+    /// A fault struck a delivery that had a claim to take back.
+    ReleaseHit = 16,
+    /// An event of SES arrived.
+    Heard = 32,
+    /// It was SKIPPED at some time: whoever asked has had an answer.
+    Skipped = 64,
+}
+
+impl Marks {
+    pub(crate) fn set(&mut self, mark: Mark) {
+        self.0 |= mark as u8;
+    }
+
+    pub(crate) const fn has(self, mark: Mark) -> bool {
+        self.0 & mark as u8 != 0
+    }
+}
+
+/// What may still happen without being a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Budget {
+    /// Deliveries that begin while another is under way.
+    pub(crate) overlaps: u8,
+    pub(crate) withdrawals: u8,
+    /// Consents given again after a withdrawal.
+    pub(crate) grants: u8,
+    /// Changes of the contact by others that leave it mailable.
+    pub(crate) changes: u8,
+}
+
+/// Everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) ledger: Option<Ledger>,
+    /// Whether the contact may be mailed: consent, and no suppression.
+    pub(crate) consent: bool,
+    /// Whether the contact counts the send among its claims.
+    pub(crate) counted: bool,
+    /// Whether the consent stood when the last claim committed.
+    pub(crate) claimed_on_consent: bool,
+    pub(crate) deliveries: [Option<Delivery>; 2],
+    /// Whether the queue still has the message.
+    pub(crate) queued: bool,
+    /// How often SES accepted it, at most 2.
+    pub(crate) accepted: u8,
+    /// Whether SES's `Send` event is on its way.
+    pub(crate) send_event: bool,
+    /// Whether its `Delivery` or `Bounce` event is on its way.
+    pub(crate) fate_event: bool,
+    pub(crate) marks: Marks,
+    pub(crate) budget: Budget,
+    /// Faults so far.
+    pub(crate) faults: u8,
+}
+
+impl World {
+    /// A send that was asked for, to a contact that consented.
+    pub(crate) const fn new(budget: Budget) -> World {
+        World {
+            ledger: None,
+            consent: true,
+            counted: false,
+            claimed_on_consent: false,
+            deliveries: [None; 2],
+            queued: true,
+            accepted: 0,
+            send_event: false,
+            fate_event: false,
+            marks: Marks(0),
+            budget,
+            faults: 0,
+        }
+    }
+
+    pub(crate) fn delivery(&self, who: Slot) -> Option<&Delivery> {
+        self.deliveries[who.index()].as_ref()
+    }
+
+    /// A delivery that is known to be under way.
+    pub(crate) fn of(&mut self, who: Slot) -> &mut Delivery {
+        self.deliveries[who.index()].as_mut().unwrap()
+    }
+
+    pub(crate) fn begin(&mut self, who: Slot, first: Call) {
+        self.deliveries[who.index()] = Some(Delivery::at(first));
+    }
+
+    pub(crate) fn any_under_way(&self) -> bool {
+        self.deliveries.iter().any(Option::is_some)
+    }
+
+    /// The delivery is over, however it ended; whether the message stays is the queue's matter.
+    pub(crate) fn end(&mut self, who: Slot) {
+        self.deliveries[who.index()] = None;
+        let forget = |ledger: &mut Ledger| {
+            if ledger.owner == Some(who) {
+                ledger.owner = None;
+            }
+        };
+        self.ledger.iter_mut().for_each(forget);
+        self.deliveries.iter_mut().flatten().filter_map(|d| d.view.as_mut()).for_each(forget);
+    }
+
+    /// Puts the ledger's item; the versions of all others pass.
+    pub(crate) fn write_ledger(&mut self, by: Option<Slot>, item: Ledger) {
+        match item.stage {
+            Stage::Unconfirmed => self.marks.set(Mark::Parked),
+            Stage::Skipped => self.marks.set(Mark::Skipped),
+            _ => {}
+        }
+        self.ledger = Some(item);
+        for who in Slot::BOTH {
+            if let Some(delivery) = &mut self.deliveries[who.index()] {
+                delivery.ledger_current = by == Some(who);
+            }
+        }
+    }
+
+    /// The contact was changed; the versions of all others pass.
+    pub(crate) fn wrote_contact(&mut self, by: Option<Slot>) {
+        for who in Slot::BOTH {
+            if let Some(delivery) = &mut self.deliveries[who.index()] {
+                delivery.contact_current = by == Some(who);
+            }
+        }
+    }
+
+    /// SES accepts the mail and will report it.
+    pub(crate) fn accept(&mut self) {
+        if self.accepted > 0 {
+            self.marks.set(Mark::Twice);
+        }
+        if !self.claimed_on_consent {
+            self.marks.set(Mark::WithoutConsent);
+        }
+        if !self.counted {
+            self.marks.set(Mark::Uncounted);
+        }
+        self.accepted = (self.accepted + 1).min(2);
+        self.send_event = true;
+        self.fate_event = true;
+    }
+
+    /// Nothing is under way, on the queue or on its way from SES.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.any_under_way() && !self.queued && !self.send_event && !self.fate_event
+    }
+}
