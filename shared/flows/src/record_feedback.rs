@@ -15,6 +15,7 @@ use crate::queue::{Disposition, QueueRecord, chain};
 use crate::stored::{self, Committed, StoredError};
 use odyssey_domain::ids::{ProfileId, SendId};
 use odyssey_domain::keyring::Keyring;
+use odyssey_domain::message::SendState;
 use odyssey_domain::message::feedback::{self, Feedback, Report};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{BUS_SCHEMA, FeedbackKind, MessageFeedback, detail_type, source};
@@ -118,15 +119,17 @@ async fn settle(
     report: &Report,
 ) -> Result<Option<ProfileId>, RecordError> {
     // Half the price, and enough: what a report does not change in an older state of a send, it
-    // does not change in a newer one either. Only its absence must be certain.
+    // does not change in a newer one either. Only its absence must be certain, and SKIPPED: a
+    // confirmation may have been decided afresh since.
     let mut consistency = Consistency::Eventual;
     for _ in 0..ATTEMPTS {
         let found = match ledger::load(tables, send, consistency).await? {
-            None if consistency == Consistency::Eventual => {
+            Some(found) if !matches!(found.item.state, SendState::Skipped { .. }) => Some(found),
+            found if consistency == Consistency::Strong => found,
+            _ => {
                 consistency = Consistency::Strong;
                 ledger::load(tables, send, consistency).await?
             }
-            found => found,
         };
         let Some(found) = found else { return Ok(None) };
         let Some(item) = found.item.settled(report) else { return Ok(found.item.profile) };

@@ -3,7 +3,7 @@
 
 use crate::protocol::{Heard, Protocol};
 use crate::rules::Event;
-use crate::world::{Budget, Call, Mark, Slot, Stage, World};
+use crate::world::{Budget, Call, Ledger, Mark, Past, Slot, Stage, World};
 
 /// A fault at one call of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub(crate) enum Fault {
     Refused,
     /// It times out without effect, which the caller cannot know.
     TimedOut,
+    /// A read finds what was there a moment ago.
+    OldLedger(Option<Stage>),
+    OldConsent(bool),
 }
 
 /// What becomes of an event of SES.
@@ -28,6 +31,8 @@ pub(crate) enum Fate {
     Arrives,
     /// It arrives, and will arrive once more.
     Doubled,
+    /// Whoever records it first finds the ledger as it was a moment ago.
+    ReadOld,
     Missing,
 }
 
@@ -73,7 +78,12 @@ impl Scope {
     }
 
     /// Everything that may happen next.
-    pub(crate) fn actions(self, world: &World, actions: &mut Vec<Action>) {
+    pub(crate) fn actions(
+        self,
+        protocol: &dyn Protocol,
+        world: &World,
+        actions: &mut Vec<Action>,
+    ) {
         actions.clear();
         let fault = world.faults < self.faults_max;
         for who in Slot::BOTH {
@@ -82,6 +92,10 @@ impl Scope {
             if fault {
                 let faults = self.faults(delivery.next);
                 actions.extend(faults.iter().map(|fault| Action::Step(who, *fault)));
+                if self.whole && protocol.may_read_old(delivery) {
+                    let old = old_reads(world, delivery.next);
+                    actions.extend(old.map(|fault| Action::Step(who, fault)));
+                }
             }
         }
         self.queue(world, fault, actions);
@@ -166,12 +180,25 @@ impl Scope {
             actions.push(Action::Report(event, Fate::Arrives));
             if fault {
                 actions.push(Action::Report(event, Fate::Doubled));
+                actions.push(Action::Report(event, Fate::ReadOld));
                 if event != Event::Bounce {
                     actions.push(Action::Report(event, Fate::Missing));
                 }
             }
         }
     }
+}
+
+/// What a read may find that is a moment old.
+fn old_reads(world: &World, call: Call) -> impl Iterator<Item = Fault> {
+    let (stages, consents) = match call {
+        Call::ReadLedger => (world.ledger_past, Past::default()),
+        _ => (Past::default(), world.consent_past),
+    };
+    let stage = [None].into_iter().chain(Stage::ALL.map(Some));
+    let stage = stage.filter(move |stage| stages.has(Past::stage(*stage))).map(Fault::OldLedger);
+    let consent = [true, false].into_iter().filter(move |it| consents.has(Past::consent(*it)));
+    stage.chain(consent.map(Fault::OldConsent))
 }
 
 /// The world after an action.
@@ -198,13 +225,11 @@ pub(crate) fn apply(protocol: &dyn Protocol, before: &World, action: Action) -> 
         Action::Report(event, fate) => report(protocol, &mut world, event, fate),
         Action::Withdraw => {
             world.budget.withdrawals -= 1;
-            world.consent = false;
-            world.wrote_contact(None);
+            world.set_consent(false);
         }
         Action::GrantAgain => {
             world.budget.grants -= 1;
-            world.consent = true;
-            world.wrote_contact(None);
+            world.set_consent(true);
         }
         Action::ChangeContact => {
             world.budget.changes -= 1;
@@ -242,6 +267,21 @@ fn step(protocol: &dyn Protocol, world: &mut World, who: Slot, fault: Fault) {
         }
         Fault::Refused => protocol.go_on(world, who, Heard::Never),
         Fault::TimedOut => protocol.go_on(world, who, Heard::Nothing),
+        Fault::OldLedger(stage) => {
+            let answer = protocol.carry_out(world, who);
+            let delivery = world.of(who);
+            // An old SENDING is past its limit here: told to wait, a delivery only ends.
+            delivery.view = stage.map(|stage| Ledger { stage, owner: None, stale: true });
+            delivery.ledger_current = false;
+            protocol.go_on(world, who, Heard::Answer(answer));
+        }
+        Fault::OldConsent(consent) => {
+            let answer = protocol.carry_out(world, who);
+            let delivery = world.of(who);
+            delivery.may_mail = consent;
+            delivery.contact_current = false;
+            protocol.go_on(world, who, Heard::Answer(answer));
+        }
     }
 }
 
@@ -258,9 +298,8 @@ fn report(protocol: &dyn Protocol, world: &mut World, event: Event, fate: Fate) 
     }
     if event == Event::Bounce {
         // Suppressed before the ledger is settled, as `record_feedback` does.
-        world.consent = false;
-        world.wrote_contact(None);
+        world.set_consent(false);
     }
     world.marks.set(Mark::Heard);
-    protocol.event(world, event);
+    protocol.event(world, event, fate == Fate::ReadOld);
 }

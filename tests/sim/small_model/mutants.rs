@@ -37,10 +37,12 @@ pub(crate) enum Mutant {
     NeverTakeOver,
     /// SES's events do not reach the ledger.
     DeafToEvents,
+    /// An event is dropped on a SKIPPED that is a moment old.
+    TrustOldSkip,
 }
 
 impl Mutant {
-    pub(crate) const ALL: [Mutant; 17] = [
+    pub(crate) const ALL: [Mutant; 18] = [
         Mutant::CallWithoutSending,
         Mutant::SendingWithoutVersion,
         Mutant::ResendStaleSending,
@@ -58,5 +60,6 @@ impl Mutant {
         Mutant::AcknowledgeReleased,
         Mutant::NeverTakeOver,
         Mutant::DeafToEvents,
+        Mutant::TrustOldSkip,
     ];
 }

@@ -4,7 +4,7 @@
 use crate::mutants::Mutant;
 use crate::protocol::{Answer, Heard, Protocol};
 use crate::rules::{AskedBy, Duty, Event, Rules};
-use crate::world::{Call, Delivery, Ledger, Outcome, Slot, Stage, World};
+use crate::world::{Call, Delivery, Ledger, Outcome, Past, Slot, Stage, World};
 
 /// The flow's `CLAIM_ATTEMPTS`.
 const CLAIM_ATTEMPTS: u8 = 5;
@@ -25,7 +25,7 @@ impl Ours {
 
     pub(crate) const fn with(bug: Mutant) -> Ours {
         // Only a confirmation leaves SKIPPED again.
-        let confirmation = matches!(bug, Mutant::SkipBeforeTakingBack);
+        let confirmation = matches!(bug, Mutant::SkipBeforeTakingBack | Mutant::TrustOldSkip);
         let asked_by = if confirmation { AskedBy::Confirmation } else { AskedBy::Journey };
         Ours { rules: Rules::new(asked_by), bug: Some(bug) }
     }
@@ -193,6 +193,8 @@ impl Ours {
         match (delivery.next, answer) {
             (Call::ReadLedger, _) => self.after_read(delivery.view),
             (Call::ReadContact, _) if delivery.may_mail => Some(Call::Claim),
+            // The consent may just have been given; only a certain read skips.
+            (Call::ReadContact, _) if delivery.begun == 0 => Ours::again(world, who),
             (Call::ReadContact, _) => {
                 let skipped = delivery.view.is_some_and(|view| view.stage == Stage::Skipped);
                 let claim = delivery.view.is_some() && !self.has(Mutant::SkipBeforeTakingBack);
@@ -340,8 +342,21 @@ impl Protocol for Ours {
         tidy(delivery);
     }
 
-    fn event(&self, world: &mut World, event: Event) {
-        if self.has(Mutant::DeafToEvents) {
+    /// The first try's reads cost half: what it writes is conditional on them.
+    fn may_read_old(&self, delivery: &Delivery) -> bool {
+        delivery.begun == 0 && matches!(delivery.next, Call::ReadLedger | Call::ReadContact)
+    }
+
+    fn event(&self, world: &mut World, event: Event, old: bool) {
+        let unchanged = |stage: &Stage| {
+            let item = Ledger { stage: *stage, owner: None, stale: false };
+            // SKIPPED is read again: a confirmation may have been decided afresh since.
+            let read_again = *stage == Stage::Skipped && !self.has(Mutant::TrustOldSkip);
+            let found = world.ledger_past.has(Past::stage(Some(*stage))) && !read_again;
+            found && self.rules.settled(item, event).is_none()
+        };
+        let missed = old && Stage::ALL.iter().any(unchanged);
+        if missed || self.has(Mutant::DeafToEvents) {
             return;
         }
         if let Some(item) = world.ledger

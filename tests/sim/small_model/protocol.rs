@@ -2,7 +2,7 @@
 //! the world, and where the delivery goes on from what it heard.
 
 use crate::rules::Event;
-use crate::world::{Call, Slot, World};
+use crate::world::{Call, Delivery, Slot, World};
 
 /// What a call came back with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +37,14 @@ pub(crate) trait Protocol {
     /// Moves the delivery on to another call, or ends it.
     fn go_on(&self, world: &mut World, who: Slot, heard: Heard);
 
-    /// SES reports; a protocol that does not listen is not changed by it.
-    fn event(&self, _world: &mut World, _event: Event) {}
+    /// Whether the delivery's next read may be a moment old.
+    fn may_read_old(&self, _delivery: &Delivery) -> bool {
+        false
+    }
+
+    /// SES reports; the first read may be a moment old. A protocol that does not listen is not
+    /// changed by it.
+    fn event(&self, _world: &mut World, _event: Event, _old: bool) {}
 
     /// How its log of calls names this one.
     fn says(&self, call: Call) -> &'static str {

@@ -93,7 +93,7 @@ fn search(
     let mut actions = Vec::new();
     let mut at = 0;
     while let Some(world) = graph.worlds.get(at).copied() {
-        scope.actions(&world, &mut actions);
+        scope.actions(protocol, &world, &mut actions);
         for action in &actions {
             let after = apply(protocol, &world, *action);
             let id = u32::try_from(graph.worlds.len()).unwrap();

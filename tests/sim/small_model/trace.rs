@@ -14,7 +14,7 @@ pub(crate) fn tell(protocol: &dyn Protocol, found: &Counterexample, begin: World
     for (n, (action, after)) in (1..).zip(&found.trace) {
         let line = happened(protocol, *action, &before);
         let changes = changes(&before, after);
-        writeln!(text, "{n:>4}  {line:<62}{changes}").unwrap();
+        writeln!(text, "{n:>4}  {line:<66} {changes}").unwrap();
         before = *after;
     }
     let text = text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
@@ -36,6 +36,8 @@ fn happened(protocol: &dyn Protocol, action: Action, before: &World) -> String {
                 Fault::CrashAfter => ": FAULT, it dies after",
                 Fault::Refused => ": FAULT, refused for good",
                 Fault::TimedOut => ": FAULT, timed out without effect",
+                Fault::OldLedger(_) => ": FAULT, and finds an older state",
+                Fault::OldConsent(_) => ": FAULT, on an older consent",
             };
             format!("{who:?} {what}{fault}")
         }
@@ -51,6 +53,9 @@ fn happened(protocol: &dyn Protocol, action: Action, before: &World) -> String {
         Action::Report(event, Fate::Arrives) => format!("SES's {event:?} event arrives"),
         Action::Report(event, Fate::Doubled) => {
             format!("FAULT, SES's {event:?} event arrives and will again")
+        }
+        Action::Report(event, Fate::ReadOld) => {
+            format!("FAULT, SES's {event:?} event finds an older state")
         }
         Action::Report(event, Fate::Missing) => format!("FAULT, SES's {event:?} event is lost"),
         Action::Withdraw => "the customer withdraws consent".to_owned(),

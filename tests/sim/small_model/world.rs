@@ -16,6 +16,45 @@ pub(crate) enum Stage {
     Skipped,
 }
 
+impl Stage {
+    pub(crate) const ALL: [Stage; 7] = [
+        Stage::Claimed,
+        Stage::Released,
+        Stage::Sending,
+        Stage::Sent,
+        Stage::Failed,
+        Stage::Unconfirmed,
+        Stage::Skipped,
+    ];
+}
+
+/// What an item was before what it is now: what a read that may be a moment old may find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Past(u8);
+
+impl Past {
+    /// The ledger's past: absence or a stage.
+    pub(crate) const fn stage(stage: Option<Stage>) -> Past {
+        match stage {
+            None => Past(1),
+            Some(stage) => Past(2 << stage as u8),
+        }
+    }
+
+    /// The contact's past.
+    pub(crate) const fn consent(consent: bool) -> Past {
+        Past(if consent { 1 } else { 2 })
+    }
+
+    pub(crate) const fn has(self, other: Past) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn add(&mut self, other: Past) {
+        self.0 |= other.0;
+    }
+}
+
 /// One of the two deliveries that may be under way at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Slot {
@@ -165,6 +204,8 @@ pub(crate) struct World {
     pub(crate) ledger: Option<Ledger>,
     /// Whether the contact may be mailed: consent, and no suppression.
     pub(crate) consent: bool,
+    pub(crate) ledger_past: Past,
+    pub(crate) consent_past: Past,
     /// Whether the contact counts the send among its claims.
     pub(crate) counted: bool,
     /// Whether the consent stood when the last claim committed.
@@ -190,6 +231,8 @@ impl World {
         World {
             ledger: None,
             consent: true,
+            ledger_past: Past(0),
+            consent_past: Past(0),
             counted: false,
             claimed_on_consent: false,
             deliveries: [None; 2],
@@ -239,12 +282,20 @@ impl World {
             Stage::Skipped => self.marks.set(Mark::Skipped),
             _ => {}
         }
+        self.ledger_past.add(Past::stage(self.ledger.map(|item| item.stage)));
         self.ledger = Some(item);
         for who in Slot::BOTH {
             if let Some(delivery) = &mut self.deliveries[who.index()] {
                 delivery.ledger_current = by == Some(who);
             }
         }
+    }
+
+    /// The contact consents, or does not any more.
+    pub(crate) fn set_consent(&mut self, consent: bool) {
+        self.consent_past.add(Past::consent(self.consent));
+        self.consent = consent;
+        self.wrote_contact(None);
     }
 
     /// The contact was changed; the versions of all others pass.

@@ -84,14 +84,16 @@ fn of_a_skip() {
     world.memory.calm();
     assert_eq!(world.contact().unwrap().claims.len(), 1);
     world.set("offers", ConsentState::Withdrawn);
-    let skipped = [READ_LEDGER, READ_CONTACT, READ_CONTACT, TRANSACT];
+    // The first reads may be old, so nothing is skipped on them.
+    let skipped = [READ_LEDGER, READ_CONTACT, READ_LEDGER, READ_CONTACT, READ_CONTACT, TRANSACT];
     assert_eq!(deliver(&world, 2, 0), skipped);
     assert!(matches!(world.ledger(send_id()).unwrap().state, SendState::Skipped { .. }));
     assert!(world.contact().unwrap().claims.is_empty());
 
     let world = World::with_ann();
     world.set("offers", ConsentState::Withdrawn);
-    assert_eq!(deliver(&world, 1, 0), [READ_LEDGER, READ_CONTACT, WRITE_LEDGER]);
+    let skipped = [READ_LEDGER, READ_CONTACT, READ_LEDGER, READ_CONTACT, WRITE_LEDGER];
+    assert_eq!(deliver(&world, 1, 0), skipped);
 }
 
 #[test]
