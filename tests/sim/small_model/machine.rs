@@ -41,11 +41,16 @@ pub(crate) enum Fate {
 pub(crate) enum Action {
     Step(Slot, Fault),
     /// The queue delivers; as a fault where the visibility ran out under a delivery.
-    Deliver { to: Slot, fault: bool },
+    Deliver {
+        to: Slot,
+        fault: bool,
+    },
     /// The queue delivers once more what was acknowledged.
     Undelete,
     /// SENDING passes its limit; as a fault where its owner is still under way.
-    Clock { fault: bool },
+    Clock {
+        fault: bool,
+    },
     Report(Event, Fate),
     Withdraw,
     GrantAgain,
@@ -73,17 +78,15 @@ impl Scope {
     }
 
     pub(crate) const fn begin(self) -> World {
-        let n = if self.whole { 1 } else { 0 };
-        World::new(Budget { overlaps: n, withdrawals: n, grants: n, changes: n })
+        World::new(if self.whole {
+            Budget { overlaps: 1, changes: 2 }
+        } else {
+            Budget { overlaps: 0, changes: 0 }
+        })
     }
 
     /// Everything that may happen next.
-    pub(crate) fn actions(
-        self,
-        protocol: &dyn Protocol,
-        world: &World,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(crate) fn actions(self, protocol: &dyn Protocol, world: &World, actions: &mut Vec<Action>) {
         actions.clear();
         let fault = world.faults < self.faults_max;
         for who in Slot::BOTH {
@@ -110,16 +113,13 @@ impl Scope {
             }
         }
         self.events(world, fault, actions);
-        if self.whole && !world.is_quiet() {
-            if world.consent && world.budget.withdrawals > 0 {
+        if self.whole && world.budget.changes > 0 && !world.is_quiet() {
+            actions.push(Action::ChangeContact);
+            if world.consent {
                 actions.push(Action::Withdraw);
-            }
-            // What a bounce suppressed no consent brings back.
-            if !world.consent && world.accepted == 0 && world.budget.grants > 0 {
+            } else if world.accepted == 0 {
+                // What a bounce suppressed no consent brings back.
                 actions.push(Action::GrantAgain);
-            }
-            if world.budget.changes > 0 {
-                actions.push(Action::ChangeContact);
             }
         }
     }
@@ -128,9 +128,7 @@ impl Scope {
         use Fault::{AnswerLost, CrashAfter, CrashBefore, Error, Refused, TimedOut};
         match call {
             _ if !self.whole => &[Error, AnswerLost, CrashBefore, CrashAfter],
-            Call::CallSes => {
-                &[Error, AnswerLost, CrashBefore, CrashAfter, Refused, TimedOut]
-            }
+            Call::CallSes => &[Error, AnswerLost, CrashBefore, CrashAfter, Refused, TimedOut],
             // Nothing tells a lost answer of a read from an error, nor a crash after it.
             Call::ReadLedger | Call::ReadContact | Call::RereadLedger | Call::ReadClaims => {
                 &[Error, CrashBefore]
@@ -162,21 +160,7 @@ impl Scope {
     }
 
     fn events(self, world: &World, fault: bool, actions: &mut Vec<Action>) {
-        let mut on_its_way = Vec::with_capacity(3);
-        if world.send_event {
-            on_its_way.push(Event::Send);
-        }
-        if world.fate_event {
-            on_its_way.extend([Event::Delivery, Event::Bounce]);
-        }
-        if !self.whole {
-            // One order, after all else: schedules differ by their faults alone.
-            let last = !world.any_under_way() && !world.queued;
-            let first = on_its_way.first().filter(|_| last);
-            actions.extend(first.map(|event| Action::Report(*event, Fate::Arrives)));
-            return;
-        }
-        for event in on_its_way {
+        let each = |event, actions: &mut Vec<Action>| {
             actions.push(Action::Report(event, Fate::Arrives));
             if fault {
                 actions.push(Action::Report(event, Fate::Doubled));
@@ -184,6 +168,22 @@ impl Scope {
                 if event != Event::Bounce {
                     actions.push(Action::Report(event, Fate::Missing));
                 }
+            }
+        };
+        if self.whole {
+            if world.send_event {
+                each(Event::Send, actions);
+            }
+            if world.fate_event {
+                each(Event::Delivery, actions);
+                each(Event::Bounce, actions);
+            }
+        } else if !world.any_under_way() && !world.queued {
+            // One order, after all else: schedules differ by their faults at calls alone.
+            if world.send_event {
+                actions.push(Action::Report(Event::Send, Fate::Arrives));
+            } else if world.fate_event {
+                actions.push(Action::Report(Event::Delivery, Fate::Arrives));
             }
         }
     }
@@ -224,11 +224,11 @@ pub(crate) fn apply(protocol: &dyn Protocol, before: &World, action: Action) -> 
         }
         Action::Report(event, fate) => report(protocol, &mut world, event, fate),
         Action::Withdraw => {
-            world.budget.withdrawals -= 1;
+            world.budget.changes -= 1;
             world.set_consent(false);
         }
         Action::GrantAgain => {
-            world.budget.grants -= 1;
+            world.budget.changes -= 1;
             world.set_consent(true);
         }
         Action::ChangeContact => {

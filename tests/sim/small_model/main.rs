@@ -4,7 +4,7 @@
 //! wrong at each call, SES's events and the customer's mind: every schedule with at most three
 //! faults, not a sample of them. What a delivery may do in which state is asked of the domain
 //! itself (`rules`), so that a change of the ledger's transitions is checked here; the order of
-//! the calls is the flow's (`ours`), held to the flow by `conformance`.
+//! the calls is written out (`ours`), and the flow is held to it by its own test `order.rs`.
 //!
 //! `docs/RELIABILITY.md` shows the tables and says what is counted.
 

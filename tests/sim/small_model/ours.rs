@@ -318,9 +318,7 @@ impl Protocol for Ours {
             (Call::ReadClaims, _) if self.is_skipping(&delivery) => None,
             // It is only warned of; the claim stays and counts.
             (Call::ReadClaims, _) => self.after_taking_back(delivery.outcome),
-            (Call::Release, _) => {
-                Ours::retry(world, who, self.after_taking_back(delivery.outcome))
-            }
+            (Call::Release, _) => Ours::retry(world, who, self.after_taking_back(delivery.outcome)),
             (Call::ReadLedger | Call::ReadContact | Call::RereadLedger | Call::Acknowledge, _) => {
                 None
             }

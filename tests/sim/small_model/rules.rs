@@ -134,10 +134,7 @@ impl Rules {
     }
 
     fn item(&self, ledger: Ledger) -> LedgerItem {
-        let asked = (
-            JourneyId::parse("cart-recovery").unwrap(),
-            StepId::parse("remind").unwrap(),
-        );
+        let asked = (JourneyId::parse("cart-recovery").unwrap(), StepId::parse("remind").unwrap());
         LedgerItem {
             send: SendId::from_bytes([1; 16]),
             profile: None,

@@ -9,7 +9,7 @@ use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// More worlds than this are not a small model any more.
-pub(crate) const WORLDS_MAX: usize = 4_000_000;
+pub(crate) const WORLDS_MAX: usize = 2_000_000;
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -30,32 +30,25 @@ pub(crate) struct Counterexample {
     pub(crate) trace: Vec<(Action, World)>,
 }
 
-/// Multiplies and rotates: the worlds come from no adversary, and the standard hasher is most of
+/// Multiplies and folds: the worlds come from no adversary, and the standard hasher is most of
 /// the time of a debug build.
 #[derive(Debug, Default)]
 struct Mixer(u64);
 
 impl Hasher for Mixer {
     fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 29)
+        self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            self.write_u8(*byte);
+            self.write_u64(u64::from(*byte));
         }
     }
 
-    fn write_u8(&mut self, n: u8) {
-        self.write_u64(u64::from(n));
-    }
-
     fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0.rotate_left(7) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_isize(&mut self, n: isize) {
-        self.write_u64(n.cast_unsigned() as u64);
+        let mixed = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
     }
 }
 

@@ -4,7 +4,7 @@ use crate::machine::{Action, Fate, Fault};
 use crate::properties::Violation;
 use crate::protocol::Protocol;
 use crate::search::Counterexample;
-use crate::world::{Call, Ledger, World};
+use crate::world::{Call, World};
 use std::fmt::Write as _;
 
 /// One line for each thing that happens, and what it changed.
@@ -66,11 +66,15 @@ fn happened(protocol: &dyn Protocol, action: Action, before: &World) -> String {
 
 fn changes(before: &World, after: &World) -> String {
     let mut changes = Vec::new();
-    let named = |item: Option<Ledger>| item.map(|item| (item.stage, item.owner));
-    if let Some(item) = after.ledger
-        && named(before.ledger).map(|(stage, _)| stage) != Some(item.stage)
-    {
-        changes.push(format!("{:?}", item.stage).to_uppercase());
+    if let Some(item) = after.ledger {
+        let stage = format!("{:?}", item.stage).to_uppercase();
+        let same_stage = before.ledger.is_some_and(|before| before.stage == item.stage);
+        let same_owner = before.ledger.is_some_and(|before| before.owner == item.owner);
+        match item.owner {
+            Some(owner) if !same_owner => changes.push(format!("{stage} by {owner:?}")),
+            _ if !same_stage => changes.push(stage),
+            _ => {}
+        }
     }
     if before.counted != after.counted {
         changes.push(if after.counted { "counted" } else { "not counted" }.to_owned());

@@ -4,6 +4,8 @@
 //! Versions are not numbers here: a delivery keeps whether an
 //! item is *still as it last read or wrote it*, which is all that an optimistic write asks.
 
+use std::hash::{Hash, Hasher};
+
 /// How far the send is; the states of the domain's `SendState` without what they carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Stage {
@@ -112,7 +114,7 @@ pub(crate) enum Outcome {
 }
 
 /// A delivery under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Delivery {
     /// The call it makes next.
     pub(crate) next: Call,
@@ -135,7 +137,31 @@ pub(crate) struct Delivery {
     pub(crate) outcome: Option<Outcome>,
 }
 
+fn bit(flag: bool, at: u8) -> u64 {
+    u64::from(flag) << at
+}
+
+impl Ledger {
+    fn bits(self) -> u64 {
+        let owner = self.owner.map_or(0, |owner| 1 + owner.index() as u64);
+        1 + self.stage as u64 + (owner << 4) + (u64::from(self.stale) << 6)
+    }
+}
+
 impl Delivery {
+    fn bits(&self) -> u64 {
+        1 + self.next as u64
+            + (u64::from(self.tries) << 5)
+            + (u64::from(self.begun) << 8)
+            + (self.view.map_or(0, Ledger::bits) << 12)
+            + (self.outcome.map_or(0, |outcome| 1 + outcome as u64) << 20)
+            + bit(self.landed, 24)
+            + bit(self.ledger_current, 25)
+            + bit(self.contact_current, 26)
+            + bit(self.may_mail, 27)
+            + bit(self.claim_seen, 28)
+    }
+
     pub(crate) const fn at(next: Call) -> Delivery {
         Delivery {
             next,
@@ -191,15 +217,12 @@ impl Marks {
 pub(crate) struct Budget {
     /// Deliveries that begin while another is under way.
     pub(crate) overlaps: u8,
-    pub(crate) withdrawals: u8,
-    /// Consents given again after a withdrawal.
-    pub(crate) grants: u8,
-    /// Changes of the contact by others that leave it mailable.
+    /// Changes of the contact by others: a withdrawal, a consent given again, another one.
     pub(crate) changes: u8,
 }
 
 /// Everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct World {
     pub(crate) ledger: Option<Ledger>,
     /// Whether the contact may be mailed: consent, and no suppression.
@@ -223,6 +246,32 @@ pub(crate) struct World {
     pub(crate) budget: Budget,
     /// Faults so far.
     pub(crate) faults: u8,
+}
+
+/// Written by hand, because the derived one is most of the time of a debug build.
+impl Hash for World {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b] = &self.deliveries;
+        let a = a.as_ref().map_or(0, Delivery::bits);
+        let b = b.as_ref().map_or(0, Delivery::bits);
+        let flags = bit(self.consent, 0)
+            | bit(self.counted, 1)
+            | bit(self.claimed_on_consent, 2)
+            | bit(self.queued, 3)
+            | bit(self.send_event, 4)
+            | bit(self.fate_event, 5);
+        let rest = flags
+            | u64::from(self.ledger_past.0) << 8
+            | u64::from(self.consent_past.0) << 16
+            | u64::from(self.accepted) << 18
+            | u64::from(self.marks.0) << 20
+            | u64::from(self.budget.overlaps) << 28
+            | u64::from(self.budget.changes) << 30
+            | u64::from(self.faults) << 32
+            | self.ledger.map_or(0, Ledger::bits) << 36;
+        state.write_u64(a | b << 32);
+        state.write_u64(rest);
+    }
 }
 
 impl World {
@@ -284,10 +333,12 @@ impl World {
         }
         self.ledger_past.add(Past::stage(self.ledger.map(|item| item.stage)));
         self.ledger = Some(item);
-        for who in Slot::BOTH {
-            if let Some(delivery) = &mut self.deliveries[who.index()] {
-                delivery.ledger_current = by == Some(who);
-            }
+        let [a, b] = &mut self.deliveries;
+        if let Some(a) = a {
+            a.ledger_current = by == Some(Slot::A);
+        }
+        if let Some(b) = b {
+            b.ledger_current = by == Some(Slot::B);
         }
     }
 
@@ -300,10 +351,12 @@ impl World {
 
     /// The contact was changed; the versions of all others pass.
     pub(crate) fn wrote_contact(&mut self, by: Option<Slot>) {
-        for who in Slot::BOTH {
-            if let Some(delivery) = &mut self.deliveries[who.index()] {
-                delivery.contact_current = by == Some(who);
-            }
+        let [a, b] = &mut self.deliveries;
+        if let Some(a) = a {
+            a.contact_current = by == Some(Slot::A);
+        }
+        if let Some(b) = b {
+            b.contact_current = by == Some(Slot::B);
         }
     }
 

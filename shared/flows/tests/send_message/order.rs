@@ -19,8 +19,7 @@ fn order(world: &World, delivery: impl FnOnce()) -> Vec<Operation> {
     let before = world.memory.calls().len();
     delivery();
     let calls = world.memory.calls().split_off(before);
-    let known =
-        [READ_LEDGER, WRITE_LEDGER, READ_CONTACT, WRITE_CONTACT, TRANSACT, CALL_SES];
+    let known = [READ_LEDGER, WRITE_LEDGER, READ_CONTACT, WRITE_CONTACT, TRANSACT, CALL_SES];
     calls.into_iter().filter(|call| known.contains(call)).collect()
 }
 
@@ -36,17 +35,17 @@ fn answers(world: &World, answer: SendAnswer) {
 
 /// The process is killed at the first call of this kind.
 fn dies_after(world: &World, last: Operation) {
-    world.memory.on_call(move |call| match call.operation == last {
-        true => Fault::HaltAfter,
-        false => Fault::None,
-    });
+    world.memory.on_call(
+        move |call| {
+            if call.operation == last { Fault::HaltAfter } else { Fault::None }
+        },
+    );
 }
 
 #[test]
 fn of_a_send() {
     let world = World::with_ann();
-    let sent =
-        [READ_LEDGER, READ_CONTACT, TRANSACT, WRITE_LEDGER, CALL_SES, WRITE_LEDGER];
+    let sent = [READ_LEDGER, READ_CONTACT, TRANSACT, WRITE_LEDGER, CALL_SES, WRITE_LEDGER];
     assert_eq!(deliver(&world, 1, 0), sent);
     assert_eq!(deliver(&world, 2, 0), [READ_LEDGER], "acknowledged");
 }
@@ -55,9 +54,7 @@ fn of_a_send() {
 /// another delivery's, which would then go out uncounted.
 #[test]
 fn of_a_send_that_certainly_did_not_go_out() {
-    for answer in
-        [SendAnswer::Released("429".to_owned()), SendAnswer::Failed("400".to_owned())]
-    {
+    for answer in [SendAnswer::Released("429".to_owned()), SendAnswer::Failed("400".to_owned())] {
         let world = World::with_ann();
         answers(&world, answer);
         let released = [
