@@ -128,7 +128,7 @@ impl Scope {
         use Fault::{AnswerLost, CrashAfter, CrashBefore, Error, Refused, TimedOut};
         match call {
             _ if !self.whole => &[Error, AnswerLost, CrashBefore, CrashAfter],
-            Call::CallSes => &[Error, AnswerLost, CrashBefore, CrashAfter, Refused, TimedOut],
+            Call::AskSes => &[Error, AnswerLost, CrashBefore, CrashAfter, Refused, TimedOut],
             // Nothing tells a lost answer of a read from an error, nor a crash after it.
             Call::ReadLedger | Call::ReadContact | Call::RereadLedger | Call::ReadClaims => {
                 &[Error, CrashBefore]
@@ -253,7 +253,7 @@ fn step(protocol: &dyn Protocol, world: &mut World, who: Slot, fault: Fault) {
             protocol.go_on(world, who, Heard::Answer(answer));
         }
         Fault::Error => {
-            let ses = call == Call::CallSes;
+            let ses = call == Call::AskSes;
             protocol.go_on(world, who, if ses { Heard::NotNow } else { Heard::Nothing });
         }
         Fault::AnswerLost => {

@@ -61,7 +61,7 @@ impl Protocol for Naive {
                 let stage = if claim { Stage::Sending } else { Stage::Sent };
                 world.write_ledger(Some(who), item(stage, who));
             }
-            Call::CallSes => world.accept(),
+            Call::AskSes => world.accept(),
             Call::Record => world.write_ledger(Some(who), item(Stage::Sent, who)),
             Call::Acknowledge => world.queued = false,
             other => unreachable!("{} never {}", self.name(), self.says(other)),
@@ -78,11 +78,11 @@ impl Protocol for Naive {
         let delivery = world.of(who);
         let sent = delivery.view.is_some_and(|found| found.stage == Stage::Sent);
         let next = match (delivery.next, answer) {
-            (Call::ReadLedger, _) => Some(if sent { Call::Acknowledge } else { Call::CallSes }),
-            (Call::Claim, Answer::Done) => Some(Call::CallSes),
+            (Call::ReadLedger, _) => Some(if sent { Call::Acknowledge } else { Call::AskSes }),
+            (Call::Claim, Answer::Done) => Some(Call::AskSes),
             (Call::Claim, Answer::Conflict) => sent.then_some(Call::Acknowledge),
-            (Call::CallSes, _) if *self == Naive::MarkThenSend => Some(Call::Acknowledge),
-            (Call::CallSes, _) => Some(Call::Record),
+            (Call::AskSes, _) if *self == Naive::MarkThenSend => Some(Call::Acknowledge),
+            (Call::AskSes, _) => Some(Call::Record),
             (Call::Record, _) => Some(Call::Acknowledge),
             _ => None,
         };
@@ -100,7 +100,7 @@ impl Protocol for Naive {
             Call::ReadLedger => "looks whether it was sent",
             Call::Claim if *self == Naive::MarkThenSend => "marks it sent unless it is",
             Call::Claim => "claims it unless it is done or claimed",
-            Call::CallSes => "calls SES",
+            Call::AskSes => "calls SES",
             Call::Record => "marks it sent",
             _ => "acknowledges",
         }

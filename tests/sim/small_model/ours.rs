@@ -35,7 +35,7 @@ impl Ours {
     }
 
     /// A compare-and-set of the ledger's item; its own earlier write is recognised.
-    fn set(&self, world: &mut World, who: Slot, item: Ledger, unconditional: bool) -> Answer {
+    fn set(world: &mut World, who: Slot, item: Ledger, unconditional: bool) -> Answer {
         let delivery = world.of(who);
         if unconditional {
             world.write_ledger(Some(who), item);
@@ -77,7 +77,7 @@ impl Ours {
             return Answer::Conflict;
         }
         let item = Ledger { stage: Stage::Skipped, owner: Some(who), stale: false };
-        let answer = self.set(world, who, item, self.has(Mutant::SkipWithoutVersion));
+        let answer = Ours::set(world, who, item, self.has(Mutant::SkipWithoutVersion));
         if answer == Answer::Done && delivery.claim_seen && !delivery.landed {
             world.counted = false;
             world.wrote_contact(Some(who));
@@ -102,9 +102,9 @@ impl Ours {
 
     fn after_read(&self, view: Option<Ledger>) -> Option<Call> {
         let stage = view.map(|view| view.stage);
-        let stale = view.is_some_and(|view| view.stale);
+        let past_limit = view.is_some_and(|view| view.stale);
         match (self.rules.on_delivery(view), stage) {
-            (Duty::GiveUp, _) if self.has(Mutant::ResendStaleSending) && stale => {
+            (Duty::GiveUp, _) if self.has(Mutant::ResendStaleSending) && past_limit => {
                 Some(Call::ReadContact)
             }
             (_, Some(Stage::Unconfirmed)) if self.has(Mutant::ResendUnconfirmed) => {
@@ -207,7 +207,7 @@ impl Ours {
             (Call::Claim, Answer::Done) => {
                 world.of(who).view = Some(claimed(who));
                 let marked = !self.has(Mutant::CallWithoutSending);
-                Some(if marked { Call::MarkSending } else { Call::CallSes })
+                Some(if marked { Call::MarkSending } else { Call::AskSes })
             }
             (Call::Skip, Answer::Done) => {
                 let late = delivery.view.is_some() && self.has(Mutant::SkipBeforeTakingBack);
@@ -215,11 +215,10 @@ impl Ours {
             }
             (Call::MarkSending, Answer::Done) => {
                 world.of(who).view = self.rules.sending(claimed(who), who);
-                Some(Call::CallSes)
+                Some(Call::AskSes)
             }
-            // Another took it over.
-            (Call::MarkSending, Answer::Conflict) => None,
-            (Call::CallSes, _) => None,
+            // Another took it over; or it is over; what SES said is heard elsewhere.
+            (Call::MarkSending, Answer::Conflict) | (Call::Acknowledge | Call::AskSes, _) => None,
             (Call::Record, Answer::Done) if self.takes_back_last(delivery.outcome) => {
                 Some(Call::ReadClaims)
             }
@@ -232,7 +231,6 @@ impl Ours {
             (Call::ReadClaims, _) if delivery.claim_seen => Some(Call::Release),
             (Call::Release, Answer::Conflict) => Some(Call::ReadClaims),
             (Call::ReadClaims | Call::Release, _) => self.after_taking_back(delivery.outcome),
-            (Call::Acknowledge, _) => None,
         }
     }
 }
@@ -272,18 +270,18 @@ impl Protocol for Ours {
                 let Some(item) = self.rules.sending(claimed(who), who) else {
                     return Answer::Conflict;
                 };
-                return self.set(world, who, item, self.has(Mutant::SendingWithoutVersion));
+                return Ours::set(world, who, item, self.has(Mutant::SendingWithoutVersion));
             }
-            Call::CallSes => world.accept(),
+            Call::AskSes => world.accept(),
             Call::Record => {
                 let Some(item) = self.recorded(world, who) else { return Answer::Done };
-                return self.set(world, who, item, self.has(Mutant::RecordOverAnything));
+                return Ours::set(world, who, item, self.has(Mutant::RecordOverAnything));
             }
             Call::GiveUp => {
                 let Some(item) = delivery.view.and_then(|view| self.rules.given_up(view)) else {
                     return Answer::Conflict;
                 };
-                return self.set(world, who, item, false);
+                return Ours::set(world, who, item, false);
             }
             Call::ReadClaims => {
                 let counted = world.counted;
@@ -309,7 +307,7 @@ impl Protocol for Ours {
     fn go_on(&self, world: &mut World, who: Slot, heard: Heard) {
         let delivery = *world.of(who);
         let next = match (delivery.next, heard) {
-            (Call::CallSes, heard) => {
+            (Call::AskSes, heard) => {
                 let outcome = self.outcome(heard);
                 world.of(who).outcome = Some(outcome);
                 Some(self.after_ses(outcome))
@@ -375,15 +373,14 @@ fn tidy(delivery: &mut Delivery) {
             delivery.may_mail = false;
             delivery.claim_seen = false;
         }
-        Call::ReadContact => {}
         Call::Claim | Call::Skip => delivery.may_mail = false,
         Call::Acknowledge => *delivery = Delivery::at(Call::Acknowledge),
-        Call::MarkSending | Call::CallSes | Call::Record | Call::RereadLedger => {
+        Call::MarkSending | Call::AskSes | Call::Record | Call::RereadLedger => {
             delivery.begun = 0;
             delivery.contact_current = false;
             delivery.may_mail = false;
             delivery.claim_seen = false;
         }
-        Call::GiveUp | Call::ReadClaims | Call::Release => {}
+        Call::ReadContact | Call::GiveUp | Call::ReadClaims | Call::Release => {}
     }
 }

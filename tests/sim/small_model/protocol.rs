@@ -54,7 +54,7 @@ pub(crate) trait Protocol {
             Call::Claim => "claims (ledger and contact, one transaction)",
             Call::Skip => "writes SKIPPED",
             Call::MarkSending => "writes SENDING",
-            Call::CallSes => "calls SES",
+            Call::AskSes => "calls SES",
             Call::Record => "records the outcome",
             Call::RereadLedger => "reads the ledger again",
             Call::GiveUp => "gives up its owner: UNCONFIRMED",

@@ -81,7 +81,7 @@ pub(crate) fn table(rows: &[(&dyn Protocol, Vec<Tally>)]) -> String {
 }
 
 /// The protocol's worlds, counted.
-pub(crate) fn row<'a>(protocol: &'a dyn Protocol, scope: Scope) -> (&'a dyn Protocol, Vec<Tally>) {
+pub(crate) fn row(protocol: &dyn Protocol, scope: Scope) -> (&dyn Protocol, Vec<Tally>) {
     let graph = explore(protocol, scope);
     assert_eq!(graph.stuck(), 0, "{}: worlds that cannot go on", protocol.name());
     (protocol, tallies(&graph, scope.faults_max))

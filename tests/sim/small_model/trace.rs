@@ -26,7 +26,7 @@ fn happened(protocol: &dyn Protocol, action: Action, before: &World) -> String {
         Action::Step(who, fault) => {
             let call = before.delivery(who).unwrap().next;
             let what = protocol.says(call);
-            let ses = call == Call::CallSes;
+            let ses = call == Call::AskSes;
             let fault = match fault {
                 Fault::None => "",
                 Fault::Error if ses => ": FAULT, not reached or 429",

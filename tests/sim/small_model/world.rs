@@ -93,7 +93,7 @@ pub(crate) enum Call {
     Claim,
     Skip,
     MarkSending,
-    CallSes,
+    AskSes,
     Record,
     RereadLedger,
     GiveUp,
@@ -114,6 +114,7 @@ pub(crate) enum Outcome {
 }
 
 /// A delivery under way.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact of the world, and all combine")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Delivery {
     /// The call it makes next.
@@ -222,6 +223,7 @@ pub(crate) struct Budget {
 }
 
 /// Everything.
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact of the world, and all combine")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct World {
     pub(crate) ledger: Option<Ledger>,
