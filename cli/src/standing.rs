@@ -89,10 +89,7 @@ pub async fn start_with(
     };
     let functions = match &plan.functions {
         Some(url) => Functions::Url(url.clone()),
-        None => {
-            let build = Build::functions(&plan.root).map_err(|error| build_failure(&error))?;
-            Functions::Binaries(build_functions(screen, &build).await?)
-        }
+        None => Functions::Binaries(build_all(screen, &plan.root).await?),
     };
     let mut options = Options::of_workspace(&plan.root, functions)
         .map_err(|error| Failure::Asked(error.to_string()))?;
@@ -180,6 +177,11 @@ impl Drop for Word {
 
 fn build_failure(error: &BuildError) -> Failure {
     Failure::Stack(error.to_string())
+}
+
+async fn build_all(screen: &Screen, root: &Path) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let all = Build::functions(root).map_err(|error| build_failure(&error))?;
+    build_functions(screen, &all).await
 }
 
 /// Builds the functions as they are deployed, but for the clock that can run faster: optimised, and
