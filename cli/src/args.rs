@@ -63,6 +63,12 @@ pub enum Command {
     /// yours to look up. Nothing here sends a mail. Talks to the running local stack, or to AWS where
     /// --stack or the variables of the tables say so.
     Unconfirmed(UnconfirmedArgs),
+    /// Break the real functions on purpose, and check that no mail is sent twice or lost
+    ///
+    /// Runs 1,500 journeys of three mails while each hundredth mail kills its sender, then a storm
+    /// of kills, cuts, lost answers and restarts. Takes about an hour with the default ten minutes
+    /// of storm on two cores. Talks to nothing outside this machine.
+    Chaos(ChaosArgs),
     /// Print the JSON Schema of a workspace file, for editors
     Schema(SchemaArgs),
     /// Measure what the system costs
@@ -212,6 +218,23 @@ pub enum SchemaFile {
     Workspace,
     /// journeys/*.yaml
     Journey,
+}
+
+/// `odyssey chaos`.
+#[derive(Debug, Args)]
+pub struct ChaosArgs {
+    /// Minutes of storm; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub minutes: u64,
+    /// Journeys of the set plan; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 1_500)]
+    pub journeys: usize,
+    /// What the storm's faults are drawn from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `odyssey dlq`.

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod bench;
+pub mod chaos;
 pub mod check;
 pub mod demo;
 pub mod dlq;
@@ -46,6 +47,9 @@ pub enum Failure {
         /// Why.
         cause: std::io::Error,
     },
+    /// A local stack did not leave what the next one goes on with.
+    #[error(transparent)]
+    Kept(#[from] odyssey_local::KeptError),
     /// What was asked for cannot be done.
     #[error("{0}")]
     Asked(String),
@@ -59,7 +63,9 @@ impl Failure {
     #[must_use]
     pub const fn code(&self) -> u8 {
         match self {
-            Failure::Directory(_) | Failure::File { .. } | Failure::Asked(_) => 1,
+            Failure::Directory(_) | Failure::File { .. } | Failure::Kept(_) | Failure::Asked(_) => {
+                1
+            }
             Failure::Stack(_) => 3,
         }
     }
@@ -89,6 +95,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Tail(args) => wait(tail::run(screen, args)),
         Command::Explain(args) => wait(explain::run(screen, args)),
         Command::Demo(args) => wait(demo::run(screen, args)),
+        Command::Chaos(args) => wait(chaos::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
         Command::Bench(args) => match &args.what {

@@ -27,7 +27,7 @@ pub async fn run(screen: &Screen, args: &LocalArgs) -> Result<Exit, Failure> {
     tell_addresses(screen, &standing, args.speed);
     interrupted().await?;
     screen.line("stopping …");
-    standing.stack.stop().await;
+    standing.stack.stop().await?;
     Ok(Exit::Right)
 }
 

@@ -113,6 +113,15 @@ pub fn connect(args: &StackArgs, tables: &[Table]) -> Result<Connection, Failure
     open(name, Some(local.url), local.environment, tables)
 }
 
+/// A local stack of this process's own.
+///
+/// # Errors
+/// Never: its environment is whole.
+pub fn of_local(stack: &odyssey_local::Stack, tables: &[Table]) -> Result<Connection, Failure> {
+    let name = format!("the local stack at {}", stack.api_url());
+    open(name, Some(stack.api_url().to_owned()), stack.environment(), tables)
+}
+
 fn open(
     name: String,
     url: Option<String>,

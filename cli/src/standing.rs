@@ -179,7 +179,14 @@ fn build_failure(error: &BuildError) -> Failure {
     Failure::Stack(error.to_string())
 }
 
-async fn build_all(screen: &Screen, root: &Path) -> Result<BTreeMap<String, PathBuf>, Failure> {
+/// Builds the functions for a local stack, with visible progress.
+///
+/// # Errors
+/// Where Cargo fails.
+pub(crate) async fn build_all(
+    screen: &Screen,
+    root: &Path,
+) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let all = Build::functions(root).map_err(|error| build_failure(&error))?;
     build_functions(screen, &all).await
 }

@@ -150,5 +150,5 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
     {
         assert!(why.contains(part), "{part} in\n{why}");
     }
-    standing.stack.stop().await;
+    standing.stack.stop().await.unwrap();
 }

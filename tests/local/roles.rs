@@ -21,6 +21,7 @@ fn outage(world: &World, function: &str) {
         caller: Some(function.to_owned()),
         fault: Fault::Refuse { status: 500, code: "InternalServerError" },
         times: Some(9),
+        every: 1,
     });
 }
 

@@ -60,7 +60,7 @@ pub async fn run(screen: &Screen, args: &DemoArgs) -> Result<Exit, Failure> {
         local::tell_addresses(screen, &standing, day.expected.speed);
         local::interrupted().await?;
     }
-    standing.stack.stop().await;
+    standing.stack.stop().await?;
     Ok(if right { Exit::Right } else { Exit::Wrong })
 }
 

@@ -113,38 +113,73 @@ async fn redrive(screen: &Screen, args: &DlqRedriveArgs) -> Result<Exit, Failure
     let picked = Of::picked(&args.filter)?;
     let connection = connect(&args.stack)?;
     screen.line(&screen.paint(Style::Faint, &format!("on {}", connection.name)));
-    let (mut back, mut stuck) = (0, 0);
-    for Holding { queue, letters, .. } in hold(&connection, &picked).await? {
-        let reason = args.filter.reason.as_ref();
-        let (wanted, rest): (Vec<_>, Vec<_>) = letters.into_iter().partition(|(_, letter)| {
-            (args.all || letter.is_one_of(&args.ids)) && reason.is_none_or(|r| *r == letter.reason)
-        });
-        let mut kept: Vec<Held> = rest.into_iter().map(|(held, _)| held).collect();
-        for (held, letter) in wanted {
-            tell(screen, &letter);
-            let Some(home) = letter.home else {
-                stuck += 1;
-                screen.line("          nothing listens to it: it stays");
-                kept.push(held);
-                continue;
-            };
-            back += 1;
-            if !args.yes {
-                kept.push(held);
-                continue;
-            }
-            // Sent first, taken off after: between the two it is there twice, which does no harm.
-            let home = connection.queue(home)?;
-            home.send(&letter.body).await.map_err(|e| failed(&connection, &e))?;
-            queue.delete(&held).await.map_err(|e| failed(&connection, &e))?;
+    let wanted = |letter: &Letter| {
+        let reason = args.filter.reason.as_ref().is_none_or(|reason| *reason == letter.reason);
+        let picked = (args.all || letter.is_one_of(&args.ids)) && reason;
+        if picked {
+            tell(screen, letter);
         }
-        let_go(&queue, &kept).await;
-    }
+        match letter.home {
+            None if picked => screen.line("          nothing listens to it: it stays"),
+            _ => {}
+        }
+        picked
+    };
+    let PutBack { back, stuck } = put_back(&connection, &picked, wanted, args.yes).await?;
     let them = if back == 1 { "dead letter" } else { "dead letters" };
     screen.line(&match (back, args.yes) {
-        (0, _) => "No dead letter was picked.".to_owned(),
+        (0, _) => "No dead letter was put back.".to_owned(),
         (n, true) => format!("{n} {them} went back."),
         (n, false) => format!("{n} {them} would go back. --yes does it."),
     });
     Ok(if stuck > 0 || back == 0 { Exit::Wrong } else { Exit::Right })
+}
+
+/// How many dead letters went back onto their queues, and how many have none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PutBack {
+    /// These went back, or would.
+    pub back: usize,
+    /// Nothing listens to these: they stay.
+    pub stuck: usize,
+}
+
+/// Puts the wanted dead letters back onto the queues they came from, as they first came; only
+/// counts them where it is not to be done.
+///
+/// # Errors
+/// Where a queue cannot be read or written.
+pub async fn put_back(
+    connection: &Connection,
+    of: &[Of],
+    wanted: impl Fn(&Letter) -> bool,
+    do_it: bool,
+) -> Result<PutBack, Failure> {
+    let mut sum = PutBack::default();
+    for Holding { queue, letters, .. } in hold(connection, of).await? {
+        let mut kept: Vec<Held> = Vec::new();
+        for (held, letter) in letters {
+            match letter.home {
+                _ if !wanted(&letter) => kept.push(held),
+                None => {
+                    sum.stuck += 1;
+                    kept.push(held);
+                }
+                Some(home) => {
+                    sum.back += 1;
+                    if !do_it {
+                        kept.push(held);
+                        continue;
+                    }
+                    // Sent first, taken off after: between the two it is there twice, which does
+                    // no harm.
+                    let home = connection.queue(home)?;
+                    home.send(&letter.body).await.map_err(|e| failed(connection, &e))?;
+                    queue.delete(&held).await.map_err(|e| failed(connection, &e))?;
+                }
+            }
+        }
+        let_go(&queue, &kept).await;
+    }
+    Ok(sum)
 }

@@ -8,6 +8,7 @@ use crate::feed::{Feed, What};
 use crate::identifiers::uuid;
 use crate::template::Queue;
 use odyssey_domain::time::{Span, Stamp};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,6 +45,19 @@ struct Message {
     first_received: Option<Stamp>,
     receive_count: u32,
     receipt: Option<String>,
+}
+
+/// A message as it is kept while no stack runs. What was being worked on is visible at once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeptMessage {
+    queue: String,
+    id: String,
+    body: String,
+    sender: String,
+    sent: Stamp,
+    due: Stamp,
+    first_received: Option<Stamp>,
+    receive_count: u32,
 }
 
 #[derive(Debug)]
@@ -329,6 +343,46 @@ impl Broker {
             sender: message.sender.clone(),
         });
         seen.collect()
+    }
+
+    /// Everything on every queue, to be kept.
+    pub(crate) fn kept(&self) -> Vec<KeptMessage> {
+        let mut all = Vec::new();
+        for (queue, state) in &self.queues {
+            all.extend(state.messages().iter().map(|message| KeptMessage {
+                queue: queue.clone(),
+                id: message.id.clone(),
+                body: message.body.to_string(),
+                sender: message.sender.to_string(),
+                sent: message.sent,
+                due: message.due,
+                first_received: message.first_received,
+                receive_count: message.receive_count,
+            }));
+        }
+        all
+    }
+
+    /// Puts kept messages back where they were; those of a queue that is no longer in the template
+    /// are dropped.
+    pub(crate) fn restore(&self, kept: Vec<KeptMessage>) {
+        let now = self.clock.now();
+        for message in kept {
+            let Some(state) = self.queues.get(&message.queue) else { continue };
+            state.messages().push(Message {
+                id: message.id,
+                body: Arc::from(message.body),
+                sender: Arc::from(message.sender),
+                sent: message.sent,
+                due: message.due,
+                visible: Instant::now() + self.clock.real(message.due.since(now)),
+                first_received: message.first_received,
+                receive_count: message.receive_count,
+                receipt: None,
+            });
+            state.arrival.notify_waiters();
+        }
+        self.activity.changed();
     }
 
     /// Whether a queue that somebody takes from holds anything that is not delayed past `until`.

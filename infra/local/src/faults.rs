@@ -70,6 +70,8 @@ pub enum Fault {
     },
     /// It is done, but no answer ever comes.
     DoneThenSilence,
+    /// It is done, and every process of the calling function is killed before it hears of it.
+    DoneThenKill,
     /// Entries at these places of a batch (`PutEvents`, `SendMessageBatch` …) fail, the others do not.
     Entries(Vec<usize>),
     /// Events of `PutEvents` are taken, but no rule can deliver them: they end in the targets'
@@ -93,22 +95,32 @@ pub struct Injection {
     pub fault: Fault,
     /// How many calls; until [`Faults::mend`] where none is given.
     pub times: Option<usize>,
+    /// Of the calls that fit only each so-manieth, the first of them after as many; 1 is every one.
+    pub every: usize,
 }
 
 /// The faults that wait for their call.
 #[derive(Debug, Default)]
 pub struct Faults {
-    waiting: Mutex<Vec<Injection>>,
+    waiting: Mutex<Vec<Waiting>>,
+    struck: Mutex<Vec<Fault>>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    injection: Injection,
+    /// Calls that fitted since it last struck.
+    passed: usize,
 }
 
 impl Faults {
-    fn with<T>(&self, change: impl FnOnce(&mut Vec<Injection>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut Vec<Waiting>) -> T) -> T {
         change(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds one; of several that fit a call, the first added is taken.
+    /// Adds one; of several that strike at a call, the first added is taken.
     pub fn inject(&self, injection: Injection) {
-        self.with(|waiting| waiting.push(injection));
+        self.with(|waiting| waiting.push(Waiting { injection, passed: 0 }));
     }
 
     /// Makes the next `times` calls of one operation go wrong.
@@ -119,6 +131,7 @@ impl Faults {
             caller: None,
             fault,
             times: Some(times),
+            every: 1,
         });
     }
 
@@ -130,12 +143,20 @@ impl Faults {
             caller: None,
             fault: Fault::Reset,
             times: None,
+            every: 1,
         });
     }
 
     /// Takes back every fault of a service.
     pub fn mend(&self, service: Service) {
-        self.with(|waiting| waiting.retain(|injection| injection.service != service));
+        self.with(|waiting| waiting.retain(|one| one.injection.service != service));
+    }
+
+    /// How often such a fault struck.
+    #[must_use]
+    pub fn struck(&self, fault: &Fault) -> usize {
+        let struck = self.struck.lock().unwrap_or_else(PoisonError::into_inner);
+        struck.iter().filter(|one| *one == fault).count()
     }
 
     /// The fault for a call, used up.
@@ -146,15 +167,24 @@ impl Faults {
         caller: &str,
         reused: bool,
     ) -> Option<Fault> {
-        self.with(|waiting| {
+        let fault = self.with(|waiting| {
             let fits = |i: &Injection| {
                 i.service == service
                     && i.operation.as_deref().is_none_or(|name| name == operation)
                     && i.caller.as_deref().is_none_or(|name| name == caller)
                     && (reused || i.fault != Fault::ResetReused)
             };
-            let at = waiting.iter().position(fits)?;
-            let injection = waiting.get_mut(at)?;
+            let mut strikes = None;
+            for (at, one) in waiting.iter_mut().enumerate().filter(|(_, one)| fits(&one.injection))
+            {
+                one.passed += 1;
+                if strikes.is_none() && one.passed >= one.injection.every {
+                    one.passed = 0;
+                    strikes = Some(at);
+                }
+            }
+            let at = strikes?;
+            let injection = &mut waiting.get_mut(at)?.injection;
             let fault = injection.fault.clone();
             match &mut injection.times {
                 None => {}
@@ -164,7 +194,9 @@ impl Faults {
                 }
             }
             Some(fault)
-        })
+        })?;
+        self.struck.lock().unwrap_or_else(PoisonError::into_inner).push(fault.clone());
+        Some(fault)
     }
 }
 
@@ -186,6 +218,22 @@ mod tests {
         assert_eq!(take(Service::Sqs, "DeleteMessage"), Some(Fault::Reset));
         faults.mend(Service::Sqs);
         assert_eq!(take(Service::Sqs, "SendMessage"), None);
+    }
+
+    #[test]
+    fn one_in_so_many_calls_goes_wrong() {
+        let faults = Faults::default();
+        faults.inject(Injection {
+            service: Service::Ses,
+            operation: None,
+            caller: None,
+            fault: Fault::DoneThenKill,
+            times: None,
+            every: 3,
+        });
+        let struck = (0..9).map(|_| faults.take(Service::Ses, "SendEmail", "x", false).is_some());
+        let expected = [false, false, true].repeat(3);
+        assert_eq!(struck.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use crate::activity::Activity;
 use crate::broker::Broker;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::closing::Closing;
 use crate::faults::Faults;
 use crate::feed::Feed;
 use crate::gateway;
 use crate::iam::{Denied, Iam};
+use crate::kept::{self, Kept, KeptError};
 use crate::lambda::{Host, Lambda, poller, schedule};
 use crate::mailbox::Mailbox;
 use crate::options::{Functions, MAIL_IDENTITY, Options, Storage};
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The database cannot be opened, or a table not be made.
     #[error("database: {0}")]
     Database(String),
+    /// What the stack before left cannot be read.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// The secrets cannot be kept.
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -55,6 +59,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct LocalStack {
     stack: Stack,
+    storage: Storage,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -119,7 +124,10 @@ impl LocalStack {
         let (api, api_url) = listen(options.api_port).await?;
         let place = place(&options, endpoint_url, api_url);
         let resources = template::read(&options.template, &place)?;
-        let (clock, feed) = (Clock::start(options.rate, options.start), Arc::new(Feed::new()));
+        let kept = kept::take(&options.storage)?;
+        // Customers' time never goes back: what was due then is due now.
+        let start = options.start.max(kept.as_ref().map(|kept| kept.at.max(clock::wall())));
+        let (clock, feed) = (Clock::start(options.rate, start), Arc::new(Feed::new()));
         let activity = Activity::new();
         let host = match options.functions.clone() {
             Functions::Binaries(binaries) => Host::Processes(binaries),
@@ -143,6 +151,9 @@ impl LocalStack {
             feed,
             activity,
         });
+        if let Some(kept) = kept {
+            shared.broker.restore(kept.messages);
+        }
         let stack = Stack { shared: shared.clone() };
         let pages = options.pages.take().map(|pages| pages(&stack));
         let mut tasks = vec![
@@ -150,14 +161,21 @@ impl LocalStack {
             tokio::spawn(serve_api(api, gateway::router(shared.clone(), pages))),
         ];
         tasks.extend(start_sources(&shared)?);
-        Ok(LocalStack { stack, tasks })
+        Ok(LocalStack { stack, storage: options.storage, tasks })
     }
 
-    /// Ends the functions' processes and waits until they have gone.
-    pub async fn stop(self) {
-        self.stack.shared.closing.close();
-        let mut changes = self.stack.shared.activity.watch();
-        while self.stack.shared.lambda.processes() > 0 && changes.changed().await.is_ok() {}
+    /// Ends the functions' processes, waits until they have gone, and leaves the queues and the
+    /// customers' time beside the database file, where there is one.
+    ///
+    /// # Errors
+    /// Where that cannot be written.
+    pub async fn stop(self) -> Result<(), KeptError> {
+        let shared = &self.stack.shared;
+        shared.closing.close();
+        let mut changes = shared.activity.watch();
+        while shared.lambda.processes() > 0 && changes.changed().await.is_ok() {}
+        let kept = Kept { at: shared.clock.now(), messages: shared.broker.kept() };
+        kept::leave(&self.storage, &kept)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::ledger;
 use crate::ports::{Bus, BusEntry, Consistency, PortError, Tables};
 use crate::queue::{Disposition, QueueRecord, chain};
 use crate::stored::{self, Committed, StoredError};
+use futures_util::StreamExt as _;
 use odyssey_domain::ids::{ProfileId, SendId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::SendState;
@@ -22,6 +23,10 @@ use odyssey_domain::wire::{BUS_SCHEMA, FeedbackKind, MessageFeedback, detail_typ
 
 /// How often a send is settled anew because others wrote it meanwhile.
 const ATTEMPTS: usize = 5;
+
+/// Reports of one batch under way at a time. Two of one send may come between each other: the
+/// later one settles anew.
+const AT_ONCE: usize = 10;
 
 /// Why a report was not recorded.
 #[derive(Debug, thiserror::Error)]
@@ -60,25 +65,18 @@ pub async fn run(
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
+    let each = records.iter().map(|record| Box::pin(one(tables, keys, record, now)));
+    let done: Vec<(Disposition, Option<BusEntry>)> =
+        futures_util::stream::iter(each).buffered(AT_ONCE).collect().await;
     let mut dispositions = Vec::with_capacity(records.len());
     let mut entries = Vec::new();
     let mut of_record = Vec::new();
-    for (at, record) in records.iter().enumerate() {
-        let disposition = match feedback::parse(&record.body) {
-            Err(error) => Disposition::Park { reason: "malformed", chain: chain(&error) },
-            Ok(Feedback::Ignored(_)) => Disposition::Done,
-            Ok(Feedback::Report(report)) => match apply(tables, keys, &report, now).await {
-                Err(error) => error.disposition(),
-                Ok(profile) => {
-                    if let Some(entry) = told(&report, profile, now) {
-                        entries.push(entry);
-                        of_record.push(at);
-                    }
-                    Disposition::Done
-                }
-            },
-        };
+    for (at, (disposition, entry)) in done.into_iter().enumerate() {
         dispositions.push(disposition);
+        if let Some(entry) = entry {
+            entries.push(entry);
+            of_record.push(at);
+        }
     }
     if entries.is_empty() {
         return dispositions;
@@ -91,6 +89,23 @@ pub async fn run(
         }
     }
     dispositions
+}
+
+/// One record, and what the bus is to be told of it.
+async fn one(
+    tables: &impl Tables,
+    keys: &Keyring,
+    record: &QueueRecord,
+    now: Stamp,
+) -> (Disposition, Option<BusEntry>) {
+    match feedback::parse(&record.body) {
+        Err(error) => (Disposition::Park { reason: "malformed", chain: chain(&error) }, None),
+        Ok(Feedback::Ignored(_)) => (Disposition::Done, None),
+        Ok(Feedback::Report(report)) => match apply(tables, keys, &report, now).await {
+            Err(error) => (error.disposition(), None),
+            Ok(profile) => (Disposition::Done, told(&report, profile, now)),
+        },
+    }
 }
 
 /// Suppresses first, then settles the ledger; the send's profile, where the ledger knows it.

@@ -183,6 +183,10 @@ pub(crate) async fn dispatch(
     match (&call.fault, result) {
         (Some(Fault::DoneThenReset), Ok(_)) => Reply::Reset,
         (Some(Fault::DoneThenSilence), Ok(_)) => Reply::Silence,
+        (Some(Fault::DoneThenKill), Ok(_)) => {
+            shared.lambda.kill(&caller.name);
+            Reply::Reset
+        }
         (Some(Fault::DoneThenRefuse { status, code }), Ok(_)) => {
             answer.failure(&Failure::injected(*status, code))
         }

@@ -163,5 +163,5 @@ async fn stopping_ends_every_process() {
     let stack = start().await;
     send(&stack, "ok", 0).await;
     within(stack.idle(stack.now())).await;
-    within(stack.stop()).await;
+    within(stack.stop()).await.unwrap();
 }

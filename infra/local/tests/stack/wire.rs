@@ -1,7 +1,7 @@
 //! The wire: the operations that functions call, their roles, and faults on purpose.
 
 use crate::harness::{call, start};
-use odyssey_domain::time::Span;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{
     Bus, BusEntry, Consistency, Expect, Key, QueueMessage, Queues, Row, Table, Tables, Write,
     Written,
@@ -205,7 +205,30 @@ async fn a_kept_database_keeps_its_keys() {
         let put = Write::Put { row: row("a", 1), expect: Expect::Any };
         assert_eq!(stack.tables().write(put).await.unwrap(), Written::Done);
         keys.push(stack.keyring().unwrap().write_key("web", 1));
-        stack.stop().await;
+        stack.stop().await.unwrap();
     }
     assert_eq!(keys[0], keys[1]);
+}
+
+#[tokio::test]
+async fn a_kept_database_keeps_its_queues_and_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |start: Option<Stamp>| {
+        let mut options = crate::harness::options();
+        options.storage = odyssey_local::Storage::File(folder.path().join("odyssey.db"));
+        options.start = start;
+        odyssey_local::LocalStack::start(options).await.unwrap()
+    };
+    let began = Stamp::parse("2100-01-01T00:00:00Z").unwrap();
+    let stack = start(Some(began)).await;
+    assert!(stack.enqueue("BusDeadLetters", "kept"));
+    stack.stop().await.unwrap();
+    let stack = start(None).await;
+    assert!(stack.now() >= began, "the customers' time never goes back");
+    let bodies: Vec<String> =
+        stack.peek("BusDeadLetters").iter().map(|message| message.body.to_string()).collect();
+    assert_eq!(bodies, ["kept"]);
+    // Nothing is left behind that a third stack would take for its own.
+    drop(stack);
+    assert!(start(None).await.peek("BusDeadLetters").is_empty());
 }
