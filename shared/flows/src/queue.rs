@@ -1,6 +1,7 @@
 //! What is common to every flow that is fed by a queue: records in, a disposition for each out.
 
 use crate::ports::{PortError, Queue};
+use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::Span;
 use odyssey_domain::wire::{BusEnvelope, Command, detail_type};
 use std::error::Error;
@@ -49,6 +50,23 @@ impl Disposition {
             Disposition::Park { reason: "refused", chain: chain(error) }
         }
     }
+}
+
+/// The first retry comes after this; each further one takes twice as long.
+const RETRY_MIN_SECONDS: u32 = 2;
+/// … up to this.
+const RETRY_MAX_SECONDS: u32 = 900;
+
+/// How many seconds a message stays hidden after its `receipts`-th receipt failed: 2 s, 4 s …
+/// 15 min, less up to a quarter that its id alone decides, so that what failed together does not
+/// come back together.
+#[must_use]
+pub fn hidden_for(message_id: &str, receipts: u32) -> u32 {
+    let doublings = receipts.saturating_sub(1).min(16);
+    let seconds = (RETRY_MIN_SECONDS << doublings).min(RETRY_MAX_SECONDS);
+    let [first, second, ..] = EventHash::of(message_id).0;
+    let jitter = u32::from(u16::from_be_bytes([first, second])) % (seconds / 4 + 1);
+    seconds - jitter
 }
 
 /// An error and its causes, outermost first.
@@ -106,5 +124,26 @@ impl QueueBody {
             Ok(command) => Ok(QueueBody::Command(command)),
             Err(error) => Err(QueueBodyError { line: error.line(), column: error.column() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_double_to_a_quarter_of_an_hour() {
+        assert_eq!(hidden_for("a", 0), hidden_for("a", 1));
+        for receipts in 1..40_u32 {
+            let whole = 2_u32.saturating_pow(receipts).min(RETRY_MAX_SECONDS);
+            for id in 0..50 {
+                let seconds = hidden_for(&id.to_string(), receipts);
+                let range = whole - whole / 4..=whole;
+                assert!(range.contains(&seconds), "{receipts} {seconds}");
+            }
+        }
+        let spread: std::collections::BTreeSet<u32> =
+            (0..50).map(|id| hidden_for(&id.to_string(), 20)).collect();
+        assert!(spread.len() > 20, "{spread:?}");
     }
 }

@@ -27,6 +27,10 @@ pub enum Operation {
     Enqueue(Queue),
     /// `Mailer::send`
     SendMail,
+    /// The Lambda adaptor puts a record into the dead letters. Simulation only.
+    Park,
+    /// The Lambda adaptor hides records until they are tried again. Simulation only.
+    Hide,
 }
 
 impl Operation {
@@ -45,6 +49,8 @@ impl Operation {
             Operation::Publish => "publish",
             Operation::Enqueue(_) => "enqueue",
             Operation::SendMail => "send_mail",
+            Operation::Park => "park",
+            Operation::Hide => "hide",
         }
     }
 }

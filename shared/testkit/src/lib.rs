@@ -18,6 +18,7 @@ mod fault;
 mod memory;
 pub mod port_suite;
 mod row_size;
+pub mod sim;
 
 pub use fault::{Call, Fault, Operation};
 pub use memory::{AcceptedMail, Memory, QueuedMessage, ScriptedAnswer};

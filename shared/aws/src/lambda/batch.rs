@@ -3,34 +3,18 @@
 use super::caught;
 use super::dead_letters::{Later, OffQueue};
 use super::sqs_event::{BatchAnswer, Failure, SqsEvent};
-use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Parked;
-use odyssey_flows::queue::{Disposition, QueueRecord};
+use odyssey_flows::queue::{Disposition, QueueRecord, hidden_for};
 use odyssey_telemetry::Summary;
 use std::collections::BTreeMap;
 
-/// The first retry comes after this; each further one takes twice as long.
-const RETRY_MIN_SECONDS: u32 = 2;
-/// … up to this.
-const RETRY_MAX_SECONDS: u32 = 900;
 /// SQS's own limit of a visibility time-out: 12 hours.
 const VISIBILITY_MAX_SECONDS: u32 = 43_200;
 /// A record that has panicked alone is parked once it was received more often than this.
 const PANICS_MAX: u32 = 3;
 /// At most this many reasons are named in an invocation's line.
 const REASONS_MAX: usize = 5;
-
-/// How long a message stays hidden after its `receipts`-th receipt failed: 2 s, 4 s … 15 min,
-/// less up to a quarter that its id alone decides, so that what failed together does not come
-/// back together.
-fn hidden_for(message_id: &str, receipts: u32) -> u32 {
-    let doublings = receipts.saturating_sub(1).min(16);
-    let seconds = (RETRY_MIN_SECONDS << doublings).min(RETRY_MAX_SECONDS);
-    let [first, second, ..] = EventHash::of(message_id).0;
-    let jitter = u32::from(u16::from_be_bytes([first, second])) % (seconds / 4 + 1);
-    seconds - jitter
-}
 
 /// A record and what to do with it.
 struct Decided {
@@ -310,21 +294,5 @@ mod tests {
             let last = off.later.lock().unwrap().pop().map(|later| later.seconds);
             assert_eq!(last, Some(seconds), "{ms}");
         }
-    }
-
-    #[test]
-    fn retries_double_to_a_quarter_of_an_hour() {
-        assert_eq!(hidden_for("a", 0), hidden_for("a", 1));
-        for receipts in 1..40_u32 {
-            let whole = 2_u32.saturating_pow(receipts).min(RETRY_MAX_SECONDS);
-            for id in 0..50 {
-                let seconds = hidden_for(&id.to_string(), receipts);
-                let range = whole - whole / 4..=whole;
-                assert!(range.contains(&seconds), "{receipts} {seconds}");
-            }
-        }
-        let spread: std::collections::BTreeSet<u32> =
-            (0..50).map(|id| hidden_for(&id.to_string(), 20)).collect();
-        assert!(spread.len() > 20, "{spread:?}");
     }
 }

@@ -106,8 +106,19 @@ impl AdvanceError {
         }
     }
 
+    /// Whether a newer release wrote what was read: it is being deployed, and this process is about
+    /// to be replaced by it.
+    const fn is_overtaken(&self) -> bool {
+        match self {
+            AdvanceError::Catalog(CatalogError::Stored(error)) | AdvanceError::Stored(error) => {
+                matches!(error, StoredError::Newer { .. })
+            }
+            _ => false,
+        }
+    }
+
     fn disposition(&self) -> Disposition {
-        if self.is_transient() {
+        if self.is_transient() || self.is_overtaken() {
             Disposition::Retry { reason: chain(self).join(": "), after: None }
         } else {
             Disposition::Park { reason: self.reason(), chain: chain(self) }

@@ -1,7 +1,7 @@
 //! The four ports in one process's memory, with the tables' exact semantics.
 
 mod sends;
-mod tables;
+pub(crate) mod tables;
 
 use crate::fault::{Call, Fault, Operation};
 use odyssey_domain::ids::EventHash;
@@ -32,11 +32,12 @@ impl fmt::Debug for Memory {
 
 type Hook = Box<dyn FnMut(Call) -> Fault + Send>;
 
+/// The tables, the bus, the queues and the mailbox.
 #[derive(Default)]
-struct State {
-    rows: BTreeMap<Key, StoredRow>,
+pub(crate) struct State {
+    pub(crate) rows: BTreeMap<Key, StoredRow>,
     /// Tokens of committed transactions with what they wrote.
-    tokens: BTreeMap<String, Vec<Write>>,
+    pub(crate) tokens: BTreeMap<String, Vec<Write>>,
     bus: Vec<BusEntry>,
     queues: BTreeMap<Queue, Vec<QueuedMessage>>,
     answers: VecDeque<ScriptedAnswer>,
@@ -49,9 +50,9 @@ struct State {
 }
 
 #[derive(Debug, Clone)]
-struct StoredRow {
-    row: Row,
-    ids: BTreeSet<EventHash>,
+pub(crate) struct StoredRow {
+    pub(crate) row: Row,
+    pub(crate) ids: BTreeSet<EventHash>,
 }
 
 /// A message on a queue in memory.

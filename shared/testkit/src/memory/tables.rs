@@ -23,14 +23,14 @@ fn permanent(operation: Operation, cause: impl Into<String>) -> PortError {
     PortError::Permanent { operation: operation.name(), cause: cause.into() }
 }
 
-const fn parts(write: &Write) -> (&Key, Expect) {
+pub(crate) const fn parts(write: &Write) -> (&Key, Expect) {
     match write {
         Write::Put { row, expect } => (&row.key, *expect),
         Write::Delete { key, expect } | Write::Check { key, expect } => (key, *expect),
     }
 }
 
-fn validate(operation: Operation, write: &Write) -> Result<(), PortError> {
+pub(crate) fn validate(operation: Operation, write: &Write) -> Result<(), PortError> {
     match write {
         Write::Put { row, .. } => check_row(operation.name(), row),
         Write::Delete { key, .. } | Write::Check { key, .. } => check_key(operation.name(), key),
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    fn current(&self, key: &Key) -> Option<Row> {
+    pub(crate) fn current(&self, key: &Key) -> Option<Row> {
         self.rows.get(key).map(|stored| stored.row.clone())
     }
 
@@ -63,7 +63,7 @@ impl State {
         }
     }
 
-    fn write(&mut self, writes: Vec<Write>) -> Written {
+    pub(crate) fn write(&mut self, writes: Vec<Write>) -> Written {
         for (index, write) in writes.iter().enumerate() {
             let (key, expect) = parts(write);
             if !self.holds(key, expect) {
@@ -76,7 +76,11 @@ impl State {
         Written::Done
     }
 
-    fn transact(&mut self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
+    pub(crate) fn transact(
+        &mut self,
+        writes: Vec<Write>,
+        token: &str,
+    ) -> Result<Written, PortError> {
         const AT: Operation = Operation::Transact;
         if writes.len() > TRANSACT_MAX {
             return Err(permanent(AT, format!("{} writes, at most 100", writes.len())));
@@ -113,7 +117,7 @@ impl State {
         Ok(written)
     }
 
-    fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
+    pub(crate) fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
         let at = Operation::Query(query.table);
         if query.limit == 0 || query.limit > QUERY_MAX {
             return Err(permanent(at, format!("limit {}, expected 1..=1000", query.limit)));
@@ -131,7 +135,12 @@ impl State {
         })
     }
 
-    fn add_ids(&mut self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
+    pub(crate) fn add_ids(
+        &mut self,
+        key: &Key,
+        ids: &[EventHash],
+        expires: Stamp,
+    ) -> Result<(), PortError> {
         check_key("add_ids", key)?;
         let stored = self.rows.entry(key.clone()).or_insert_with(|| StoredRow {
             row: Row {
@@ -148,6 +157,37 @@ impl State {
         stored.row.expires = Some(whole_second(expires));
         Ok(())
     }
+
+    pub(crate) fn query_index(
+        &self,
+        table: Table,
+        index_pk: &str,
+        limit: usize,
+    ) -> Result<Vec<Row>, PortError> {
+        let at = Operation::QueryIndex(table);
+        if limit == 0 || limit > QUERY_MAX {
+            return Err(permanent(at, format!("limit {limit}, expected 1..=1000")));
+        }
+        if table != Table::Ledger {
+            return Err(permanent(at, "the table has no index"));
+        }
+        let of = |row: &Row| match &row.index {
+            Some((pk, sk)) if pk == index_pk => Some(sk.clone()),
+            _ => None,
+        };
+        let rows = self.rows.values().filter(|stored| stored.row.key.table == table);
+        let mut found: Vec<(String, Row)> =
+            rows.filter_map(|s| of(&s.row).map(|sk| (sk, s.row.clone()))).collect();
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(found.into_iter().take(limit).map(|(_, row)| row).collect())
+    }
+
+    pub(crate) fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Vec<EventHash> {
+        let has = |id: &EventHash| {
+            keys.iter().any(|key| self.rows.get(key).is_some_and(|s| s.ids.contains(id)))
+        };
+        ids.iter().copied().filter(has).collect()
+    }
 }
 
 /// Expiry is stored in whole seconds, rounded up.
@@ -155,7 +195,7 @@ fn whole_second(at: Stamp) -> Stamp {
     Stamp::from_ms((at.ms() + 999) / 1_000 * 1_000)
 }
 
-fn stored_as(write: Write) -> Write {
+pub(crate) fn stored_as(write: Write) -> Write {
     match write {
         Write::Put { mut row, expect } => {
             row.expires = row.expires.map(whole_second);
@@ -212,24 +252,7 @@ impl Tables for Memory {
         limit: usize,
     ) -> Result<Vec<Row>, PortError> {
         let at = Operation::QueryIndex(table);
-        self.call(at, |state| {
-            if limit == 0 || limit > QUERY_MAX {
-                return Err(permanent(at, format!("limit {limit}, expected 1..=1000")));
-            }
-            if table != Table::Ledger {
-                return Err(permanent(at, "the table has no index"));
-            }
-            let of = |row: &Row| match &row.index {
-                Some((pk, sk)) if pk == index_pk => Some(sk.clone()),
-                _ => None,
-            };
-            let rows = state.rows.values().filter(|stored| stored.row.key.table == table);
-            let mut found: Vec<(String, Row)> =
-                rows.filter_map(|s| of(&s.row).map(|sk| (sk, s.row.clone()))).collect();
-            found.sort_by(|a, b| a.0.cmp(&b.0));
-            Ok(found.into_iter().take(limit).map(|(_, row)| row).collect())
-        })
-        .await
+        self.call(at, |state| state.query_index(table, index_pk, limit)).await
     }
 
     async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
@@ -240,12 +263,6 @@ impl Tables for Memory {
     }
 
     async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.call(Operation::HaveIds, |state| {
-            let has = |id: &EventHash| {
-                keys.iter().any(|key| state.rows.get(key).is_some_and(|s| s.ids.contains(id)))
-            };
-            Ok(ids.iter().copied().filter(has).collect())
-        })
-        .await
+        self.call(Operation::HaveIds, |state| Ok(state.have_ids(keys, ids))).await
     }
 }

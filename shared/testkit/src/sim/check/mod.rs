@@ -1,0 +1,420 @@
+//! The invariants: what is looked at after every write, message and mail, and what at the end.
+//!
+//! The checks keep their own account of what clients were told, what was committed and what left,
+//! and compare the system with it. They decide nothing by the functions they check: consent, for
+//! one, is judged by what customers asked for and were told, not by `domain::policy`.
+
+mod consents;
+mod ending;
+mod journeys;
+mod profiles;
+mod sends;
+mod timers;
+
+use super::core::Actor;
+use super::faults::CallFault;
+use super::functions::{Function, Inbox};
+use super::people::{Customer, Said, Told};
+use super::running::Trigger;
+use super::store::Store;
+use odyssey_domain::contact::{ConsentState, Contact, TopicId};
+use odyssey_domain::ids::{ContactKey, EventHash, SendId};
+use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{BusEnvelope, Command, ConsentRequested, Parked, detail_type};
+use odyssey_flows::ports::{BusEntry, Key, OutgoingMail, Queue, QueueMessage, Row, Table};
+use odyssey_flows::queue::Disposition;
+use odyssey_flows::stored::{self, Stored};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Its name.
+    pub invariant: &'static str,
+    /// What was found.
+    pub text: String,
+}
+
+/// Every invariant and what it says.
+pub const INVARIANTS: &[(&str, &str)] = &[
+    ("one-acceptance", "SES accepts a send id at most once"),
+    ("accepted-under-sending", "SES accepts only what the ledger says is being sent, by its owner"),
+    ("accepted-after-claim", "SES accepts only what was claimed, and within 45 s of its last claim"),
+    ("consent-at-claim", "at the instant of the last claim the customer's consent allowed it"),
+    ("suppression-at-claim", "at the instant of the last claim the address was not suppressed"),
+    ("claim-counts", "a claim and its contact are written together, and nothing else of it changes"),
+    ("ledger-edges", "a send moves only along the ledger's table"),
+    ("contact-writers", "consents change through consent, suppressions through feedback"),
+    ("skip-with-cause", "nothing is skipped that the customer wanted and may have"),
+    ("versions-rise-by-one", "no write goes over another that it has not seen"),
+    ("newer-items-kept", "an older release never writes over a newer one's item"),
+    ("timeline-after-fold", "what is in the timeline is in its profile"),
+    ("facts-are-the-fold", "facts equal the fold of the distinct events, each counted once"),
+    ("events-as-said", "a folded event is one that a client sent, as it was sent"),
+    ("acknowledged-is-folded", "each acknowledged event is in its profile and in the timeline"),
+    ("links-by-first-claim", "an anonymous id belongs to the user of its first claim"),
+    ("effects-before-replaced", "no effect of a committed write is missing when it is replaced"),
+    ("arms-never-reused", "an arm number stands for one time and never goes back"),
+    ("timers-armed", "whenever a queue is idle every armed timer has its wake"),
+    ("one-enrollment-a-slot", "an enrollment enters once, stays what it is and ends once"),
+    ("re-entry-held", "nobody enters again sooner than the journey lets them"),
+    ("exits-held", "nothing is sent after a known event that ends the enrollment"),
+    ("not-early", "nothing is asked for before its delays are over"),
+    ("parked-with-cause", "only what can never succeed is parked"),
+    ("every-record-decided", "a flow answers for every record of its batch"),
+    ("no-panic", "nothing panics"),
+    ("bus-entries-are-json", "what is published is JSON"),
+    ("requests-succeed", "a well-formed request is answered 200 in the end"),
+    ("it-ends", "after the faults everything comes to rest"),
+    ("nothing-left-over", "at rest the queues and the dead letters are empty, the due index too"),
+    ("enrollments-end", "at rest everybody has left the journeys"),
+    ("path-completed", "who completed a journey was sent every mail on a way through it"),
+    ("triggers-accounted", "each trigger let its customer in, or something speaks against it"),
+    ("silences-decided", "each silence was decided on"),
+    ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
+    ("confirmations-asked", "each request for consent came to a confirmation or a reason"),
+    ("consents-as-answered", "consents are what customers were told they are"),
+    ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
+];
+
+/// What is known of one invocation.
+#[derive(Debug)]
+struct Invocation {
+    started: Stamp,
+    function: Function,
+    /// Of `profile`: what its records hold.
+    events: Vec<profiles::Delivered>,
+    /// Of `journey`: the triggers in its records, by record.
+    triggers: Vec<Option<journeys::Occasion>>,
+    /// A call was refused for good.
+    refused: bool,
+    /// Some fault struck it, or it died.
+    troubled: bool,
+}
+
+/// The account of a run.
+#[derive(Debug)]
+pub(crate) struct Check {
+    /// The first invariant that did not hold.
+    pub(crate) violation: Option<Violation>,
+    /// Sends that stayed unconfirmed.
+    pub(crate) unconfirmed: u64,
+    counts: BTreeMap<&'static str, u64>,
+    skew_ms: u64,
+    customers: Vec<Customer>,
+    invocations: BTreeMap<u32, Invocation>,
+    consents: consents::Consents,
+    sends: sends::Sends,
+    profiles: profiles::Profiles,
+    journeys: journeys::Journeys,
+    timers: timers::Timers,
+    contacts: BTreeMap<ContactKey, Contact>,
+    /// The workspace was another than the first for a while.
+    republished: bool,
+    expiring: bool,
+}
+
+/// An item of either release.
+fn item<T: Stored>(row: &Row) -> Option<T> {
+    if row.schema <= T::SCHEMA {
+        return stored::decode(row).ok();
+    }
+    stored::decode(&Row { schema: T::SCHEMA, ..row.clone() }).ok()
+}
+
+impl Check {
+    pub(crate) fn new(skew_ms: u64) -> Check {
+        Check {
+            violation: None,
+            unconfirmed: 0,
+            counts: BTreeMap::new(),
+            skew_ms,
+            customers: Vec::new(),
+            invocations: BTreeMap::new(),
+            consents: consents::Consents::default(),
+            sends: sends::Sends::default(),
+            profiles: profiles::Profiles::default(),
+            journeys: journeys::Journeys::default(),
+            timers: timers::Timers::default(),
+            contacts: BTreeMap::new(),
+            republished: false,
+            expiring: false,
+        }
+    }
+
+    /// Says who there is.
+    pub(crate) fn know(&mut self, customers: &[Customer]) {
+        self.customers = customers.to_vec();
+    }
+
+    /// How often each invariant was looked at.
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.counts.clone()
+    }
+
+    /// An invariant does not hold. The first one counts.
+    pub(crate) fn fail(&mut self, invariant: &'static str, text: String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { invariant, text });
+        }
+    }
+
+    /// Looks at an invariant.
+    fn holds(&mut self, invariant: &'static str, held: bool, text: impl FnOnce() -> String) {
+        *self.counts.entry(invariant).or_default() += 1;
+        if !held {
+            self.fail(invariant, text());
+        }
+    }
+
+    // ---- invocations ---------------------------------------------------------------------------
+
+    /// An invocation begins.
+    pub(crate) fn started(&mut self, now: Stamp, actor: Actor, trigger: &Trigger) {
+        let (mut events, mut triggers) = (Vec::new(), Vec::new());
+        if let Trigger::Batch { inbox, messages } = trigger {
+            for (_, message) in messages {
+                match inbox {
+                    Inbox::Profile => events.extend(profiles::delivered(&message.body)),
+                    Inbox::Journey => triggers.push(journeys::occasion(&message.body)),
+                    Inbox::Sender | Inbox::Feedback => {}
+                }
+            }
+        }
+        let known = Invocation {
+            started: now,
+            function: actor.function,
+            events,
+            triggers,
+            refused: false,
+            troubled: false,
+        };
+        self.invocations.insert(actor.invocation, known);
+    }
+
+    /// Some fault struck a call of it.
+    pub(crate) fn troubled(&mut self, actor: Actor, fault: CallFault) {
+        if let Some(known) = self.invocations.get_mut(&actor.invocation) {
+            known.troubled = true;
+            known.refused |= fault == CallFault::Refused;
+        }
+    }
+
+    /// Its process died.
+    pub(crate) fn died(&mut self, actor: Actor) {
+        if let Some(known) = self.invocations.get_mut(&actor.invocation) {
+            known.troubled = true;
+        }
+    }
+
+    /// What a flow decided about its records.
+    pub(crate) fn disposed(&mut self, actor: Actor, records: usize, dispositions: &[Disposition]) {
+        self.holds("every-record-decided", records == dispositions.len(), || {
+            format!("{} decided {} of {records} records", actor.function.name(), dispositions.len())
+        });
+        let refused = self.invocations.get(&actor.invocation).is_some_and(|known| known.refused);
+        for disposition in dispositions {
+            let Disposition::Park { reason, chain } = disposition else { continue };
+            self.holds("parked-with-cause", refused, || {
+                format!("{} parks a good record: {reason}: {chain:?}", actor.function.name())
+            });
+        }
+        let Some(known) = self.invocations.get(&actor.invocation) else { return };
+        if known.function == Function::Journey {
+            for (occasion, disposition) in known.triggers.iter().zip(dispositions) {
+                if let (Some(occasion), Disposition::Done) = (occasion, disposition) {
+                    self.journeys.processed(occasion.clone(), known.started);
+                }
+            }
+        }
+    }
+
+    /// A record went into the dead letters.
+    pub(crate) fn parked(&mut self, actor: Actor, _: &Parked) {
+        self.holds("parked-with-cause", actor.function != Function::Ingest, String::new);
+    }
+
+    // ---- clients and customers -----------------------------------------------------------------
+
+    /// A client has events to post.
+    pub(crate) fn said(&mut self, source: &'static str, events: &[Said]) {
+        self.profiles.said(source, events);
+    }
+
+    /// A client was told that its events are stored.
+    pub(crate) fn acknowledged(&mut self, events: &[Said]) {
+        self.profiles.acknowledged(events);
+    }
+
+    /// Somebody sets out to change a consent at a time; the number of that wish.
+    pub(crate) fn wished(
+        &mut self,
+        at: Stamp,
+        email: &EmailAddress,
+        topic: &TopicId,
+        state: ConsentState,
+    ) -> usize {
+        self.consents.wished(at, email, topic, state)
+    }
+
+    /// They were answered.
+    pub(crate) fn answered(&mut self, now: Stamp, number: usize, told: Told) {
+        self.consents.answered(now, number, told);
+    }
+
+    /// The workspace was published anew.
+    pub(crate) const fn republished(&mut self, _: Stamp) {
+        self.republished = true;
+    }
+
+    // ---- the wires -----------------------------------------------------------------------------
+
+    /// An entry is on the bus.
+    pub(crate) fn published(&mut self, now: Stamp, _: Actor, entry: &BusEntry) {
+        match entry.detail_type {
+            detail_type::SIGNAL_RAISED => self.journeys.signal_published(&entry.detail),
+            detail_type::CONSENT_REQUESTED => {
+                if let Ok(asked) = serde_json::from_str::<ConsentRequested>(&entry.detail) {
+                    self.sends.asked_to_confirm(now, &asked);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A function put a message on a queue.
+    pub(crate) fn enqueued(&mut self, now: Stamp, _: Actor, queue: Queue, message: &QueueMessage) {
+        if queue != Queue::Sender {
+            return;
+        }
+        if let Ok(Command::Send(request)) = serde_json::from_str(&message.body) {
+            self.sends.asked(now, *request);
+        }
+    }
+
+    /// A message stands on a queue.
+    pub(crate) fn queued(&mut self, inbox: Inbox, body: &str) {
+        if let (Inbox::Profile | Inbox::Journey, Some(wake)) = (inbox, timers::wake(body)) {
+            self.timers.wake_added(&wake);
+        }
+    }
+
+    /// A message left a queue.
+    pub(crate) fn unqueued(&mut self, inbox: Inbox, body: &str) {
+        if let (Inbox::Profile | Inbox::Journey, Some(wake)) = (inbox, timers::wake(body)) {
+            self.timers.wake_removed(&wake);
+        }
+    }
+
+    /// No message of this queue is under way or was ever received, and nothing runs that could
+    /// still arm its timers.
+    pub(crate) fn idle(&mut self, inbox: Inbox) {
+        let lost = self.timers.lost(inbox);
+        self.holds("timers-armed", lost.is_none(), || {
+            lost.map(|(owner, arm)| format!("nothing will wake {owner:?}, armed as number {arm}"))
+                .unwrap_or_default()
+        });
+    }
+
+    // ---- the tables ----------------------------------------------------------------------------
+
+    /// Rows were written together.
+    pub(crate) fn written(
+        &mut self,
+        now: Stamp,
+        actor: Actor,
+        keys: &[Key],
+        before: &[Option<Row>],
+        after: &[Option<Row>],
+    ) {
+        for ((key, before), after) in keys.iter().zip(before).zip(after) {
+            self.versions(actor, key, before.as_ref(), after.as_ref());
+            match key.table {
+                Table::Profiles if key.sk == "identity" => {
+                    self.identity_written(now, actor, key, after.as_ref());
+                }
+                Table::Timeline => self.timeline_written(key, after.as_ref()),
+                Table::Enrollments => self.enrollment_written(now, actor, key, after.as_ref()),
+                Table::Due => self.due_written(before.as_ref(), after.as_ref()),
+                Table::Ledger => self.ledger_written(now, actor, keys, after.as_ref()),
+                Table::Profiles | Table::Contacts | Table::Workspace => {}
+            }
+        }
+        // After the ledger, which looks at contacts as they stood before.
+        for (key, after) in keys.iter().zip(after) {
+            if let (Table::Contacts, Some(row)) = (key.table, after) {
+                self.contact_written(actor, row);
+            }
+        }
+    }
+
+    fn versions(&mut self, actor: Actor, key: &Key, before: Option<&Row>, after: Option<&Row>) {
+        let overwritten = key.table == Table::Due || key.pk.starts_with("email#");
+        let (Some(after), false) = (after, overwritten) else { return };
+        let expected = before.map_or(1, |before| before.version + 1);
+        self.holds("versions-rise-by-one", after.version == expected, || {
+            format!("{key:?}: version {} was written, expected {expected}", after.version)
+        });
+        let newer = before.is_some_and(|before| before.schema > 1);
+        self.holds("newer-items-kept", !newer || actor.newer, || {
+            format!("{key:?}: an older release wrote over schema {}", after.schema)
+        });
+    }
+
+    /// Ids were spilled.
+    pub(crate) fn ids_added(&mut self, key: &Key, ids: &[EventHash]) {
+        self.profiles_spilled(key, ids);
+    }
+
+    /// A row's time to live was over.
+    pub(crate) fn expired(&mut self, key: &Key) {
+        self.expiring = true;
+        self.journeys.forget(key);
+    }
+
+    // ---- SES -----------------------------------------------------------------------------------
+
+    /// SES accepted a mail, for the `times`-th time.
+    pub(crate) fn accepted(
+        &mut self,
+        now: Stamp,
+        actor: Actor,
+        mail: &OutgoingMail,
+        times: usize,
+        _: &Store,
+    ) {
+        self.mail_accepted(now, actor, mail, times);
+    }
+
+    /// SES refused a mail for good.
+    pub(crate) fn refused_mail(&mut self, send: SendId) {
+        self.sends.refused.insert(send);
+    }
+
+    /// A report of SES is on its way.
+    pub(crate) fn report_made(&mut self, send: SendId, kind: &str, to: &str) {
+        self.sends.reported.insert(send);
+        if kind == "Reject" {
+            self.sends.refused.insert(send);
+        }
+        let hard = self.is_bounce_hard(to);
+        if kind == "Complaint" || (kind == "Bounce" && hard) {
+            self.sends.to_suppress.insert(to.to_owned());
+        }
+    }
+
+    fn is_bounce_hard(&self, to: &str) -> bool {
+        self.sends.hard.contains(to)
+    }
+
+    /// Says whose mailbox does not exist.
+    pub(crate) fn know_hard_bounces(&mut self, addresses: BTreeSet<String>) {
+        self.sends.hard = addresses;
+    }
+}
+
+/// The detail of a bus event in a queue message.
+fn envelope(body: &str) -> Option<BusEnvelope> {
+    serde_json::from_str(body).ok()
+}

@@ -1,0 +1,408 @@
+//! Profiles: which events are in them, once each, with their facts, links and timeline.
+
+use super::super::core::Actor;
+use super::super::people::Said;
+use super::super::workspace::{Version, keyring, publication};
+use super::Check;
+use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::ids::{EventHash, IdentityKey, Position};
+use odyssey_domain::personal::AnonymousId;
+use odyssey_domain::profile::{Accumulator, IdentityItem, ProfileEffect, Root, Watched};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{
+    ConsentChanged, EventsAccepted, Owner, SourceKind, SourceRef, detail_type,
+};
+use odyssey_flows::fold_profile::timeline::TimelineRow;
+use odyssey_flows::ports::{Key, Row};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+/// An event as a queue message holds it.
+#[derive(Debug, Clone)]
+pub(super) struct Delivered {
+    pub(super) own: IdentityKey,
+    pub(super) event: Event,
+    pub(super) source: SourceRef,
+}
+
+/// An event that is in a profile.
+#[derive(Debug, Clone)]
+pub(super) struct Folded {
+    pub(super) event: Event,
+    /// When it was committed.
+    pub(super) at: Stamp,
+}
+
+/// What is known of profiles.
+#[derive(Debug, Default)]
+pub(super) struct Profiles {
+    /// What clients set out to send, by message id.
+    said: BTreeMap<String, (Said, SourceKind)>,
+    /// What they were told is stored.
+    pub(super) acknowledged: BTreeSet<String>,
+    /// What is in profiles.
+    pub(super) folded: BTreeMap<(IdentityKey, EventHash), Folded>,
+    /// What the facts of each identity should be.
+    reference: BTreeMap<IdentityKey, Accumulator>,
+    timeline: BTreeSet<(IdentityKey, EventHash)>,
+    spilled: BTreeSet<(IdentityKey, EventHash)>,
+    /// The items as they stand.
+    pub(super) items: BTreeMap<IdentityKey, IdentityItem>,
+}
+
+fn watched() -> &'static Watched {
+    static WATCHED: OnceLock<Watched> = OnceLock::new();
+    // Every version of the workspace watches the same.
+    WATCHED.get_or_init(|| Watched::of(&publication(Version::First).catalog.watched))
+}
+
+/// The events in a message of `profile`'s queue.
+pub(super) fn delivered(body: &str) -> Vec<Delivered> {
+    let Some(envelope) = super::envelope(body) else { return Vec::new() };
+    match envelope.detail_type.as_str() {
+        detail_type::EVENTS_ACCEPTED => {
+            let Ok(accepted) = serde_json::from_str::<EventsAccepted>(envelope.detail.get()) else {
+                return Vec::new();
+            };
+            let source = accepted.source;
+            let of = |event: Event| {
+                let user = event.user_id.as_ref().map(|id| keyring().user_key(id));
+                let device = event.anonymous_id.as_ref().map(|id| keyring().anonymous_key(id));
+                Some(Delivered { own: user.or(device)?, event, source: source.clone() })
+            };
+            accepted.events.into_iter().filter_map(of).collect()
+        }
+        detail_type::CONSENT_CHANGED => {
+            let changed: Option<ConsentChanged> =
+                serde_json::from_str(envelope.detail.get()).ok();
+            changed.and_then(|changed| of_consent(&changed)).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The event that a change of consent is in a profile, as far as facts are concerned.
+fn of_consent(changed: &ConsentChanged) -> Option<Delivered> {
+    let own = changed.profile?.into();
+    let state = serde_json::to_value(changed.state).ok()?;
+    let said = format!("{}/{}/{state}/{}", changed.contact, changed.topic, changed.at.ms());
+    let mut properties = Map::new();
+    properties.insert("topic".to_owned(), Value::from(changed.topic.as_str()));
+    properties.insert("state".to_owned(), state);
+    properties.insert("via".to_owned(), changed.via.as_str().into());
+    let event = Event {
+        id: format!("consent-{}", odyssey_domain::ids::ContentHash::of(said.as_bytes())),
+        at: changed.at,
+        original: None,
+        kind: EventKind::Track,
+        name: Some(detail_type::CONSENT_CHANGED.to_owned()),
+        user_id: None,
+        anonymous_id: None,
+        previous_id: None,
+        group_id: None,
+        properties,
+        traits: Map::new(),
+        context: Map::new(),
+        integrations: Map::new(),
+    };
+    let source = SourceRef { name: "consent".to_owned(), kind: SourceKind::Server };
+    Some(Delivered { own, event, source })
+}
+
+impl Profiles {
+    pub(super) fn said(&mut self, source: &'static str, events: &[Said]) {
+        let kind = if source == "web" { SourceKind::Browser } else { SourceKind::Server };
+        for event in events {
+            self.said.insert(event.id.clone(), (event.clone(), kind));
+        }
+    }
+
+    pub(super) fn acknowledged(&mut self, events: &[Said]) {
+        self.acknowledged.extend(events.iter().map(|event| event.id.clone()));
+    }
+
+    /// The root that an identity's events are in.
+    pub(super) fn root_of(&self, identity: IdentityKey) -> Option<IdentityKey> {
+        match self.items.get(&identity)? {
+            IdentityItem::Root(_) => Some(identity),
+            IdentityItem::Pointer { to, .. } => Some(*to),
+            IdentityItem::Tombstone { .. } => None,
+        }
+    }
+
+    /// A root as it stands.
+    pub(super) fn root(&self, identity: IdentityKey) -> Option<&Root> {
+        match self.items.get(&identity)? {
+            IdentityItem::Root(root) => Some(root),
+            _ => None,
+        }
+    }
+
+    /// The events in a profile: those of its own identifier and of the linked ones.
+    pub(super) fn events_of(&self, root: IdentityKey) -> Vec<(IdentityKey, &Folded)> {
+        let of = |identity: &IdentityKey| self.root_of(*identity) == Some(root);
+        let all = self.folded.iter().filter(|((identity, _), _)| of(identity));
+        all.map(|((identity, _), folded)| (*identity, folded)).collect()
+    }
+
+    /// Whether an event named this user.
+    fn names(&self, user: IdentityKey, id: EventHash) -> bool {
+        self.folded.contains_key(&(user, id))
+    }
+
+    /// Whose events a client's message was, as it was sent.
+    pub(super) fn identity_of(&self, id: &str) -> Option<IdentityKey> {
+        self.said.get(id).and_then(|(said, _)| said.own())
+    }
+}
+
+impl Check {
+    pub(super) fn identity_written(
+        &mut self,
+        now: Stamp,
+        actor: Actor,
+        key: &Key,
+        after: Option<&Row>,
+    ) {
+        let Ok(identity) = key.pk.parse::<IdentityKey>() else { return };
+        let after = after.and_then(super::item::<IdentityItem>);
+        let before = self.profiles.items.remove(&identity);
+        if let Some(IdentityItem::Root(root)) = &before {
+            let kept = match &after {
+                Some(IdentityItem::Root(root)) => root.said.pending.as_slice(),
+                _ => &[],
+            };
+            self.effects_left(&root.said.pending, kept);
+        }
+        if let Some(IdentityItem::Root(root)) = &after {
+            for (own, accumulator) in &root.accumulators {
+                self.accumulator_written(now, actor, identity, *own, accumulator);
+            }
+            let owner = Owner::Profile(identity.into());
+            self.armed(owner, root.said.arm, root.said.due);
+        } else {
+            self.disarmed(identity);
+        }
+        if let Some(after) = after {
+            self.profiles.items.insert(identity, after);
+        }
+    }
+
+    /// Effects that are no longer in the item must have left it before.
+    fn effects_left(&mut self, before: &[ProfileEffect], kept: &[ProfileEffect]) {
+        for effect in before {
+            if kept.contains(effect) {
+                continue;
+            }
+            if let ProfileEffect::Raise(raise) = effect {
+                let left = self.journeys.is_published(raise.id);
+                self.holds("effects-before-replaced", left, || {
+                    format!("the signal {} {} was never published", raise.signal, raise.id)
+                });
+            }
+        }
+    }
+
+    fn accumulator_written(
+        &mut self,
+        now: Stamp,
+        actor: Actor,
+        root: IdentityKey,
+        own: IdentityKey,
+        accumulator: &Accumulator,
+    ) {
+        let of_invocation: &[Delivered] = match self.invocations.get(&actor.invocation) {
+            Some(known) => &known.events,
+            None => &[],
+        };
+        let mut new = Vec::new();
+        let mut strange = None;
+        for id in accumulator.recent.iter() {
+            if self.profiles.folded.contains_key(&(own, id)) {
+                continue;
+            }
+            // Of two stamps of one message id the first folded counts.
+            let source = of_invocation.iter().find(|delivered| {
+                delivered.own == own && EventHash::of(&delivered.event.id) == id
+            });
+            match source {
+                Some(delivered) => new.push(delivered.clone()),
+                None => strange = Some(id),
+            }
+        }
+        self.holds("events-as-said", strange.is_none(), || {
+            format!("{own} holds an event that its delivery did not: {strange:?}")
+        });
+        let is_new = !new.is_empty();
+        for Delivered { own, event, source } in new {
+            self.as_said(&event);
+            let reference = self.profiles.reference.entry(own).or_default();
+            let _ = reference.fold(&event, &source, watched());
+            let id = EventHash::of(&event.id);
+            self.profiles.folded.insert((own, id), Folded { event, at: now });
+        }
+        let Some(reference) = self.profiles.reference.get(&own) else { return };
+        let same = reference.facts == accumulator.facts;
+        let counted = self.profiles.folded.range((own, EventHash([0; 8]))..);
+        let counted = counted.take_while(|((identity, _), _)| *identity == own).count() as u64;
+        let total = accumulator.facts.total;
+        self.holds("facts-are-the-fold", same, || {
+            format!("the facts of {own} in {root} are not the fold of its {counted} events")
+        });
+        self.holds("facts-are-the-fold", total == counted, || {
+            format!("{own} in {root} counts {total} events and holds {counted}")
+        });
+        if is_new {
+            self.holds("facts-are-the-fold", own == root || !accumulator.recent.is_empty(), String::new);
+        }
+    }
+
+    /// Compares an event with what its client sent.
+    fn as_said(&mut self, event: &Event) {
+        if event.id.starts_with("consent-") {
+            return;
+        }
+        let slack = i64::try_from(self.skew_ms).unwrap_or(0);
+        let same = self.profiles.said.get(&event.id).is_some_and(|(said, _)| {
+            said.name.map(str::to_owned) == event.name
+                && said.properties == event.properties
+                && said.traits == event.traits
+                && event.at <= said.at
+                // A stamp past receipt is the receipt's, by a clock that may be behind.
+                && event.at.ms() >= said.at.ms() - slack
+        });
+        self.holds("events-as-said", same, || {
+            format!("the event {} is not what its client sent: {event:?}", event.id)
+        });
+    }
+
+    pub(super) fn timeline_written(&mut self, key: &Key, after: Option<&Row>) {
+        let (Ok(identity), Some(row)) =
+            (key.pk.parse::<IdentityKey>(), after.and_then(super::item::<TimelineRow>))
+        else {
+            return;
+        };
+        for event in &row.events {
+            let id = EventHash::of(&event.id);
+            let folded = self.profiles.folded.contains_key(&(identity, id));
+            self.holds("timeline-after-fold", folded, || {
+                format!("the timeline of {identity} holds {}, its profile does not", event.id)
+            });
+            self.profiles.timeline.insert((identity, id));
+        }
+    }
+
+    pub(super) fn profiles_spilled(&mut self, key: &Key, ids: &[EventHash]) {
+        let Ok(identity) = key.pk.parse::<IdentityKey>() else { return };
+        for id in ids {
+            let folded = self.profiles.folded.contains_key(&(identity, *id));
+            self.holds("timeline-after-fold", folded, || {
+                format!("{identity} spilled {id}, which is not in its profile")
+            });
+            self.profiles.spilled.insert((identity, *id));
+        }
+    }
+
+    // ---- at the end ----------------------------------------------------------------------------
+
+    /// Acknowledged events are in profile and timeline; links are those of the first claims; the
+    /// accumulators stand where the links say.
+    pub(super) fn profiles_end(&mut self) {
+        let missing: Option<String> = self.profiles.acknowledged.iter().find(|id| {
+            let hash = EventHash::of(id);
+            let own = self.profiles.identity_of(id);
+            own.is_none_or(|own| !self.profiles.folded.contains_key(&(own, hash)))
+        }).cloned();
+        self.holds("acknowledged-is-folded", missing.is_none(), || {
+            format!("{missing:?} was acknowledged and is in no profile")
+        });
+        let untold = self.profiles.folded.keys().find(|key| !self.profiles.timeline.contains(*key));
+        let untold = untold.and_then(|key| self.profiles.folded.get(key)).map(|f| f.event.id.clone());
+        self.holds("acknowledged-is-folded", untold.is_none(), || {
+            format!("{untold:?} is in a profile and in no timeline")
+        });
+        for (device, (user, claim)) in self.first_claims() {
+            let found = self.profiles.items.get(&device).cloned();
+            // A message that was stamped twice claims by either stamp.
+            let right = matches!(&found, Some(IdentityItem::Pointer { to, claim: held })
+                if (*to == user && *held == claim)
+                    || (*held < claim && self.profiles.names(*to, held.id)));
+            self.holds("links-by-first-claim", right, || {
+                format!("{device} was first claimed by {user} at {}, found {found:?}", claim.at)
+            });
+        }
+        let identities: BTreeSet<IdentityKey> =
+            self.profiles.folded.keys().map(|(identity, _)| *identity).collect();
+        for identity in identities {
+            let root = self.profiles.root_of(identity);
+            let held = root.and_then(|root| self.profiles.root(root));
+            let there = held.is_some_and(|root| root.accumulators.contains_key(&identity));
+            self.holds("facts-are-the-fold", there, || {
+                format!("the events of {identity} are in no profile any more")
+            });
+        }
+        self.counted_anew();
+    }
+
+    /// Counts, the address and the last first name, worked out without the fold.
+    fn counted_anew(&mut self) {
+        let roots: Vec<(IdentityKey, Root)> = self
+            .profiles
+            .items
+            .iter()
+            .filter_map(|(key, item)| match item {
+                IdentityItem::Root(root) => Some((*key, root.as_ref().clone())),
+                _ => None,
+            })
+            .collect();
+        for (key, root) in roots {
+            let events = self.profiles.events_of(key);
+            let named = |name: &str| {
+                let is = |f: &Folded| f.event.kind == EventKind::Track && f.event.name.as_deref() == Some(name);
+                events.iter().filter(|(_, folded)| is(folded)).count() as u64
+            };
+            let facts = root.facts().into_owned();
+            let wrong = ["Product Added", "Product Viewed", "Order Completed", "Order Cancelled"]
+                .into_iter()
+                .find(|name| facts.counts.get(*name).copied().unwrap_or(0) != named(name));
+            let total = events.len() as u64;
+            let mut names: Vec<(Position, &Value)> = events
+                .iter()
+                .filter_map(|(_, f)| Some((f.event.position(), f.event.traits.get("first_name")?)))
+                .collect();
+            names.sort_by_key(|(at, _)| *at);
+            let last = names.last().map(|(_, name)| (*name).clone());
+            let view = root.view(key.into());
+            let held = view.traits.get("first_name").cloned();
+            self.holds("facts-are-the-fold", wrong.is_none() && facts.total == total, || {
+                format!("{key} counts {wrong:?} or its {total} events wrongly: {}", facts.total)
+            });
+            self.holds("facts-are-the-fold", held == last, || {
+                format!("{key} has the first name {held:?}, last said was {last:?}")
+            });
+        }
+    }
+
+    /// The first event that named a user for each anonymous id.
+    fn first_claims(&self) -> BTreeMap<IdentityKey, (IdentityKey, Position)> {
+        let mut first: BTreeMap<IdentityKey, (IdentityKey, Position)> = BTreeMap::new();
+        for folded in self.profiles.folded.values() {
+            let event = &folded.event;
+            let Some(user) = event.user_id.as_ref().map(|id| keyring().user_key(id)) else {
+                continue;
+            };
+            let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias);
+            let previous = previous.and_then(|id| AnonymousId::parse(id).ok());
+            let devices = event.anonymous_id.iter().chain(previous.iter());
+            for device in devices.map(|id| keyring().anonymous_key(id)) {
+                let claim = (user, event.position());
+                let held = first.entry(device).or_insert(claim);
+                if claim.1 < held.1 {
+                    *held = claim;
+                }
+            }
+        }
+        first
+    }
+}

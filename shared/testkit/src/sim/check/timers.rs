@@ -1,0 +1,96 @@
+//! Timers: who is armed, and what will wake them.
+
+use super::Check;
+use super::super::functions::Inbox;
+use odyssey_domain::ids::IdentityKey;
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{Command, Owner, Wake};
+use odyssey_flows::ports::Row;
+use std::collections::BTreeMap;
+
+/// Who is armed, and what will wake them.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    armed: BTreeMap<Owner, u64>,
+    /// Due items and queue messages, by owner and arm number.
+    wakes: BTreeMap<(Owner, u64), u64>,
+    /// The time that each arm number stands for.
+    times: BTreeMap<(Owner, u64), Stamp>,
+    /// The last arm number of each owner.
+    last: BTreeMap<Owner, u64>,
+}
+
+/// The wake that a queue message is.
+pub(super) fn wake(body: &str) -> Option<Wake> {
+    if !body.starts_with("{\"command\":\"wake\"") {
+        return None;
+    }
+    match serde_json::from_str(body) {
+        Ok(Command::Wake(wake)) => Some(wake),
+        _ => None,
+    }
+}
+
+impl Timers {
+    pub(super) fn wake_added(&mut self, wake: &Wake) {
+        *self.wakes.entry((wake.owner.clone(), wake.arm)).or_default() += 1;
+    }
+
+    pub(super) fn wake_removed(&mut self, wake: &Wake) {
+        let key = (wake.owner.clone(), wake.arm);
+        if let Some(times) = self.wakes.get_mut(&key) {
+            *times = times.saturating_sub(1);
+            if *times == 0 {
+                self.wakes.remove(&key);
+            }
+        }
+    }
+
+    /// An owner of this queue that is armed and that nothing will wake.
+    pub(super) fn lost(&self, inbox: Inbox) -> Option<(Owner, u64)> {
+        let of = |owner: &Owner| {
+            matches!(
+                (owner, inbox),
+                (Owner::Profile(_), Inbox::Profile) | (Owner::Enrollment(_), Inbox::Journey)
+            )
+        };
+        let mut armed = self.armed.iter().filter(|(owner, _)| of(owner));
+        let lost = armed.find(|(owner, arm)| {
+            !self.wakes.contains_key(&((*owner).clone(), **arm))
+        });
+        lost.map(|(owner, arm)| (owner.clone(), *arm))
+    }
+}
+
+impl Check {
+    /// An owner's item was written, with this arm number and this time where it is armed.
+    pub(super) fn armed(&mut self, owner: Owner, arm: u64, due: Option<Stamp>) {
+        let last = self.timers.last.insert(owner.clone(), arm).unwrap_or(0);
+        self.holds("arms-never-reused", arm >= last, || {
+            format!("{owner:?}: arm number {arm} after {last}")
+        });
+        let Some(due) = due else {
+            self.timers.armed.remove(&owner);
+            return;
+        };
+        let stood = *self.timers.times.entry((owner.clone(), arm)).or_insert(due);
+        self.holds("arms-never-reused", stood == due, || {
+            format!("{owner:?}: arm number {arm} stood for {stood}, now for {due}")
+        });
+        self.timers.armed.insert(owner, arm);
+    }
+
+    /// A profile is no root any more.
+    pub(super) fn disarmed(&mut self, identity: IdentityKey) {
+        self.timers.armed.remove(&Owner::Profile(identity.into()));
+    }
+
+    pub(super) fn due_written(&mut self, before: Option<&Row>, after: Option<&Row>) {
+        if let Some(wake) = before.and_then(super::item::<Wake>) {
+            self.timers.wake_removed(&wake);
+        }
+        if let Some(wake) = after.and_then(super::item::<Wake>) {
+            self.timers.wake_added(&wake);
+        }
+    }
+}

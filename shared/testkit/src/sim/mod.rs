@@ -1,0 +1,40 @@
+//! The simulator: the whole system in one thread, every fault injected, everything from one seed.
+//!
+//! The real flows of `odyssey-flows` run over ports whose every call waits before its effect and
+//! after it; which waiting call goes on next is drawn from the seed, so that invocations interleave
+//! at every call. A process dies by having its future dropped. Time is virtual: an agenda of what
+//! is to happen, in order.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | `functions` | the functions and the wiring, held to the template by a contract test |
+//! | `setup`, `workload`, `workspace`, `people` | what a seed is like and what happens in it |
+//! | `core`, `world`, `running` | the agenda, the loop, and the flows as invocations |
+//! | `ports`, `deeds`, `store`, `queues`, `ses` | the AWS of a run |
+//! | `faults` | which faults strike where, counted |
+//! | `check` | the invariants |
+//! | `shrink` | the smallest run that still breaks the invariant |
+
+mod check;
+mod core;
+mod deeds;
+mod faults;
+pub mod functions;
+mod people;
+mod ports;
+mod queues;
+mod rng;
+mod running;
+mod ses;
+mod setup;
+mod shrink;
+mod store;
+mod trace;
+mod workload;
+mod workspace;
+mod world;
+
+pub use check::{INVARIANTS, Violation};
+pub use faults::{CallFault, Coverage, Filter, Site, WireFault};
+pub use shrink::{Shrunk, shrink};
+pub use world::{Outcome, run};

@@ -1,0 +1,190 @@
+//! What a seed is like: which faults, how often, how many customers, how long.
+//!
+//! Swarm testing: each seed enables a random part of the faults and features at random rates, which
+//! finds more than all of them at one middling rate.
+
+use super::faults::{CallFault, WireFault};
+use super::rng::{Rng, Stream};
+use crate::fault::Operation;
+use odyssey_domain::time::{Span, Stamp};
+use odyssey_flows::ports::Table;
+use std::collections::BTreeMap;
+
+/// A dependency that is down for a while.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outage {
+    pub(crate) what: Dependency,
+    pub(crate) from: Stamp,
+    pub(crate) until: Stamp,
+}
+
+/// What can be down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dependency {
+    Table(Table),
+    AllTables,
+    Bus,
+    Queues,
+    Mailer,
+}
+
+impl Dependency {
+    const ALL: [Dependency; 10] = [
+        Dependency::Table(Table::Profiles),
+        Dependency::Table(Table::Timeline),
+        Dependency::Table(Table::Enrollments),
+        Dependency::Table(Table::Due),
+        Dependency::Table(Table::Contacts),
+        Dependency::Table(Table::Ledger),
+        Dependency::AllTables,
+        Dependency::Bus,
+        Dependency::Queues,
+        Dependency::Mailer,
+    ];
+
+    /// Whether a call goes to it.
+    pub(crate) fn hits(self, operation: Operation) -> bool {
+        match (self, operation) {
+            (
+                Dependency::Table(table),
+                Operation::Get(of)
+                | Operation::Write(of)
+                | Operation::Query(of)
+                | Operation::QueryIndex(of),
+            ) => table == of,
+            (
+                Dependency::Table(table),
+                Operation::GetMany | Operation::AddIds | Operation::HaveIds,
+            ) => table == Table::Profiles,
+            (Dependency::Table(table), Operation::Transact) => {
+                matches!(table, Table::Ledger | Table::Contacts | Table::Profiles)
+            }
+            (
+                Dependency::AllTables,
+                Operation::Get(_)
+                | Operation::GetMany
+                | Operation::Write(_)
+                | Operation::Transact
+                | Operation::Query(_)
+                | Operation::QueryIndex(_)
+                | Operation::AddIds
+                | Operation::HaveIds,
+            )
+            | (Dependency::Bus, Operation::Publish)
+            | (Dependency::Queues, Operation::Enqueue(_) | Operation::Park | Operation::Hide)
+            | (Dependency::Mailer, Operation::SendMail) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What a seed is like.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) start: Stamp,
+    /// How long the workload lasts.
+    pub(crate) lasts: Span,
+    pub(crate) customers: u64,
+    pub(crate) actions: u64,
+    pub(crate) calls: BTreeMap<CallFault, u64>,
+    pub(crate) wires: BTreeMap<WireFault, u64>,
+    pub(crate) outages: Vec<Outage>,
+    /// A newer release is deployed: from when, until when both run.
+    pub(crate) deploy: Option<(Stamp, Stamp)>,
+    /// Instances' clocks are off by at most this.
+    pub(crate) skew_ms: u64,
+    /// At most so many instances of a function.
+    pub(crate) instances: usize,
+    /// Whether the workspace is published anew midway, journeys paused and resumed.
+    pub(crate) publishes: bool,
+    /// Whether one customer comes with a history that spills.
+    pub(crate) heavy: bool,
+    /// Whether rows expire at the end.
+    pub(crate) expires: bool,
+}
+
+/// 2026-11-21T00:00:00Z.
+const EPOCH: Stamp = Stamp::from_ms(1_795_219_200_000);
+
+impl Setup {
+    /// What this seed is like.
+    pub(crate) fn of(seed: u64) -> Setup {
+        let mut rng = Rng::new(seed, Stream::Setup);
+        let start = EPOCH.plus(Span::from_ms(rng.below(40 * 86_400_000)));
+        let hours = rng.pick(&[1, 6, 12, 30, 72, 120]).unwrap_or(6);
+        let lasts = Span::HOUR.times(hours);
+        let calm = rng.chance(40);
+        let deploys = !calm && rng.chance(150);
+        let deploy_at = start.plus(Span::from_ms(rng.below(lasts.ms())));
+        let deploy_ms = rng.between(5_000, 600_000);
+        Setup {
+            start,
+            lasts,
+            customers: rng.between(1, 4),
+            actions: rng.between(4, 22),
+            calls: if calm { BTreeMap::new() } else { calls(&mut rng) },
+            wires: if calm { BTreeMap::new() } else { wires(&mut rng) },
+            outages: if calm { Vec::new() } else { outages(&mut rng, start, lasts) },
+            deploy: deploys.then(|| (deploy_at, deploy_at.plus(Span::from_ms(deploy_ms)))),
+            skew_ms: rng.pick(&[0, 50, 800, 5_000, 30_000]).unwrap_or(0),
+            instances: rng.pick(&[1, 2, 3, 5]).unwrap_or(2),
+            publishes: rng.chance(300),
+            heavy: rng.chance(8),
+            expires: rng.chance(300),
+        }
+    }
+}
+
+/// Faults of calls, in 100,000.
+fn calls(rng: &mut Rng) -> BTreeMap<CallFault, u64> {
+    let mut rates = BTreeMap::new();
+    for fault in CallFault::ALL {
+        if !rng.chance(550) {
+            continue;
+        }
+        let base = rng.pick(&[60, 250, 900, 2_500]).unwrap_or(250);
+        let rate = match fault {
+            // These fit few calls, and are spread over all.
+            CallFault::Stale | CallFault::Partial => base * 6,
+            CallFault::Refused => base / 6,
+            CallFault::Slow => base / 2,
+            _ => base,
+        };
+        rates.insert(fault, rate);
+    }
+    rates
+}
+
+/// Faults of wires, in 100,000 occasions of each.
+fn wires(rng: &mut Rng) -> BTreeMap<WireFault, u64> {
+    let mut rates = BTreeMap::new();
+    for fault in WireFault::ALL {
+        if !rng.chance(550) {
+            continue;
+        }
+        let often = rng.pick(&[1_000, 4_000, 15_000, 40_000]).unwrap_or(4_000);
+        let rate = match fault {
+            WireFault::MessageHours
+            | WireFault::MessageDeadLettered
+            | WireFault::MessageRedriven
+            | WireFault::EntryDeadLettered
+            | WireFault::GaveUp => often / 10,
+            WireFault::BatchFailed => often / 4,
+            _ => often,
+        };
+        rates.insert(fault, rate);
+    }
+    rates
+}
+
+fn outages(rng: &mut Rng, start: Stamp, lasts: Span) -> Vec<Outage> {
+    let many = if rng.chance(250) { rng.between(1, 2) } else { 0 };
+    let mut outages = Vec::new();
+    for _ in 0..many {
+        let Some(what) = rng.pick(&Dependency::ALL) else { continue };
+        let from = start.plus(Span::from_ms(rng.below(lasts.ms())));
+        let ms = rng.between(30_000, 6 * 3_600_000);
+        outages.push(Outage { what, from, until: from.plus(Span::from_ms(ms)) });
+    }
+    outages
+}

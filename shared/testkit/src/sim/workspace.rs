@@ -1,0 +1,227 @@
+//! The workspaces that are published in a run: the first, and the versions that follow it.
+
+use odyssey_domain::catalog::JourneyState;
+use odyssey_domain::ids::ContentHash;
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::message::{Mail, MailId};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::workspace::{Files, Workspace};
+use odyssey_flows::catalog::Publication;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// The secret of every simulated stack.
+pub(crate) fn keyring() -> &'static Keyring {
+    static KEYS: OnceLock<Keyring> = OnceLock::new();
+    #[expect(clippy::expect_used, reason = "a constant that parses")]
+    KEYS.get_or_init(|| {
+        Keyring::parse(r#"{"k1":"0123456789abcdef0123456789abcdef"}"#).expect("a keyring")
+    })
+}
+
+/// Where links lead.
+pub(crate) const PUBLIC_URL: &str = "https://o.example";
+
+const SETTINGS: &str = "
+brand:
+  name: Shop
+  from: shop@shop.example
+  reply_to: care@shop.example
+  postal_address: Shop GmbH, 12 Harbour Street, 20457 Hamburg, Germany
+  website: https://shop.example
+  allowed_hosts: []
+sources:
+  web: {kind: browser}
+  backend: {kind: server}
+topics:
+  offers: {title: Offers, kind: marketing}
+  tips: {title: Tips, kind: marketing}
+  orders: {title: Orders, kind: transactional}
+signals:
+  Cart Abandoned: {after: 4h}
+  Browse Abandoned: {after: 2h}
+confirmation_mail: confirm
+events: [Profile Completed, Consent Changed]
+";
+
+const CART: &str = "
+name: cart
+state: live
+trigger: {signal: Cart Abandoned, after: 4h}
+entry_filter: {fact: cart.items, at_least: 1}
+re_entry: {after: 1d}
+exit_when: [{event: Order Completed}]
+goal: {event: Order Completed, within: 3d}
+steps:
+  - {id: remind, send: plain, topic: offers}
+  - {id: wait, wait_until: {event: Order Completed, timeout: 20h}}
+  - id: how-big
+    branch:
+      - if: {fact: cart.value, at_least: 15000}
+        steps:
+          - {id: advise, send: plain, topic: tips}
+    else:
+      - {id: nudge, send: plain, topic: offers}
+";
+
+const QUICK: &str = "
+name: quick
+state: live
+trigger: {signal: Cart Abandoned, after: 8m}
+re_entry: after_exit
+exit_when: [{event: Order Completed}]
+steps:
+  - {id: soon, send: plain, topic: offers}
+  - {id: rest, delay: 5m}
+  - {id: again, send: plain, topic: offers}
+";
+
+const BROWSE: &str = "
+name: browse
+state: live
+trigger: {signal: Browse Abandoned}
+re_entry: {after: 6h}
+exit_when: [{event: Order Completed}, {event: Product Added}]
+steps:
+  - {id: nudge, send: plain, topic: tips}
+";
+
+const THANKS: &str = "
+name: thanks
+state: live
+trigger: {event: Order Completed}
+enrollment_key: order_id
+re_entry: never
+exit_when: [{event: Order Cancelled}]
+steps:
+  - {id: thanks, send: receipt, topic: orders}
+  - {id: use-it-first, delay: 30h}
+  - {id: ask, send: plain, topic: offers}
+";
+
+const WELCOME: &str = "
+name: welcome
+state: live
+trigger: {event: Signed Up}
+re_entry: after_exit
+steps:
+  - {id: hello, send: plain, topic: offers}
+  - {id: second, send: plain, topic: tips}
+  - {id: third, send: receipt, topic: orders}
+  - {id: moment, delay: 90s}
+  - id: profile
+    wait_until: {event: Profile Completed, timeout: 10m}
+    on_event:
+      - {id: well-done, send: plain, topic: tips}
+    on_timeout:
+      - {id: finish-it, send: plain, topic: offers}
+      - {id: later, delay: 2h}
+      - {id: last, send: plain, topic: tips}
+";
+
+const CONSENTED: &str = "
+name: consented
+state: live
+trigger: {event: Consent Changed, where: {state: granted}}
+re_entry: {after: 10m}
+steps:
+  - {id: gift, send: plain, topic: offers}
+";
+
+/// Another version of two journeys: other waits, a step more. No exit rule is added or removed, so
+/// that what the checks know of the first version holds of this one.
+fn second(text: &str) -> String {
+    text.replace("timeout: 20h", "timeout: 3h")
+        .replace("delay: 30h", "delay: 40m")
+        .replace("  - {id: rest, delay: 5m}", "  - {id: rest, delay: 20m}")
+}
+
+fn mail(id: &str, words: &str) -> Option<Mail> {
+    Some(Mail {
+        id: MailId::parse(id).ok()?,
+        subject: format!("{words} {{{{ profile.first_name|default('you') }}}}"),
+        preview: String::new(),
+        html: format!("<p>{words}</p>"),
+        text: "{{ links.confirm|default('') }}".to_owned(),
+    })
+}
+
+/// A version of the workspace, as it can be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Version {
+    First,
+    Second,
+    /// The first with every journey paused.
+    Paused,
+    /// The second with one journey archived.
+    Archived,
+}
+
+impl Version {
+    pub(crate) const ALL: [Version; 4] =
+        [Version::First, Version::Second, Version::Paused, Version::Archived];
+}
+
+fn files(version: Version) -> Files {
+    let journeys = [
+        ("cart", CART),
+        ("quick", QUICK),
+        ("browse", BROWSE),
+        ("thanks", THANKS),
+        ("welcome", WELCOME),
+        ("consented", CONSENTED),
+    ];
+    let changed = matches!(version, Version::Second | Version::Archived);
+    let mut files = Files::new();
+    files.insert("workspace.yaml".to_owned(), SETTINGS.to_owned());
+    for (name, text) in journeys {
+        let text = if changed { second(text) } else { text.to_owned() };
+        files.insert(format!("journeys/{name}.yaml"), text);
+    }
+    for name in ["plain", "receipt", "confirm"] {
+        let text = format!("---\nsubject: {name}\n---\n<mjml></mjml>\n");
+        files.insert(format!("mails/{name}.mjml"), text);
+    }
+    files
+}
+
+fn make(version: Version) -> Publication {
+    #[expect(clippy::expect_used, reason = "constants without mistakes, read by every test")]
+    let mut workspace = Workspace::read(&files(version)).expect("a workspace without mistakes");
+    for (id, journey) in &mut workspace.journeys {
+        journey.state = match version {
+            Version::Paused => JourneyState::Paused,
+            Version::Archived if id.as_str() == "quick" => JourneyState::Archived,
+            _ => JourneyState::Live,
+        };
+    }
+    let words = match version {
+        Version::First | Version::Paused => "Hello",
+        Version::Second | Version::Archived => "Good day",
+    };
+    let mails = ["plain", "receipt", "confirm"].iter().filter_map(|id| mail(id, words));
+    let published = workspace.publish(mails.collect(), Stamp::MIN);
+    Publication {
+        catalog: published.catalog,
+        journeys: published.journeys,
+        mails: published.mails,
+    }
+}
+
+/// A version, made once in a process.
+pub(crate) fn publication(version: Version) -> &'static Publication {
+    static MADE: OnceLock<Vec<(Version, Publication)>> = OnceLock::new();
+    let made = MADE.get_or_init(|| Version::ALL.map(|v| (v, make(v))).to_vec());
+    let found = made.iter().find(|(v, _)| *v == version);
+    #[expect(clippy::expect_used, reason = "all of them were made")]
+    found.map(|(_, publication)| publication).expect("every version was made")
+}
+
+/// Every version of every journey, by its address.
+pub(crate) fn journeys() -> &'static BTreeMap<ContentHash, odyssey_domain::journey::Journey> {
+    static ALL: OnceLock<BTreeMap<ContentHash, odyssey_domain::journey::Journey>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let versions = Version::ALL.iter().flat_map(|v| publication(*v).journeys.clone());
+        versions.collect()
+    })
+}
