@@ -71,10 +71,39 @@ pub enum Command {
     Chaos(ChaosArgs),
     /// Print the JSON Schema of a workspace file, for editors
     Schema(SchemaArgs),
+    /// Run the whole system under every fault, seed after seed, and check what it promises
+    ///
+    /// One seed is one small story with its faults: crashes, lost answers, stale reads, doubled and
+    /// late messages, outages, deploys. Everything in it follows from the seed. Stops at the first
+    /// broken invariant with a shrunk event log. Builds the simulator first. Talks to nothing.
+    Sim(SimArgs),
     /// Measure what the system costs
     ///
     /// Talks to nothing outside this machine.
     Bench(BenchArgs),
+}
+
+/// `odyssey sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// How many seeds
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub seeds: u64,
+    /// The first seed
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub from: u64,
+    /// One seed alone
+    #[arg(long, value_name = "S", conflicts_with_all = ["seeds", "from", "twice", "json"])]
+    pub seed: Option<u64>,
+    /// With --seed: show its every step
+    #[arg(long, requires = "seed")]
+    pub trace: bool,
+    /// Each seed twice: both runs must be the same to the byte
+    #[arg(long)]
+    pub twice: bool,
+    /// Print what came of it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `odyssey bench`.

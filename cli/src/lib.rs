@@ -13,6 +13,7 @@ pub mod local;
 pub mod pages;
 pub mod publish;
 pub mod screen;
+pub mod sim;
 pub mod stack;
 pub mod standing;
 pub mod tail;
@@ -98,6 +99,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Chaos(args) => wait(chaos::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
+        Command::Sim(args) => sim::run(screen, args),
         Command::Bench(args) => match &args.what {
             Bench::Cost(args) => wait(bench::cost::run(screen, args)),
         },

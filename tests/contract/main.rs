@@ -6,6 +6,7 @@ mod access;
 mod cost;
 mod events;
 mod queues;
+mod simulator;
 mod stored;
 mod tables;
 mod yaml;

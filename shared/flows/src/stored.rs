@@ -5,10 +5,11 @@
 //! what is newer without writing over it.
 
 use crate::ports::{Consistency, Expect, Key, PortError, Row, Tables, Write, Written};
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 use odyssey_domain::time::Stamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::io::{Read, Write as _};
+use std::cell::RefCell;
 
 /// A type that is stored in one row.
 pub trait Stored: Serialize + DeserializeOwned + Send + Sync {
@@ -88,7 +89,50 @@ impl StoredError {
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
 /// No stored body inflates to more.
-const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const INFLATED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+thread_local! {
+    /// Kept, because making its tables anew takes longer than deflating an item.
+    static DEFLATER: RefCell<Compress> =
+        RefCell::new(Compress::new(flate2::Compression::default(), false));
+    /// Kept for the same reason.
+    static INFLATER: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+}
+
+/// The tag and the deflated bytes.
+fn deflate(json: &[u8]) -> Result<Vec<u8>, String> {
+    DEFLATER.with_borrow_mut(|deflater| {
+        deflater.reset();
+        // Room for the worst case: what does not shrink is kept in blocks, at 5 bytes for each.
+        let mut out = Vec::with_capacity(json.len() + json.len() / 1_000 + 64);
+        out.push(DEFLATED);
+        match deflater.compress_vec(json, &mut out, FlushCompress::Finish) {
+            Ok(Status::StreamEnd) => Ok(out),
+            Ok(status) => Err(format!("deflating stopped at {status:?}")),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+}
+
+/// What was deflated, up to [`INFLATED_BYTES_MAX`].
+fn inflate(bytes: &[u8]) -> Result<Vec<u8>, String> {
+    INFLATER.with_borrow_mut(|inflater| {
+        inflater.reset(false);
+        let mut out = Vec::with_capacity(bytes.len().saturating_mul(4).max(512));
+        loop {
+            let read = usize::try_from(inflater.total_in()).unwrap_or(usize::MAX);
+            let rest = bytes.get(read..).unwrap_or_default();
+            match inflater.decompress_vec(rest, &mut out, FlushDecompress::None) {
+                Ok(Status::StreamEnd) => return Ok(out),
+                Ok(_) if out.len() == out.capacity() && out.len() < INFLATED_BYTES_MAX => {
+                    out.reserve(out.len().max(512));
+                }
+                Ok(status) => return Err(format!("inflating stopped at {status:?}")),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    })
+}
 
 /// An item's body.
 ///
@@ -97,10 +141,7 @@ const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub fn encode<T: Stored>(item: &T) -> Result<Vec<u8>, StoredError> {
     let corrupt = |cause: String| StoredError::Corrupt { name: T::NAME, cause };
     let json = serde_json::to_vec(item).map_err(|e| corrupt(e.to_string()))?;
-    let mut deflated =
-        flate2::write::DeflateEncoder::new(vec![DEFLATED], flate2::Compression::default());
-    deflated.write_all(&json).map_err(|e| corrupt(e.to_string()))?;
-    let deflated = deflated.finish().map_err(|e| corrupt(e.to_string()))?;
+    let deflated = deflate(&json).map_err(corrupt)?;
     let body = if deflated.len() <= json.len() {
         deflated
     } else {
@@ -133,11 +174,7 @@ pub fn decode<T: Stored>(row: &Row) -> Result<T, StoredError> {
     match row.body.split_first() {
         Some((&PLAIN, json)) => serde_json::from_slice(json).map_err(place),
         Some((&DEFLATED, bytes)) => {
-            let mut json = Vec::new();
-            flate2::read::DeflateDecoder::new(bytes)
-                .take(INFLATED_BYTES_MAX)
-                .read_to_end(&mut json)
-                .map_err(|e| corrupt(e.to_string()))?;
+            let json = inflate(bytes).map_err(corrupt)?;
             serde_json::from_slice(&json).map_err(place)
         }
         Some((tag, _)) => Err(corrupt(format!("unknown body tag {tag}"))),
@@ -227,5 +264,37 @@ pub fn is_row_of(write: &Write, found: &Row) -> bool {
             row.version == found.version && row.schema == found.schema && row.body == found.body
         }
         Write::Delete { .. } | Write::Check { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_deflated_inflates(bytes in prop::collection::vec(any::<u8>(), 0..300), times in 1..2_000_usize) {
+            let json = bytes.repeat(times);
+            let deflated = deflate(&json).unwrap();
+            prop_assert_eq!(inflate(&deflated[1..]).unwrap(), json);
+        }
+
+        #[test]
+        fn what_is_cut_or_damaged_is_an_error_or_other_bytes(
+            bytes in prop::collection::vec(any::<u8>(), 1..300), cut in 0..300_usize,
+        ) {
+            let deflated = deflate(&bytes).unwrap();
+            let cut = 1 + cut % (deflated.len() - 1);
+            if let Ok(found) = inflate(&deflated[1..cut]) {
+                prop_assert_ne!(found, bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn no_body_inflates_without_end() {
+        let deflated = deflate(&vec![b' '; INFLATED_BYTES_MAX * 2]).unwrap();
+        assert!(inflate(&deflated[1..]).is_err());
     }
 }

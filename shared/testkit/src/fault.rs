@@ -74,6 +74,9 @@ pub enum Fault {
     /// It took effect, and the answer was lost: a transient error. Of the mailer: accepted, and
     /// the answer is ambiguous.
     FailAfter,
+    /// Of table writes: the answer was lost and the SDK sent it again, so that it took effect twice
+    /// and the second answer counts. Of others: like [`Fault::None`].
+    Echo,
     /// A permanent error; nothing took effect. Of the mailer: refused for good.
     Refuse,
     /// The process is killed before the call: the future never becomes ready.

@@ -3,7 +3,7 @@
 use super::{FoldError, Preloaded, WRITES_MAX};
 use crate::ports::{Consistency, Key, Table, Tables, Write, Written};
 use crate::profiles::identity_key;
-use crate::stored::{self, StoredError};
+use crate::stored::{self, Committed, StoredError};
 use odyssey_domain::ids::{ContentHash, EventHash, IdentityKey};
 use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
 use odyssey_domain::time::{Span, Stamp};
@@ -187,14 +187,15 @@ impl<'a, T: Tables> World<'a, T> {
         }
         let written = match (writes.pop(), writes.is_empty()) {
             (None, _) => return Ok(true),
-            (Some(only), true) => self.tables.write(only).await?,
+            // One's own write is recognised: its effects are still to be carried out.
+            (Some(only), true) => stored::commit(self.tables, only).await? == Committed::Done,
             (Some(last), false) => {
                 writes.push(last);
                 let token = token(&writes);
-                self.tables.transact(writes, &token).await?
+                self.tables.transact(writes, &token).await? == Written::Done
             }
         };
-        Ok(written == Written::Done)
+        Ok(written)
     }
 
     /// The write of one item, cut where it would pass its limit.

@@ -57,6 +57,7 @@ fn a_fault_at_any_one_call_changes_nothing_in_the_end() {
         Fault::FailAfter,
         Fault::HaltBefore,
         Fault::HaltAfter,
+        Fault::Echo,
         Fault::Partial(vec![0]),
     ] {
         for target in 0..24 {
@@ -88,6 +89,7 @@ fn any_fault() -> impl Strategy<Value = Fault> {
         1 => Just(Fault::FailAfter),
         1 => Just(Fault::HaltBefore),
         1 => Just(Fault::HaltAfter),
+        1 => Just(Fault::Echo),
         1 => Just(Fault::Partial(vec![0])),
     ]
 }

@@ -1,15 +1,163 @@
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let from: u64 = args[1].parse().unwrap();
-    let n: u64 = args[2].parse().unwrap();
-    let t = std::time::Instant::now();
-    let mut ev = 0;
-    for seed in from..from + n {
-        let o = odyssey_testkit::sim::run(seed, &Default::default(), n == 1);
-        ev += o.events;
-        if n == 1 { for l in &o.log { println!("{l}"); } println!("{:?}", o.checked); }
-        if n > 1 && std::env::var("TWICE").is_ok() { let p = odyssey_testkit::sim::run(seed, &Default::default(), false); if p.digest != o.digest { println!("seed {seed} NOT DETERMINISTIC"); } }
-        if let Some(v) = o.violation { println!("seed {seed} {} events: {}: {}", o.events, v.invariant, v.text); }
+//! The simulator as a program: what `cargo odyssey sim` builds and runs.
+//!
+//! ```text
+//! simulate --seeds N [--from S] [--twice] [--threads N] [--json]
+//! simulate --seed S [--trace]
+//! ```
+
+use odyssey_testkit::sim::{Filter, Plan, campaign, report, run, shrink};
+use std::collections::BTreeSet;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Runs that shrinking may take.
+const SHRINK_RUNS_MAX: u32 = 400;
+
+/// What is asked for.
+#[derive(Debug)]
+struct Arguments {
+    seeds: u64,
+    from: u64,
+    one: Option<u64>,
+    /// The flags that were given.
+    flags: BTreeSet<Flag>,
+    threads: usize,
+    commit: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Flag {
+    /// Show every step of the one seed.
+    Trace,
+    /// Print JSON.
+    Json,
+    /// Each seed twice.
+    Twice,
+    /// A broken seed is told as it is.
+    NoShrinking,
+}
+
+impl Arguments {
+    fn has(&self, flag: Flag) -> bool {
+        self.flags.contains(&flag)
     }
-    println!("{n} seeds {ev} events {:?}", t.elapsed());
+
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut read = Arguments {
+            seeds: 1_000,
+            from: 0,
+            one: None,
+            flags: BTreeSet::new(),
+            threads,
+            commit: "unknown".to_owned(),
+        };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word}: expected a value behind it"));
+            let number = |text: String| {
+                text.parse::<u64>()
+                    .map_err(|_| format!("{word}: expected a number, found `{text}`"))
+            };
+            match word.as_str() {
+                "--seeds" => read.seeds = number(value()?)?,
+                "--from" => read.from = number(value()?)?,
+                "--seed" => read.one = Some(number(value()?)?),
+                "--threads" => read.threads = usize::try_from(number(value()?)?).unwrap_or(1),
+                "--commit" => read.commit = value()?,
+                "--trace" => drop(read.flags.insert(Flag::Trace)),
+                "--json" => drop(read.flags.insert(Flag::Json)),
+                "--twice" => drop(read.flags.insert(Flag::Twice)),
+                "--no-shrinking" => drop(read.flags.insert(Flag::NoShrinking)),
+                _ => return Err(format!("unknown argument `{word}`")),
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn say(text: &str) {
+    // A closed pipe is no error.
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::read(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(problem) => {
+            let _ = writeln!(io::stderr(), "{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    // A panic is a violation, told with its seed; its backtrace would drown that.
+    std::panic::set_hook(Box::new(|_| {}));
+    match arguments.one {
+        Some(seed) => one(seed, &arguments),
+        None => many(&arguments),
+    }
+}
+
+/// One seed, in the open.
+fn one(seed: u64, arguments: &Arguments) -> ExitCode {
+    let outcome = run(seed, &Filter::default(), arguments.has(Flag::Trace));
+    for line in &outcome.log {
+        say(line);
+        say("\n");
+    }
+    let verdict = match &outcome.violation {
+        Some(found) => format!("breaks `{}`: {}", found.invariant, found.text),
+        None => "holds every invariant".to_owned(),
+    };
+    let (events, digest) = (outcome.events, outcome.digest);
+    say(&format!("seed {seed}: {events} events, digest {digest:016x}, {verdict}\n"));
+    ExitCode::from(u8::from(outcome.violation.is_some()))
+}
+
+fn many(arguments: &Arguments) -> ExitCode {
+    let began = Instant::now();
+    let terminal = io::stderr().is_terminal();
+    let step = if terminal { 50 } else { 5_000 };
+    let seeds = arguments.seeds;
+    let plan = Plan {
+        from: arguments.from,
+        seeds,
+        twice: arguments.has(Flag::Twice),
+        threads: arguments.threads,
+    };
+    let tally = campaign(plan, |through| {
+        if through % step == 0 {
+            let line_end = if terminal { '\r' } else { '\n' };
+            let seconds = began.elapsed().as_secs();
+            let _ = write!(io::stderr(), "{through} of {seeds} seeds, {seconds} s{line_end}");
+        }
+    });
+    if terminal {
+        let _ = writeln!(io::stderr());
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    if arguments.has(Flag::Json) {
+        say(&format!("{}\n", report::json(&tally, seconds)));
+    } else {
+        say(&report::text(&tally, seconds));
+        say(&format!(
+            "{seconds:.1} s on {} threads, commit {}\n",
+            arguments.threads, arguments.commit
+        ));
+    }
+    if let Some(seed) = tally.unsteady {
+        say(&format!("seed {seed} did not run the same twice\n"));
+        return ExitCode::from(1);
+    }
+    let Some(broken) = &tally.broken else {
+        if !arguments.has(Flag::Json) {
+            say("no invariant was broken\n");
+        }
+        return ExitCode::SUCCESS;
+    };
+    if !arguments.has(Flag::Json) {
+        let runs = if arguments.has(Flag::NoShrinking) { 1 } else { SHRINK_RUNS_MAX };
+        let shrunk = shrink(broken.seed, runs);
+        say(&shrunk.map_or_else(String::new, |shrunk| report::broken(&shrunk, &arguments.commit)));
+    }
+    ExitCode::from(1)
 }

@@ -220,13 +220,16 @@ impl Memory {
     async fn call<T>(
         &self,
         operation: Operation,
-        effect: impl FnOnce(&mut State) -> Result<T, PortError> + Send,
+        mut effect: impl FnMut(&mut State) -> Result<T, PortError> + Send,
     ) -> Result<T, PortError> {
         let fault = self.enter(operation).await;
         match fault {
             Fault::FailBefore | Fault::Partial(_) => return Err(lost(operation)),
             Fault::Refuse => return Err(refused(operation)),
             _ => {}
+        }
+        if fault == Fault::Echo {
+            drop(effect(&mut self.state()));
         }
         let result = effect(&mut self.state());
         match fault {

@@ -231,14 +231,14 @@ impl Tables for Memory {
         let write = stored_as(write);
         self.call(at, |state| {
             validate(at, &write)?;
-            Ok(state.write(vec![write]))
+            Ok(state.write(vec![write.clone()]))
         })
         .await
     }
 
     async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
-        let writes = writes.into_iter().map(stored_as).collect();
-        self.call(Operation::Transact, |state| state.transact(writes, token)).await
+        let writes: Vec<Write> = writes.into_iter().map(stored_as).collect();
+        self.call(Operation::Transact, |state| state.transact(writes.clone(), token)).await
     }
 
     async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {

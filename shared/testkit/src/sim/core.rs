@@ -246,7 +246,10 @@ impl Core {
     pub(crate) fn is_down(&mut self, operation: Operation) -> bool {
         let now = self.now;
         let down = !self.faults.is_quiet()
-            && self.outages.iter().any(|o| o.from <= now && now < o.until && o.what.hits(operation));
+            && self
+                .outages
+                .iter()
+                .any(|o| o.from <= now && now < o.until && o.what.hits(operation));
         if down {
             self.faults.note(super::faults::WireFault::Outage);
         }

@@ -95,7 +95,7 @@ impl Core {
             Deed::Mail(mail) => {
                 let _ = self.accept(actor, *mail);
                 Ok(Done::Accepted)
-            },
+            }
             Deed::Park(inbox, parked) => {
                 self.check.parked(actor, &parked);
                 let body = serde_json::to_string(&parked).unwrap_or_default();
@@ -126,8 +126,7 @@ impl Core {
         let written = write(self, writes)?;
         match written {
             Written::Done => {
-                let after: Vec<Option<Row>> =
-                    keys.iter().map(|key| self.store.row(key)).collect();
+                let after: Vec<Option<Row>> = keys.iter().map(|key| self.store.row(key)).collect();
                 if before == after {
                     // A transaction's token was recognised, or an item was put as it stood.
                     return Ok(Written::Done);

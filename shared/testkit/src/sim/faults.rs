@@ -390,9 +390,9 @@ impl Faults {
         if self.quiet || self.filter.wires_off.contains(&fault) {
             return false;
         }
-        let draws = self.wire_draws.entry(fault).or_default();
-        *draws += 1;
-        let drawn = mix(self.seed ^ mix(*draws ^ ((fault as u64 + 1) << 40))) % 100_000;
+        let times = self.wire_draws.entry(fault).or_default();
+        *times += 1;
+        let drawn = mix(self.seed ^ mix(*times ^ ((fault as u64 + 1) << 40))) % 100_000;
         let strikes = drawn < rate;
         if strikes {
             self.note(fault);

@@ -15,6 +15,7 @@
 //! | `check` | the invariants |
 //! | `shrink` | the smallest run that still breaks the invariant |
 
+mod campaign;
 mod check;
 mod core;
 mod deeds;
@@ -23,6 +24,7 @@ pub mod functions;
 mod people;
 mod ports;
 mod queues;
+pub mod report;
 mod rng;
 mod running;
 mod ses;
@@ -34,6 +36,7 @@ mod workload;
 mod workspace;
 mod world;
 
+pub use campaign::{Plan, Tally, campaign};
 pub use check::{INVARIANTS, Violation};
 pub use faults::{CallFault, Coverage, Filter, Site, WireFault};
 pub use shrink::{Shrunk, shrink};

@@ -60,7 +60,10 @@ impl Said {
             set("userId", self.user.clone().map(Value::from));
             set("anonymousId", self.device.clone().map(Value::from));
             set("previousId", self.previous.clone().map(Value::from));
-            set("properties", (!self.properties.is_empty()).then(|| self.properties.clone().into()));
+            set(
+                "properties",
+                (!self.properties.is_empty()).then(|| self.properties.clone().into()),
+            );
             set("traits", (!self.traits.is_empty()).then(|| self.traits.clone().into()));
         }
         call

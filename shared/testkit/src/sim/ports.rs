@@ -3,7 +3,7 @@
 
 use super::core::{Actor, Core, Shared, lock};
 use super::deeds::{Deed, Done, seen};
-use super::faults::CallFault;
+use super::faults::{CallFault, WireFault};
 use super::functions::Inbox;
 use super::store::STALE_MAX;
 use crate::fault::Operation;
@@ -125,15 +125,14 @@ impl Ports {
         self.pass(gate).await;
         let result = {
             let mut core = lock(&self.shared);
-            match failure(operation, fault) {
-                Some(error) => Err(error),
-                None => {
-                    let then = (fault == Some(CallFault::Stale)).then(|| {
-                        let ms = core.latency.between(50, STALE_MAX.ms());
-                        core.now.minus(Span::from_ms(ms))
-                    });
-                    effect(&core, then)
-                }
+            if let Some(error) = failure(operation, fault) {
+                Err(error)
+            } else {
+                let then = (fault == Some(CallFault::Stale)).then(|| {
+                    let ms = core.latency.between(50, STALE_MAX.ms());
+                    core.now.minus(Span::from_ms(ms))
+                });
+                effect(&core, then)
             }
         };
         self.leave(fault).await;
@@ -259,16 +258,16 @@ pub(crate) fn site(operation: Operation) -> String {
 
 impl Ports {
     fn seen(&self, row: Option<Row>) -> Option<Row> {
-        row.map(|row| seen(self.actor.newer, row))
+        let row = row?;
+        if !self.actor.newer && row.schema > 1 {
+            lock(&self.shared).faults.note(WireFault::NewerItem);
+        }
+        Some(seen(self.actor.newer, row))
     }
 }
 
 impl Tables for Ports {
-    async fn get(
-        &self,
-        key: &Key,
-        consistency: Consistency,
-    ) -> Result<Option<Row>, PortError> {
+    async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Row>, PortError> {
         let eventual = consistency == Consistency::Eventual;
         let row = self
             .read(Operation::Get(key.table), eventual, |core, then| {
@@ -334,7 +333,7 @@ impl Tables for Ports {
                 })
             })
             .await?;
-        Ok(rows.into_iter().map(|row| seen(self.actor.newer, row)).collect())
+        Ok(rows.into_iter().filter_map(|row| self.seen(Some(row))).collect())
     }
 
     async fn query_index(
@@ -348,15 +347,10 @@ impl Tables for Ports {
                 core.store.state.query_index(table, index_pk, limit)
             })
             .await?;
-        Ok(rows.into_iter().map(|row| seen(self.actor.newer, row)).collect())
+        Ok(rows.into_iter().filter_map(|row| self.seen(Some(row))).collect())
     }
 
-    async fn add_ids(
-        &self,
-        key: &Key,
-        ids: &[EventHash],
-        expires: Stamp,
-    ) -> Result<(), PortError> {
+    async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
         if ids.is_empty() {
             return Ok(());
         }

@@ -107,7 +107,8 @@ pub(crate) fn batch(
                 Box::pin(advance_enrollment::run(&ports, &ports, cache, copies, now)).await
             }
             Inbox::Sender => {
-                Box::pin(send_message::run(sending, &ports, &ports, copies, now)).await
+                let (t, q, m) = (&ports, &ports, &ports);
+                Box::pin(send_message::run(sending, t, q, m, copies, now)).await
             }
             Inbox::Feedback => {
                 Box::pin(record_feedback::run(&ports, &ports, keys, copies, now)).await
@@ -207,13 +208,7 @@ pub(crate) fn http(ports: Ports, process: Arc<Process>, what: What, now: Stamp) 
     })
 }
 
-async fn post(
-    ports: &Ports,
-    process: &Process,
-    source: &str,
-    events: &[Said],
-    now: Stamp,
-) -> Told {
+async fn post(ports: &Ports, process: &Process, source: &str, events: &[Said], now: Stamp) -> Told {
     let key = keyring().write_key(source, 1);
     let batch: Vec<serde_json::Value> = events.iter().map(Said::json).collect();
     let request = ApiRequest {
@@ -238,7 +233,9 @@ async fn post(
 async fn consent(ports: &Ports, wish: ConsentWish, now: Stamp) -> Told {
     let read = |purpose, token: &str| Link::read(keyring(), purpose, token, now).ok();
     let change = match wish {
-        ConsentWish::Server { email, user, topic, state } => Some(server_change(&email, user, topic, state)),
+        ConsentWish::Server { email, user, topic, state } => {
+            Some(server_change(&email, user, topic, state))
+        }
         ConsentWish::Confirm(token) => read(Purpose::Confirm, &token).map(Change::confirm),
         ConsentWish::Unsubscribe { token, one_click } => {
             let manner = if one_click { Manner::OneClick } else { Manner::UnsubscribePage };

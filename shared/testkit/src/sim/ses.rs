@@ -86,7 +86,15 @@ impl Core {
     }
 
     /// Reports over SNS to `feedback`'s queue; or does not, or late, or twice.
-    fn report(&mut self, mail: &OutgoingMail, id: &str, kind: &str, part: &Value, min: u64, max: u64) {
+    fn report(
+        &mut self,
+        mail: &OutgoingMail,
+        id: &str,
+        kind: &str,
+        part: &Value,
+        min: u64,
+        max: u64,
+    ) {
         let mut event = json!({
             "eventType": kind,
             "mail": {"timestamp": self.now.to_string(), "messageId": id,

@@ -120,8 +120,8 @@ impl Setup {
         Setup {
             start,
             lasts,
-            customers: rng.between(1, 4),
-            actions: rng.between(4, 22),
+            customers: rng.pick(&[1, 1, 2, 2, 3]).unwrap_or(1),
+            actions: rng.between(2, 10),
             calls: if calm { BTreeMap::new() } else { calls(&mut rng) },
             wires: if calm { BTreeMap::new() } else { wires(&mut rng) },
             outages: if calm { Vec::new() } else { outages(&mut rng, start, lasts) },

@@ -121,7 +121,8 @@ impl Draw<'_> {
                 let Ok(topic) = TopicId::parse(name) else { continue };
                 if self.rng.chance(600) {
                     let state = ConsentState::Granted;
-                    actions.push(Action { at, does: Does::Consent { customer: index, topic, state } });
+                    actions
+                        .push(Action { at, does: Does::Consent { customer: index, topic, state } });
                 } else if self.rng.chance(300) {
                     actions.push(Action { at, does: Does::Ask { customer: index, topic } });
                 }

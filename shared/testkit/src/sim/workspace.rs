@@ -201,11 +201,7 @@ fn make(version: Version) -> Publication {
     };
     let mails = ["plain", "receipt", "confirm"].iter().filter_map(|id| mail(id, words));
     let published = workspace.publish(mails.collect(), Stamp::MIN);
-    Publication {
-        catalog: published.catalog,
-        journeys: published.journeys,
-        mails: published.mails,
-    }
+    Publication { catalog: published.catalog, journeys: published.journeys, mails: published.mails }
 }
 
 /// A version, made once in a process.

@@ -7,8 +7,8 @@ use super::functions::{Function, Inbox};
 use super::people::{ConsentWish, Customer, Errand, Told, What};
 use super::ports::Ports;
 use super::rng::{Rng, Stream};
-use super::ses::Fate;
 use super::running::{Answer, Process, Running, Trigger, batch, http, tick};
+use super::ses::Fate;
 use super::setup::Setup;
 use super::trace::Trace;
 use super::workload::{Does, Workload};
@@ -79,9 +79,6 @@ struct World {
     running: BTreeMap<u32, Running>,
     invocations: u32,
     redrives: u32,
-    /// The errands that are not done yet.
-    open_errands: u64,
-    quiet: bool,
     expired: bool,
 }
 
@@ -102,8 +99,6 @@ pub fn run(seed: u64, filter: &Filter, keep_log: bool) -> Outcome {
         running: BTreeMap::new(),
         invocations: 0,
         redrives: 0,
-        open_errands: 0,
-        quiet: false,
         expired: false,
         setup,
         workload,
@@ -118,8 +113,10 @@ impl World {
         let rows = first_rows();
         let mut core = lock(&self.shared);
         for row in rows {
-            let stored =
-                crate::memory::StoredRow { row: row.clone(), ids: std::collections::BTreeSet::new() };
+            let stored = crate::memory::StoredRow {
+                row: row.clone(),
+                ids: std::collections::BTreeSet::new(),
+            };
             core.store.state.rows.insert(row.key.clone(), stored);
         }
         core.outages.clone_from(&self.setup.outages);
@@ -215,16 +212,17 @@ impl World {
                 }
             }
             Next::Quiet => {
-                self.quiet = true;
                 self.retire_all();
                 let mut core = lock(&self.shared);
                 core.faults.stop();
                 let now = core.now;
                 core.trace.note(now, &[3], || "faults end".to_owned());
                 core.redrive();
-                let back = What::Publish(Version::First);
-                self.open_errands += 1;
-                core.plan_in(1_000, Next::Errand(Box::new(Errand { what: back, tries: 0 })));
+                // Journeys that were paused run again, so that those inside come out.
+                if self.setup.publishes {
+                    let back = What::Publish(Version::First);
+                    core.plan_in(1_000, Next::Errand(Box::new(Errand { what: back, tries: 0 })));
+                }
             }
         }
     }
@@ -534,7 +532,6 @@ impl World {
             }
         };
         if let Some(what) = what {
-            self.open_errands += 1;
             self.errand(Errand { what, tries: 0 });
         }
     }
@@ -576,7 +573,6 @@ impl World {
             core.plan_in(ms, Next::Errand(Box::new(errand)));
             return;
         }
-        self.open_errands = self.open_errands.saturating_sub(1);
         match &errand.what {
             What::Post { events, .. } if told == Told::Done => core.check.acknowledged(events),
             What::Post { .. } if told == Told::Refused => {
@@ -628,7 +624,6 @@ impl World {
             1 => self.people.between(60_000, 4 * 3_600_000),
             _ => self.people.between(3_600_000, 8 * 86_400_000),
         };
-        self.open_errands += 1;
         let mut core = lock(&self.shared);
         let at = core.now.plus(Span::from_ms(ms));
         let number = core.check.wished(at, &mail.to, &topic, state);

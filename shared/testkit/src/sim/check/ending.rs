@@ -73,8 +73,12 @@ impl Check {
             let name = event.name.as_deref().unwrap_or("");
             event.kind == EventKind::Track && CART_EVENTS.contains(&name)
         });
-        let last = of_cart.max_by_key(|event| event.position())?;
-        (last.name.as_deref() == Some("Product Added")).then(|| last.position())
+        let of_cart: Vec<_> = of_cart.collect();
+        let last = of_cart.iter().max_by_key(|event| event.position())?;
+        // What happened in the same millisecond has no order that a customer would know.
+        let alone = of_cart.iter().filter(|event| event.at == last.at).count() == 1;
+        let filled = last.name.as_deref() == Some("Product Added");
+        (filled && alone).then(|| last.position())
     }
 
     /// The rules that have not decided on the silence after it.
@@ -85,11 +89,16 @@ impl Check {
         now: Stamp,
     ) -> Vec<String> {
         let Some(last) = self.filled_last(key) else { return Vec::new() };
-        let rules = [("Cart Abandoned/4h", Span::HOUR.times(4)), ("Cart Abandoned/8m", Span::MINUTE.times(8))];
+        let rules = [
+            ("Cart Abandoned/4h", Span::HOUR.times(4)),
+            ("Cart Abandoned/8m", Span::MINUTE.times(8)),
+        ];
         let undecided = rules.into_iter().filter(|(rule, after)| {
-            let decided = root.said.marks.get(*rule).is_some_and(|mark| {
-                mark.episode >= last || mark.at >= last.at
-            });
+            let decided = root
+                .said
+                .marks
+                .get(*rule)
+                .is_some_and(|mark| mark.episode >= last || mark.at >= last.at);
             // The other threshold is in use only while its journey is live.
             let published = *rule == "Cart Abandoned/4h" || !self.republished;
             !decided && published && last.at.plus(*after) < now

@@ -80,6 +80,16 @@ pub(super) fn occasion(body: &str) -> Option<Occasion> {
 }
 
 impl Occasion {
+    /// Whether an enrollment stands under the enrollment key of this occasion.
+    fn has_key_of(&self, journey: &Journey, held: &Enrollment) -> bool {
+        let of = match &self.what {
+            Happening::Event(event) => odyssey_domain::journey::Occasion::of_event(event),
+            Happening::Signal(signal) => odyssey_domain::journey::Occasion::of_signal(signal),
+        };
+        let key = of.enrollment_key(journey);
+        odyssey_domain::ids::EnrollmentKeyHash::of(&key) == held.slot.key
+    }
+
     fn triggers(&self, journey: &Journey) -> bool {
         match &self.what {
             Happening::Event(event) => journey.trigger.is_event(event),
@@ -298,7 +308,10 @@ impl Check {
             let current = self.journeys.slots.get(key) == Some(id);
             if current {
                 self.holds("enrollments-end", enrollment.ended.is_some(), || {
-                    format!("{id} of {} still stands at {}", enrollment.slot.journey, enrollment.step)
+                    format!(
+                        "{id} of {} still stands at {}",
+                        enrollment.slot.journey, enrollment.step
+                    )
                 });
             }
             let moot = enrollment.ended.is_some_and(|(ending, _)| is_moot(ending));
@@ -306,7 +319,10 @@ impl Check {
                 wanted.keys().filter(|send| !self.sends.asked.contains_key(send)).collect();
             let unasked = unasked.len();
             self.holds("effects-before-replaced", unasked == 0 || moot, || {
-                format!("{unasked} mails of {id} of {} were never asked for", enrollment.slot.journey)
+                format!(
+                    "{unasked} mails of {id} of {} were never asked for",
+                    enrollment.slot.journey
+                )
             });
             let completed = enrollment.ended.is_some_and(|(ending, _)| !is_moot(ending));
             if let (true, Some(journey)) = (completed, Journeys::journey_of(enrollment.version)) {
@@ -323,8 +339,7 @@ impl Check {
     }
 
     fn occasions_end(&mut self, lives: &[((EnrollmentId, Key), Life)]) {
-        let processed: Vec<(Occasion, Stamp)> =
-            self.journeys.processed.values().cloned().collect();
+        let processed: Vec<(Occasion, Stamp)> = self.journeys.processed.values().cloned().collect();
         for (occasion, at) in processed {
             for journey in published().values().filter(|journey| occasion.triggers(journey)) {
                 let entered = lives.iter().any(|((_, _), life)| {
@@ -333,7 +348,10 @@ impl Check {
                 });
                 let excused = entered || self.excuse(&occasion, at, &journey.id, journey, lives);
                 self.holds("triggers-accounted", excused, || {
-                    format!("{} of {} let nobody into {}", occasion.id, occasion.profile, journey.id)
+                    format!(
+                        "{} of {} let nobody into {}",
+                        occasion.id, occasion.profile, journey.id
+                    )
                 });
             }
         }
@@ -361,7 +379,7 @@ impl Check {
             let slot = &enrollment.slot;
             slot.journey == *id
                 && same(slot.profile)
-                && (!keyed || self.same_key(occasion, journey, enrollment))
+                && (!keyed || occasion.has_key_of(journey, enrollment))
         });
         if other {
             return true;
@@ -375,14 +393,5 @@ impl Check {
                 && journey.entry_filter.is_some();
             (ends || empties) && folded.event.at >= occasion.since && folded.event.id != occasion.id
         })
-    }
-
-    fn same_key(&self, occasion: &Occasion, journey: &Journey, held: &Enrollment) -> bool {
-        let of = match &occasion.what {
-            Happening::Event(event) => odyssey_domain::journey::Occasion::of_event(event),
-            Happening::Signal(signal) => odyssey_domain::journey::Occasion::of_signal(signal),
-        };
-        let key = of.enrollment_key(journey);
-        odyssey_domain::ids::EnrollmentKeyHash::of(&key) == held.slot.key
     }
 }

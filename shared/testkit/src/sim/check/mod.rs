@@ -40,10 +40,16 @@ pub struct Violation {
 pub const INVARIANTS: &[(&str, &str)] = &[
     ("one-acceptance", "SES accepts a send id at most once"),
     ("accepted-under-sending", "SES accepts only what the ledger says is being sent, by its owner"),
-    ("accepted-after-claim", "SES accepts only what was claimed, and within 45 s of its last claim"),
+    (
+        "accepted-after-claim",
+        "SES accepts only what was claimed, and within 45 s of its last claim",
+    ),
     ("consent-at-claim", "at the instant of the last claim the customer's consent allowed it"),
     ("suppression-at-claim", "at the instant of the last claim the address was not suppressed"),
-    ("claim-counts", "a claim and its contact are written together, and nothing else of it changes"),
+    (
+        "claim-counts",
+        "a claim and its contact are written together, and nothing else of it changes",
+    ),
     ("ledger-edges", "a send moves only along the ledger's table"),
     ("contact-writers", "consents change through consent, suppressions through feedback"),
     ("skip-with-cause", "nothing is skipped that the customer wanted and may have"),
@@ -295,14 +301,14 @@ impl Check {
 
     /// A message stands on a queue.
     pub(crate) fn queued(&mut self, inbox: Inbox, body: &str) {
-        if let (Inbox::Profile | Inbox::Journey, Some(wake)) = (inbox, timers::wake(body)) {
+        if let (true, Some(wake)) = (inbox != Inbox::Feedback, timers::wake(body)) {
             self.timers.wake_added(&wake);
         }
     }
 
     /// A message left a queue.
     pub(crate) fn unqueued(&mut self, inbox: Inbox, body: &str) {
-        if let (Inbox::Profile | Inbox::Journey, Some(wake)) = (inbox, timers::wake(body)) {
+        if let (true, Some(wake)) = (inbox != Inbox::Feedback, timers::wake(body)) {
             self.timers.wake_removed(&wake);
         }
     }

@@ -74,8 +74,7 @@ pub(super) fn delivered(body: &str) -> Vec<Delivered> {
             accepted.events.into_iter().filter_map(of).collect()
         }
         detail_type::CONSENT_CHANGED => {
-            let changed: Option<ConsentChanged> =
-                serde_json::from_str(envelope.detail.get()).ok();
+            let changed: Option<ConsentChanged> = serde_json::from_str(envelope.detail.get()).ok();
             changed.and_then(|changed| of_consent(&changed)).into_iter().collect()
         }
         _ => Vec::new(),
@@ -223,9 +222,9 @@ impl Check {
                 continue;
             }
             // Of two stamps of one message id the first folded counts.
-            let source = of_invocation.iter().find(|delivered| {
-                delivered.own == own && EventHash::of(&delivered.event.id) == id
-            });
+            let source = of_invocation
+                .iter()
+                .find(|delivered| delivered.own == own && EventHash::of(&delivered.event.id) == id);
             match source {
                 Some(delivered) => new.push(delivered.clone()),
                 None => strange = Some(id),
@@ -254,7 +253,11 @@ impl Check {
             format!("{own} in {root} counts {total} events and holds {counted}")
         });
         if is_new {
-            self.holds("facts-are-the-fold", own == root || !accumulator.recent.is_empty(), String::new);
+            self.holds(
+                "facts-are-the-fold",
+                own == root || !accumulator.recent.is_empty(),
+                String::new,
+            );
         }
     }
 
@@ -309,16 +312,22 @@ impl Check {
     /// Acknowledged events are in profile and timeline; links are those of the first claims; the
     /// accumulators stand where the links say.
     pub(super) fn profiles_end(&mut self) {
-        let missing: Option<String> = self.profiles.acknowledged.iter().find(|id| {
-            let hash = EventHash::of(id);
-            let own = self.profiles.identity_of(id);
-            own.is_none_or(|own| !self.profiles.folded.contains_key(&(own, hash)))
-        }).cloned();
+        let missing: Option<String> = self
+            .profiles
+            .acknowledged
+            .iter()
+            .find(|id| {
+                let hash = EventHash::of(id);
+                let own = self.profiles.identity_of(id);
+                own.is_none_or(|own| !self.profiles.folded.contains_key(&(own, hash)))
+            })
+            .cloned();
         self.holds("acknowledged-is-folded", missing.is_none(), || {
             format!("{missing:?} was acknowledged and is in no profile")
         });
         let untold = self.profiles.folded.keys().find(|key| !self.profiles.timeline.contains(*key));
-        let untold = untold.and_then(|key| self.profiles.folded.get(key)).map(|f| f.event.id.clone());
+        let untold =
+            untold.and_then(|key| self.profiles.folded.get(key)).map(|f| f.event.id.clone());
         self.holds("acknowledged-is-folded", untold.is_none(), || {
             format!("{untold:?} is in a profile and in no timeline")
         });
@@ -359,7 +368,9 @@ impl Check {
         for (key, root) in roots {
             let events = self.profiles.events_of(key);
             let named = |name: &str| {
-                let is = |f: &Folded| f.event.kind == EventKind::Track && f.event.name.as_deref() == Some(name);
+                let is = |f: &Folded| {
+                    f.event.kind == EventKind::Track && f.event.name.as_deref() == Some(name)
+                };
                 events.iter().filter(|(_, folded)| is(folded)).count() as u64
             };
             let facts = root.facts().into_owned();
@@ -367,12 +378,12 @@ impl Check {
                 .into_iter()
                 .find(|name| facts.counts.get(*name).copied().unwrap_or(0) != named(name));
             let total = events.len() as u64;
-            let mut names: Vec<(Position, &Value)> = events
+            let mut first_names: Vec<(Position, &Value)> = events
                 .iter()
                 .filter_map(|(_, f)| Some((f.event.position(), f.event.traits.get("first_name")?)))
                 .collect();
-            names.sort_by_key(|(at, _)| *at);
-            let last = names.last().map(|(_, name)| (*name).clone());
+            first_names.sort_by_key(|(at, _)| *at);
+            let last = first_names.last().map(|(_, name)| (*name).clone());
             let view = root.view(key.into());
             let held = view.traits.get("first_name").cloned();
             self.holds("facts-are-the-fold", wrong.is_none() && facts.total == total, || {

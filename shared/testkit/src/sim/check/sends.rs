@@ -63,14 +63,17 @@ fn is_edge(by: Function, from: Option<&LedgerItem>, to: &LedgerItem) -> bool {
     let before = from.map_or("none", |item| name(&item.state));
     let mine = from.is_some_and(|item| item.owner == to.owner);
     match (by, before, name(&to.state)) {
-        (Function::Sender, "none" | "claimed" | "released", "claimed" | "skipped") => true,
+        (Function::Sender, "none" | "claimed" | "released", "claimed" | "skipped")
+        | (Function::Feedback, "failed", "failed") => true,
         (Function::Sender, "skipped", "claimed" | "skipped") => to.asked_by.is_none(),
-        (Function::Sender, "claimed", "sending") => mine,
-        (Function::Sender, "sending", "sent" | "failed" | "released" | "unconfirmed") => mine,
-        (Function::Sender, "unconfirmed", "sent" | "failed" | "released") => mine,
-        (Function::Feedback, "none" | "skipped", _) => false,
-        (Function::Feedback, "failed", to) => to == "failed",
-        (Function::Feedback, _, "sent" | "failed") => mine,
+        (Function::Sender, "claimed", "sending")
+        | (Function::Sender, "sending", "sent" | "failed" | "released" | "unconfirmed")
+        | (Function::Sender, "unconfirmed", "sent" | "failed")
+        | (
+            Function::Feedback,
+            "claimed" | "released" | "sending" | "unconfirmed" | "sent",
+            "sent" | "failed",
+        ) => mine,
         _ => false,
     }
 }
@@ -101,7 +104,11 @@ impl Check {
         let edge = is_edge(actor.function, before.as_ref(), &item);
         self.holds("ledger-edges", edge, || {
             let from = before.as_ref().map_or("none", |item| name(&item.state));
-            format!("{send}: {} moved it from {from} to {}", actor.function.name(), name(&item.state))
+            format!(
+                "{send}: {} moved it from {from} to {}",
+                actor.function.name(),
+                name(&item.state)
+            )
         });
         match &item.state {
             SendState::Claimed => self.claimed(now, keys, &item),
@@ -200,7 +207,8 @@ impl Check {
 
     pub(super) fn contact_written(&mut self, actor: Actor, row: &Row) {
         let Some(after) = super::item::<Contact>(row) else { return };
-        let before = self.contacts.get(&after.key).cloned().unwrap_or_else(|| Contact::new(after.key));
+        let before =
+            self.contacts.get(&after.key).cloned().unwrap_or_else(|| Contact::new(after.key));
         let consents = before.consents == after.consents && before.verified == after.verified;
         let suppression = before.suppression == after.suppression;
         let (may_consent, may_suppress) = match actor.function {
@@ -268,7 +276,8 @@ impl Check {
             let reported = self.sends.reported.contains(&send);
             let refused = self.sends.refused.contains(&send);
             let caller = self.sends.calling.get(&send);
-            let troubled = caller.and_then(|id| self.invocations.get(id)).is_some_and(|i| i.troubled);
+            let troubled =
+                caller.and_then(|id| self.invocations.get(id)).is_some_and(|i| i.troubled);
             let true_outcome = match &item.state {
                 SendState::Sent { .. } => accepted,
                 SendState::Failed { .. } => refused,
@@ -287,9 +296,7 @@ impl Check {
             });
         }
         for (contact, topic) in self.sends.to_confirm.clone() {
-            let of = |item: &&LedgerItem| {
-                item.asked_by.is_none() && item.topic == topic
-            };
+            let of = |item: &&LedgerItem| item.asked_by.is_none() && item.topic == topic;
             let found = self.sends.ledger.values().filter(of).any(|item| {
                 let days = item.at.day() - 4..=item.at.day() + 1;
                 item.contact == Some(contact)

@@ -1,7 +1,7 @@
 //! Timers: who is armed, and what will wake them.
 
-use super::Check;
 use super::super::functions::Inbox;
+use super::Check;
 use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{Command, Owner, Wake};
@@ -51,13 +51,13 @@ impl Timers {
         let of = |owner: &Owner| {
             matches!(
                 (owner, inbox),
-                (Owner::Profile(_), Inbox::Profile) | (Owner::Enrollment(_), Inbox::Journey)
+                (Owner::Profile(_), Inbox::Profile)
+                    | (Owner::Enrollment(_), Inbox::Journey)
+                    | (Owner::Send(_), Inbox::Sender)
             )
         };
         let mut armed = self.armed.iter().filter(|(owner, _)| of(owner));
-        let lost = armed.find(|(owner, arm)| {
-            !self.wakes.contains_key(&((*owner).clone(), **arm))
-        });
+        let lost = armed.find(|(owner, arm)| !self.wakes.contains_key(&((*owner).clone(), **arm)));
         lost.map(|(owner, arm)| (owner.clone(), *arm))
     }
 }

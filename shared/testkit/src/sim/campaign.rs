@@ -1,0 +1,117 @@
+//! Many seeds: in parallel, until one breaks an invariant.
+
+use super::faults::{Coverage, Filter};
+use super::world::{Outcome, run};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// The first seed.
+    pub from: u64,
+    /// How many.
+    pub seeds: u64,
+    /// Each seed twice, to see that both runs are the same to the byte.
+    pub twice: bool,
+    /// At so many at once.
+    pub threads: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// Seeds that were run.
+    pub seeds: u64,
+    /// Things that happened in them.
+    pub events: u64,
+    /// Mails that SES accepted.
+    pub mails: u64,
+    /// Sends that stayed unconfirmed.
+    pub unconfirmed: u64,
+    /// Faults, by call site and kind.
+    pub coverage: Coverage,
+    /// How often each invariant was checked.
+    pub checked: BTreeMap<&'static str, u64>,
+    /// The least seed that broke an invariant.
+    pub broken: Option<Outcome>,
+    /// A seed whose two runs differed.
+    pub unsteady: Option<u64>,
+    /// The digests of all seeds, added up: the same for the same seeds, in whatever order they ran.
+    pub digest: u64,
+}
+
+impl Tally {
+    fn add(&mut self, outcome: Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        self.mails += outcome.mails;
+        self.unconfirmed += outcome.unconfirmed;
+        self.digest = self.digest.wrapping_add(outcome.digest);
+        self.coverage.add(&outcome.coverage);
+        for (name, times) in &outcome.checked {
+            *self.checked.entry(name).or_default() += times;
+        }
+        let first = self.broken.as_ref().is_none_or(|held| held.seed > outcome.seed);
+        if outcome.violation.is_some() && first {
+            self.broken = Some(outcome);
+        }
+    }
+
+    fn merge(&mut self, other: Tally) {
+        self.seeds += other.seeds;
+        self.events += other.events;
+        self.mails += other.mails;
+        self.unconfirmed += other.unconfirmed;
+        self.digest = self.digest.wrapping_add(other.digest);
+        self.coverage.add(&other.coverage);
+        for (name, times) in other.checked {
+            *self.checked.entry(name).or_default() += times;
+        }
+        let mine = self.broken.as_ref().map_or(u64::MAX, |held| held.seed);
+        if other.broken.as_ref().is_some_and(|held| held.seed < mine) {
+            self.broken = other.broken;
+        }
+        self.unsteady = self.unsteady.or(other.unsteady);
+    }
+}
+
+/// Runs seeds until they are through or one breaks an invariant. `progress` is told, now and then,
+/// how many are through.
+pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
+    let next = AtomicU64::new(plan.from);
+    let end = plan.from.saturating_add(plan.seeds);
+    let through = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    let total = Mutex::new(Tally::default());
+    let work = || {
+        let mut mine = Tally::default();
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                break;
+            }
+            let outcome = run(seed, &Filter::default(), false);
+            if plan.twice {
+                let again = run(seed, &Filter::default(), false);
+                if (again.digest, again.events) != (outcome.digest, outcome.events) {
+                    mine.unsteady = Some(seed);
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            if outcome.violation.is_some() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            mine.add(outcome);
+            progress(through.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        total.lock().unwrap_or_else(PoisonError::into_inner).merge(mine);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..plan.threads.max(1) {
+            scope.spawn(work);
+        }
+    });
+    total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+//! What a campaign came to, for people and as JSON.
+
+use super::campaign::Tally;
+use super::check::INVARIANTS;
+use super::faults::{CallFault, Coverage, WireFault};
+use super::ports::site;
+use super::shrink::Shrunk;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// Events of a shrunk log that are shown.
+const LOG_SHOWN: usize = 400;
+/// The longest line of a log, in characters.
+const LINE_CHARS: usize = 400;
+
+/// Why a pair of call site and fault may never meet.
+fn why_zero(operation: crate::Operation) -> &'static str {
+    match operation {
+        crate::Operation::AddIds | crate::Operation::HaveIds => {
+            "only a long history spills ids: eight seeds in a thousand have one"
+        }
+        crate::Operation::Park => "only what a refused call or a newer item parks gets there",
+        _ => "few seeds come by: run more of them",
+    }
+}
+
+/// What a campaign came to, as JSON.
+#[must_use]
+pub fn json(tally: &Tally, seconds: f64) -> Value {
+    let calls: Map<String, Value> =
+        tally.coverage.by_kind().iter().map(|(k, n)| (k.name().to_owned(), (*n).into())).collect();
+    let wires: Map<String, Value> =
+        tally.coverage.wires.iter().map(|(k, n)| (k.name().to_owned(), (*n).into())).collect();
+    let checked: Map<String, Value> =
+        tally.checked.iter().map(|(k, n)| ((*k).to_owned(), (*n).into())).collect();
+    let zeros: Vec<Value> = tally
+        .coverage
+        .zeros()
+        .into_iter()
+        .map(|(function, operation, fault)| {
+            json!({"function": function.name(), "call": site(operation), "fault": fault.name(),
+                   "why": why_zero(operation)})
+        })
+        .collect();
+    let violation = tally.broken.as_ref().and_then(|outcome| {
+        let found = outcome.violation.as_ref()?;
+        Some(json!({"seed": outcome.seed, "invariant": found.invariant, "found": found.text}))
+    });
+    json!({
+        "seeds": tally.seeds,
+        "events": tally.events,
+        "events_per_second": rate(tally.events, seconds),
+        "seconds": seconds,
+        "mails": tally.mails,
+        "unconfirmed": tally.unconfirmed,
+        "violations": u8::from(tally.broken.is_some()),
+        "violation": violation,
+        "unsteady_seed": tally.unsteady,
+        "digest": format!("{:016x}", tally.digest),
+        "call_sites": tally.coverage.sites.len(),
+        "faults": {"calls": calls, "wires": wires},
+        "conflicts": conflicts(&tally.coverage),
+        "invariants": checked,
+        "sites_without_a_fault": zeros,
+    })
+}
+
+fn conflicts(coverage: &Coverage) -> u64 {
+    coverage.sites.values().map(|site| site.conflicts).sum()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people to read"
+)]
+fn rate(events: u64, seconds: f64) -> u64 {
+    if seconds > 0.0 { (events as f64 / seconds) as u64 } else { 0 }
+}
+
+/// What a campaign came to, for people.
+#[must_use]
+pub fn text(tally: &Tally, seconds: f64) -> String {
+    let mut out = String::new();
+    let coverage = &tally.coverage;
+    let kinds = coverage.by_kind();
+    let _ = writeln!(out, "faults of calls ({} call sites)", coverage.sites.len());
+    for fault in CallFault::ALL {
+        let n = kinds.get(&fault).copied().unwrap_or(0);
+        let _ = writeln!(out, "  {:<28} {n:>12}", fault.name());
+    }
+    let _ = writeln!(out, "  {:<28} {:>12}", "conditions that failed", conflicts(coverage));
+    let _ = writeln!(out, "faults between calls");
+    for fault in WireFault::ALL {
+        let n = coverage.wires.get(&fault).copied().unwrap_or(0);
+        let _ = writeln!(out, "  {:<28} {n:>12}", fault.name());
+    }
+    let _ = writeln!(out, "invariants, and how often each was checked");
+    for (name, says) in INVARIANTS {
+        let n = tally.checked.get(name).copied().unwrap_or(0);
+        let _ = writeln!(out, "  {name:<26} {n:>12}  {says}");
+    }
+    let zeros = coverage.zeros();
+    let _ = writeln!(out, "pairs of call site and fault that never met: {}", zeros.len());
+    for (function, operation, fault) in &zeros {
+        let (call, why) = (site(*operation), why_zero(*operation));
+        let _ = writeln!(out, "  {} {call}, {}: {why}", function.name(), fault.name());
+    }
+    let _ = writeln!(
+        out,
+        "{} seeds, {} events, {} a second, {} mails accepted, {} unconfirmed, digest {:016x}",
+        tally.seeds,
+        tally.events,
+        rate(tally.events, seconds),
+        tally.mails,
+        tally.unconfirmed,
+        tally.digest
+    );
+    out
+}
+
+/// A violation with its shrunk event log.
+#[must_use]
+pub fn broken(shrunk: &Shrunk, commit: &str) -> String {
+    let mut out = String::new();
+    let outcome = &shrunk.outcome;
+    let (name, found) = match &outcome.violation {
+        Some(found) => (found.invariant, found.text.as_str()),
+        None => ("", "it does not break when it is shrunk"),
+    };
+    let _ = writeln!(out, "seed {} at commit {commit} breaks `{name}`: {found}", outcome.seed);
+    let filter = &shrunk.filter;
+    let _ = writeln!(
+        out,
+        "shrunk in {} runs to {} events: without actions {:?}, faults of calls {:?} and of wires {:?}, calls without fault from {:?} on",
+        shrunk.runs,
+        outcome.events,
+        filter.actions_off,
+        filter.calls_off,
+        filter.wires_off,
+        filter.calls_until,
+    );
+    let skip = outcome.log.len().saturating_sub(LOG_SHOWN);
+    for line in outcome.log.iter().skip(skip) {
+        let line: String = line.chars().take(LINE_CHARS).collect();
+        let _ = writeln!(out, "{line}");
+    }
+    let _ = writeln!(out, "step by step: cargo odyssey sim --seed {} --trace", outcome.seed);
+    out
+}

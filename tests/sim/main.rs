@@ -1,0 +1,40 @@
+//! The simulator's seeds, as tests: some dozens here, thousands by `cargo odyssey sim`.
+
+use odyssey_testkit::sim::{Filter, INVARIANTS, Plan, campaign, report, run, shrink};
+use std::collections::BTreeSet;
+
+/// Seeds of this test; each runs twice.
+const SEEDS: u64 = 24;
+
+#[test]
+fn seeds_hold_every_invariant_and_run_the_same_twice() {
+    let plan = Plan { from: 0, seeds: SEEDS, twice: true, threads: 4 };
+    let tally = campaign(plan, |_| {});
+    if let Some(broken) = &tally.broken {
+        let shrunk = shrink(broken.seed, 60);
+        let told = shrunk.map_or_else(String::new, |shrunk| report::broken(&shrunk, "here"));
+        panic!("{told}");
+    }
+    assert_eq!(tally.unsteady, None);
+    assert_eq!(tally.seeds, SEEDS);
+    assert!(tally.mails > SEEDS, "{} mails: the workload does not work", tally.mails);
+}
+
+/// Every name that is counted is in the list that is printed.
+#[test]
+fn every_invariant_that_is_checked_is_named() {
+    let named: BTreeSet<&str> = INVARIANTS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(named.len(), INVARIANTS.len());
+    let tally = campaign(Plan { from: 0, seeds: 12, twice: false, threads: 4 }, |_| {});
+    for name in tally.checked.keys() {
+        assert!(named.contains(name), "{name} is checked and not named");
+    }
+}
+
+#[test]
+fn a_log_can_be_kept_and_changes_nothing() {
+    let silent = run(3, &Filter::default(), false);
+    let told = run(3, &Filter::default(), true);
+    assert_eq!(silent.digest, told.digest);
+    assert_eq!(told.log.len() as u64, told.events);
+}
