@@ -29,15 +29,23 @@ pub(super) struct Verdict {
     pub(super) phantom: usize,
     /// Sends still unconfirmed, and so on the operator's list.
     pub(super) unconfirmed: usize,
-    /// Sends on record as failed or skipped.
-    pub(super) refused: usize,
+    /// Sends on record as refused by SES for good.
+    pub(super) failed: usize,
+    /// Sends on record as skipped, with the reason. An address that was on its way back from the
+    /// dead letters when a mail was due is such a reason.
+    pub(super) skipped: usize,
     /// Mails that belong to no send of these journeys.
     pub(super) unknown: usize,
     /// Customers whose profile does not hold exactly the acknowledged events.
     pub(super) wrong_profiles: usize,
     /// Messages left on queues.
     pub(super) left_over: usize,
+    /// The first few things that are wrong.
+    pub(super) examples: Vec<String>,
 }
+
+/// Wrong things that are told one by one.
+const EXAMPLES_MAX: usize = 20;
 
 impl Verdict {
     /// Nothing twice, nothing lost, nothing made up.
@@ -45,10 +53,16 @@ impl Verdict {
         self.duplicates == 0
             && self.lost == 0
             && self.phantom == 0
-            && self.refused == 0
+            && self.failed == 0
             && self.unknown == 0
             && self.wrong_profiles == 0
             && self.left_over == 0
+    }
+
+    fn example(&mut self, text: impl FnOnce() -> String) {
+        if self.examples.len() < EXAMPLES_MAX {
+            self.examples.push(text());
+        }
     }
 
     pub(super) fn tell(&self, screen: &Screen) {
@@ -66,11 +80,15 @@ impl Verdict {
         row(self.duplicates, "sends accepted twice or more", true);
         row(self.lost, "sends lost: never accepted, and nobody can see it", true);
         row(self.phantom, "sends on record as sent that SES never accepted", true);
-        row(self.refused, "sends on record as failed or skipped", true);
+        row(self.failed, "sends on record as refused by SES", true);
         row(self.unknown, "mails of no send", true);
         row(self.unconfirmed, "sends unconfirmed, on the operator's list", false);
+        row(self.skipped, "sends skipped, with the reason on record", false);
         row(self.wrong_profiles, "profiles that do not hold exactly what was acknowledged", true);
         row(self.left_over, "messages left on queues", true);
+        for example in &self.examples {
+            screen.line(&format!("          {example}"));
+        }
     }
 }
 
@@ -96,6 +114,7 @@ pub(super) async fn judge(field: &mut Field, people: &People) -> Result<Verdict,
         // Signing up and wanting the journey are events too.
         if total != u64::try_from(DEEDS + 2).ok() {
             verdict.wrong_profiles += 1;
+            verdict.example(|| format!("{}: {total:?} events", name(number)));
         }
         let query = Query {
             table: Table::Enrollments,
@@ -109,6 +128,7 @@ pub(super) async fn judge(field: &mut Field, people: &People) -> Result<Verdict,
         let slots = tables.query(&query).await.map_err(|e| failed(&e))?;
         let Some(row) = slots.first() else {
             verdict.lost += STEPS.len();
+            verdict.example(|| format!("{}: never entered the journey", name(number)));
             continue;
         };
         let enrollment: odyssey_domain::journey::Enrollment =
@@ -119,11 +139,21 @@ pub(super) async fn judge(field: &mut Field, people: &People) -> Result<Verdict,
             verdict.duplicates += usize::from(times > 1);
             let item = ledger::load(&tables, send, Consistency::Strong).await;
             let item = item.map_err(|e| failed(&e))?.map(|found| found.item);
-            match item.map(|item| item.state) {
+            let state = item.as_ref().map(|item| &item.state);
+            match state {
                 Some(SendState::Sent { .. }) => verdict.phantom += usize::from(times == 0),
                 Some(SendState::Unconfirmed { .. }) => verdict.unconfirmed += 1,
-                Some(SendState::Failed { .. } | SendState::Skipped { .. }) => verdict.refused += 1,
+                Some(SendState::Failed { .. }) => verdict.failed += 1,
+                Some(SendState::Skipped { .. }) => verdict.skipped += 1,
                 _ => verdict.lost += 1,
+            }
+            let skipped = matches!(state, Some(SendState::Skipped { .. }));
+            let sent = matches!(state, Some(SendState::Sent { .. })) && times == 1;
+            if !sent && !skipped {
+                let at = &enrollment.step;
+                verdict.example(|| {
+                    format!("{} {step}, at {at}: accepted {times} times, {state:?}", name(number))
+                });
             }
         }
     }

@@ -135,9 +135,11 @@ impl Field {
     /// Stops the whole stack, and starts another on its file.
     pub(super) async fn restart(&mut self) -> Result<(), Failure> {
         if let Some(stack) = self.stack.take() {
-            self.mails.extend(stack.mailbox().all());
-            self.kills += kills(&stack);
+            // Asked after its end: until then SES accepts mails.
+            let ended = odyssey_local::Stack::clone(&stack);
             stack.stop().await?;
+            self.mails.extend(ended.mailbox().all());
+            self.kills += kills(&ended);
         }
         self.stack = Some(self.open().await?);
         Ok(())
@@ -166,7 +168,7 @@ impl Field {
 
     /// How often a call killed its function.
     pub(super) fn injected_kills(&self) -> usize {
-        self.kills + self.stack.iter().map(kills).sum::<usize>()
+        self.kills + self.stack.iter().map(|stack| kills(stack)).sum::<usize>()
     }
 
     /// Takes every fault back.
@@ -213,7 +215,7 @@ impl Field {
     }
 }
 
-fn kills(stack: &LocalStack) -> usize {
+fn kills(stack: &odyssey_local::Stack) -> usize {
     stack.faults().struck(&Fault::DoneThenKill)
 }
 

@@ -69,7 +69,6 @@ pub async fn run(screen: &Screen, args: &ChaosArgs) -> Result<Exit, Failure> {
     Ok(if verdict.is_right() { Exit::Right } else { Exit::Wrong })
 }
 
-#[expect(clippy::disallowed_methods, reason = "progress is told in real time")]
 fn now() -> Instant {
     Instant::now()
 }
