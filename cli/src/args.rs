@@ -122,6 +122,23 @@ pub enum Bench {
     /// Runs events, journey steps and sends through the local stack. Prices are in
     /// docs/COST.md, with their date.
     Cost(BenchCostArgs),
+    /// Time each function's release binary from its start to its first response, beside an empty
+    /// `lambda_http` function
+    ///
+    /// Builds the functions as they are deployed, and starts each in turn, round by round, with the
+    /// local stack for its tables and a Runtime API that hands it one event.
+    Cold(BenchColdArgs),
+    /// Time what customers wait for: an event's mail, and a step whose time has come
+    ///
+    /// Runs release binaries on the local stack in real time: from HTTP 200 to the acceptance of
+    /// the mail, and from the due time of a step in the due index to the call to SES. Takes about
+    /// four minutes after the build.
+    Latency(BenchLatencyArgs),
+    /// Count the processor time that `ingest` takes for an event
+    ///
+    /// Runs the release binary behind a Runtime API, 20 events of 1.15 KB to a request: once with
+    /// the local stack's bus, and once the same handler with a bus that does nothing.
+    Ingest(BenchIngestArgs),
 }
 
 /// `odyssey bench cost`.
@@ -130,6 +147,36 @@ pub struct BenchCostArgs {
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `odyssey bench cold`.
+#[derive(Debug, Args)]
+pub struct BenchColdArgs {
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How often each function is started
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rounds: u32,
+}
+
+/// `odyssey bench latency`.
+#[derive(Debug, Args)]
+pub struct BenchLatencyArgs {
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `odyssey bench ingest`.
+#[derive(Debug, Args)]
+pub struct BenchIngestArgs {
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How often each part is measured
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub rounds: u32,
 }
 
 /// Which stack a command talks to.

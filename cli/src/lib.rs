@@ -102,6 +102,9 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Sim(args) => sim::run(screen, args),
         Command::Bench(args) => match &args.what {
             Bench::Cost(args) => wait(bench::cost::run(screen, args)),
+            Bench::Cold(args) => wait(bench::cold::run(screen, args)),
+            Bench::Latency(args) => wait(bench::latency::run(screen, args)),
+            Bench::Ingest(args) => wait(bench::ingest::run(screen, args)),
         },
     }
 }

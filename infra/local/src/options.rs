@@ -24,6 +24,10 @@ pub enum Functions {
     Binaries(BTreeMap<String, PathBuf>),
     /// `cargo lambda watch`, at this URL.
     Url(String),
+    /// Nobody: messages stay on their queues, the schedule does not start. For whoever starts the
+    /// functions' processes and hands them their events, with
+    /// [`Stack::function_environment`](crate::Stack::function_environment).
+    Nobody,
 }
 
 /// Pages to show beside the API; made when the stack stands, so that they can ask it.

@@ -19,6 +19,7 @@ use crate::state::Shared;
 use crate::template::{self, Place, Resources, TemplateError};
 use crate::usage::Book;
 use crate::wire::{self, Bus};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -132,7 +133,9 @@ impl LocalStack {
         let host = match options.functions.clone() {
             Functions::Binaries(binaries) => Host::Processes(binaries),
             Functions::Url(url) => Host::Url(url),
+            Functions::Nobody => Host::Processes(BTreeMap::new()),
         };
+        let hosted = options.functions != Functions::Nobody;
         let environment = std::mem::take(&mut options.environment);
         let shared = Arc::new(Shared {
             bus: Bus::new(&resources)?,
@@ -160,7 +163,9 @@ impl LocalStack {
             tokio::spawn(wire::serve(endpoint, shared.clone())),
             tokio::spawn(serve_api(api, gateway::router(shared.clone(), pages))),
         ];
-        tasks.extend(start_sources(&shared)?);
+        if hosted {
+            tasks.extend(start_sources(&shared)?);
+        }
         Ok(LocalStack { stack, storage: options.storage, tasks })
     }
 
