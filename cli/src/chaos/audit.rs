@@ -147,9 +147,12 @@ pub(super) async fn judge(field: &mut Field, people: &People) -> Result<Verdict,
                 Some(SendState::Skipped { .. }) => verdict.skipped += 1,
                 _ => verdict.lost += 1,
             }
-            let skipped = matches!(state, Some(SendState::Skipped { .. }));
-            let sent = matches!(state, Some(SendState::Sent { .. })) && times == 1;
-            if !sent && !skipped {
+            let right = match state {
+                Some(SendState::Sent { .. }) => times == 1,
+                Some(SendState::Skipped { .. } | SendState::Unconfirmed { .. }) => times <= 1,
+                _ => false,
+            };
+            if !right {
                 let at = &enrollment.step;
                 verdict.example(|| {
                     format!("{} {step}, at {at}: accepted {times} times, {state:?}", name(number))

@@ -5,6 +5,7 @@ use super::field::Field;
 use crate::Failure;
 use crate::http::Http;
 use futures_util::StreamExt as _;
+use odyssey_local::Clock;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -43,8 +44,7 @@ impl People {
             browser: keys.write_key("web", 1),
             server: keys.write_key("backend", 1),
         };
-        let at = stack.now().to_string();
-        let all = (self.count..self.count + more).map(|number| client.one(number, &at));
+        let all = (self.count..self.count + more).map(|number| client.one(number, stack.clock()));
         let mut all = futures_util::stream::iter(all).buffer_unordered(AT_ONCE);
         while let Some(done) = all.next().await {
             done?;
@@ -62,11 +62,11 @@ struct Client {
 }
 
 impl Client {
-    async fn one(&self, number: usize, at: &str) -> Result<(), Failure> {
+    async fn one(&self, number: usize, clock: Clock) -> Result<(), Failure> {
         let (user, email) = (name(number), address(number));
         let event = |kind: &str, rest: Value| {
             let mut event = json!({
-                "userId": user, "timestamp": at, "messageId": format!("{user}-{kind}"),
+                "userId": user, "timestamp": clock.now().to_string(), "messageId": format!("{user}-{kind}"),
             });
             if let (Some(event), Some(rest)) = (event.as_object_mut(), rest.as_object()) {
                 event.extend(rest.clone());

@@ -296,6 +296,9 @@ pub enum Command {
 pub struct BusEnvelope {
     /// EventBridge's own id of the entry.
     pub id: String,
+    /// When it was put on the bus, to the second, as RFC 3339 has it.
+    #[serde(default)]
+    pub time: String,
     /// The publisher.
     pub source: String,
     /// Which struct `detail` is.

@@ -2,7 +2,7 @@
 
 use crate::ports::{PortError, Queue};
 use odyssey_domain::ids::EventHash;
-use odyssey_domain::time::Span;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{BusEnvelope, Command, detail_type};
 use std::error::Error;
 
@@ -17,6 +17,19 @@ pub struct QueueRecord {
     pub receive_count: u32,
     /// JSON.
     pub body: String,
+}
+
+/// How long after its time a message comes at most, as a rule.
+pub const PROMPT: Span = Span::MINUTE;
+
+impl QueueRecord {
+    /// Whether it may have been delivered before, so that what its first delivery stored may not
+    /// have been carried out: it was received more than once, or it comes late. A dead letter that
+    /// was put back counts its receipts from one again; but it comes late.
+    #[must_use]
+    pub fn may_be_repeated(&self, due: Stamp, now: Stamp) -> bool {
+        self.receive_count > 1 || now.since(due) > PROMPT
+    }
 }
 
 /// What is to become of a message.

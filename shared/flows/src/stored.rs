@@ -120,14 +120,21 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, String> {
         inflater.reset(false);
         let mut out = Vec::with_capacity(bytes.len().saturating_mul(4).max(512));
         loop {
-            let read = usize::try_from(inflater.total_in()).unwrap_or(usize::MAX);
+            let before = (inflater.total_in(), inflater.total_out());
+            let read = usize::try_from(before.0).unwrap_or(usize::MAX);
             let rest = bytes.get(read..).unwrap_or_default();
+            if out.len() == out.capacity() {
+                out.reserve(out.len().max(512));
+            }
             match inflater.decompress_vec(rest, &mut out, FlushDecompress::None) {
                 Ok(Status::StreamEnd) => return Ok(out),
-                Ok(_) if out.len() == out.capacity() && out.len() < INFLATED_BYTES_MAX => {
-                    out.reserve(out.len().max(512));
+                Ok(_) if out.len() >= INFLATED_BYTES_MAX => {
+                    return Err(format!("more than {INFLATED_BYTES_MAX} bytes"));
                 }
-                Ok(status) => return Err(format!("inflating stopped at {status:?}")),
+                Ok(_) if before == (inflater.total_in(), inflater.total_out()) => {
+                    return Err(format!("cut short after {read} bytes"));
+                }
+                Ok(_) => {}
                 Err(error) => return Err(error.to_string()),
             }
         }

@@ -34,8 +34,8 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
     pub(super) async fn deal_with(&self, request: Request, again: bool) -> Work {
         let mut work = Work::default();
         let result = match request {
-            Request::Folded(folded) => self.folded(*folded, again, &mut work).await,
-            Request::Raised(raised) => self.raised(*raised, &mut work).await,
+            Request::Folded(folded, _) => self.folded(*folded, again, &mut work).await,
+            Request::Raised(raised, _) => self.raised(*raised, &mut work).await,
             Request::Woken(wake, _) => self.woken(wake, again, &mut work).await,
         };
         work.note(result);

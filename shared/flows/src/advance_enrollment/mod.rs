@@ -129,8 +129,8 @@ impl AdvanceError {
 /// What a record asks for.
 #[derive(Debug)]
 enum Request {
-    Folded(Box<EventFolded>),
-    Raised(Box<SignalRaised>),
+    Folded(Box<EventFolded>, Stamp),
+    Raised(Box<SignalRaised>, Stamp),
     Woken(Wake, ProfileId),
 }
 
@@ -139,10 +139,12 @@ impl Request {
         match QueueBody::parse(&record.body)? {
             QueueBody::Event(envelope) => match envelope.detail_type.as_str() {
                 detail_type::EVENT_FOLDED => {
-                    Ok(Request::Folded(Box::new(detail(&envelope, detail_type::EVENT_FOLDED)?)))
+                    let folded = detail(&envelope, detail_type::EVENT_FOLDED)?;
+                    Ok(Request::Folded(Box::new(folded), put_at(&envelope)))
                 }
                 detail_type::SIGNAL_RAISED => {
-                    Ok(Request::Raised(Box::new(detail(&envelope, detail_type::SIGNAL_RAISED)?)))
+                    let raised = detail(&envelope, detail_type::SIGNAL_RAISED)?;
+                    Ok(Request::Raised(Box::new(raised), put_at(&envelope)))
                 }
                 _ => Err(AdvanceError::Unexpected { found: "another event" }),
             },
@@ -163,11 +165,24 @@ impl Request {
     /// Records of one profile are dealt with one after the other: they may touch the same slots.
     fn profile(&self) -> ProfileId {
         match self {
-            Request::Folded(folded) => folded.profile,
-            Request::Raised(raised) => raised.profile,
+            Request::Folded(folded, _) => folded.profile,
+            Request::Raised(raised, _) => raised.profile,
             Request::Woken(_, profile) => *profile,
         }
     }
+
+    /// When it should have come.
+    const fn due(&self) -> Stamp {
+        match self {
+            Request::Folded(_, at) | Request::Raised(_, at) => *at,
+            Request::Woken(wake, _) => wake.due,
+        }
+    }
+}
+
+/// When the bus took it; one that does not say so may be of any age.
+fn put_at(envelope: &BusEnvelope) -> Stamp {
+    Stamp::parse(&envelope.time).unwrap_or(Stamp::MIN)
 }
 
 fn detail<T: DeserializeOwned>(
@@ -234,7 +249,7 @@ pub async fn run(
     for (index, (record, work)) in records.iter().zip(&mut works).enumerate() {
         match Request::of(record) {
             Ok(request) => {
-                let again = record.receive_count > 1;
+                let again = record.may_be_repeated(request.due(), now);
                 groups.entry(request.profile()).or_default().push((index, request, again));
             }
             Err(error) => *work = Work::from(error),

@@ -20,8 +20,6 @@ pub(super) struct Delivery {
     /// Its place in the batch.
     pub(super) index: usize,
     pub(super) message_id: String,
-    /// How often it was received, this time included.
-    pub(super) receive_count: u32,
     pub(super) content: Content,
 }
 
@@ -29,8 +27,8 @@ pub(super) struct Delivery {
 pub(super) enum Content {
     /// Events to fold.
     Events { received: Stamp, source: SourceRef, items: Vec<Item> },
-    /// A timer that has come due.
-    Wake { profile: IdentityKey, arm: u64 },
+    /// A timer that has come due. `again` says that it may have been acted on before.
+    Wake { profile: IdentityKey, arm: u64, again: bool },
 }
 
 /// One event and the identity it folds under.
@@ -75,13 +73,15 @@ pub(super) fn decode(
     index: usize,
     record: &QueueRecord,
     keyring: &Keyring,
+    now: Stamp,
 ) -> Result<Option<Delivery>, Disposition> {
     let body = QueueBody::parse(&record.body)
         .map_err(|error| Disposition::Park { reason: "malformed", chain: chain(&error) })?;
     let content = match body {
         QueueBody::Command(Command::Wake(wake)) => match wake.owner {
             Owner::Profile(profile) => {
-                Some(Content::Wake { profile: profile.into(), arm: wake.arm })
+                let again = record.may_be_repeated(wake.due, now);
+                Some(Content::Wake { profile: profile.into(), arm: wake.arm, again })
             }
             Owner::Enrollment(_) => return Err(misdirected("a wake of an enrollment")),
             Owner::Send(_) => return Err(misdirected("a wake of a send")),
@@ -93,12 +93,7 @@ pub(super) fn decode(
             other => return Err(misdirected(&format!("the bus event `{other}`"))),
         },
     };
-    Ok(content.map(|content| Delivery {
-        index,
-        message_id: record.message_id.clone(),
-        receive_count: record.receive_count,
-        content,
-    }))
+    Ok(content.map(|content| Delivery { index, message_id: record.message_id.clone(), content }))
 }
 
 fn misdirected(found: &str) -> Disposition {

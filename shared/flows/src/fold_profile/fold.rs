@@ -42,9 +42,9 @@ pub(super) async fn decide<T: Tables, B, Q>(
     let mut wakes = Vec::new();
     for delivery in group {
         match &delivery.content {
-            Content::Wake { profile, arm } => {
+            Content::Wake { profile, arm, again } => {
                 // A first delivery that is stale has nothing to repeat: whoever made it stale has.
-                decided.repeat_stored |= delivery.receive_count > 1;
+                decided.repeat_stored |= again;
                 if world.place(*profile).await? == Some(Place::Root(*profile)) {
                     wakes.push((*profile, *arm));
                 }

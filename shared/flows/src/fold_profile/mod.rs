@@ -179,7 +179,7 @@ pub async fn run_counted(
     };
     let mut deliveries = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        match decode(index, record, keyring) {
+        match decode(index, record, keyring, now) {
             Ok(delivery) => deliveries.extend(delivery),
             Err(park) => set(&mut dispositions, index, park),
         }

@@ -164,6 +164,7 @@ impl Core {
         };
         let envelope = odyssey_domain::wire::BusEnvelope {
             id: format!("entry-{id}"),
+            time: self.now.to_string(),
             source: entry.source.to_owned(),
             detail_type: entry.detail_type.to_owned(),
             detail,
