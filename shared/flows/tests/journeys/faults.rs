@@ -1,9 +1,9 @@
 //! Whatever fails, whenever: the same mails are asked for, and nobody is left standing.
 
-use crate::world::{START, World, ada, after, event, folded, two_mails};
+use crate::world::{START, World, ada, after, event, folded, two_mails, wake_of};
 use odyssey_domain::journey::Ending;
-use odyssey_domain::time::Stamp;
-use odyssey_flows::ports::Table;
+use odyssey_domain::time::{Span, Stamp};
+use odyssey_flows::ports::{Queue, Table};
 use odyssey_flows::queue::QueueRecord;
 use odyssey_testkit::{Call, Fault, Operation};
 use proptest::prelude::*;
@@ -126,4 +126,26 @@ proptest! {
         }
         prop_assert_eq!(world.memory.rows_of(Table::Due), []);
     }
+}
+
+#[test]
+fn a_dead_letter_that_is_put_back_is_carried_out() {
+    let mut world = World::new(&two_mails());
+    let added = event("Product Added", "m-1", START);
+    world.fold(ada(), &added);
+    world.deliver_records(vec![record(folded(ada(), &[ada()], &added))], START);
+    let waiting = world.hers();
+    let due = waiting.due.unwrap();
+    let wake = wake_of(&waiting);
+    // The queue refuses for good: the step is written, the mail not asked for, the wake parked.
+    world.memory.on_call(|call| match call.operation {
+        Operation::Enqueue(Queue::Sender) => Fault::Refuse,
+        _ => Fault::None,
+    });
+    world.deliver_records(vec![record(wake.clone())], due);
+    world.memory.calm();
+    assert_eq!((world.parked.as_slice(), world.sent_steps().len()), (["refused"].as_slice(), 0));
+    // SQS counts the receipts of what is put back from one again.
+    world.deliver_records(vec![record(wake)], due.plus(Span::MINUTE.times(5)));
+    assert_eq!(world.sent_steps(), ["remind"]);
 }
