@@ -126,10 +126,14 @@ pub struct Send {
     pub mail: String,
     /// The topic.
     pub topic: String,
-    /// `sent`, `skipped`, `failed`, `unconfirmed`, `under way`.
+    /// `sent`, `skipped`, `deferred`, `failed`, `unconfirmed`, `under way`.
     pub state: String,
     /// When it was decided, or accepted.
     pub at: Stamp,
+    /// When it is decided again, while it is deferred.
+    pub until: Option<Stamp>,
+    /// That it was put off before: since when, and for what.
+    pub waited: Option<String>,
     /// SES's message id.
     pub ses_id: Option<String>,
     /// The consent it went out on.
@@ -313,6 +317,7 @@ pub fn send_part(item: &LedgerItem) -> Send {
     let (state, at, ses_id) = match &item.state {
         SendState::Sent { ses_id, accepted } => ("sent", *accepted, Some(ses_id.clone())),
         SendState::Skipped { .. } => ("skipped", item.at, None),
+        SendState::Deferred { .. } => ("deferred", item.at, None),
         SendState::Failed { .. } => ("failed", item.at, None),
         SendState::Unconfirmed { since } => ("unconfirmed", *since, None),
         SendState::Claimed | SendState::Released { .. } | SendState::Sending => {
@@ -320,7 +325,7 @@ pub fn send_part(item: &LedgerItem) -> Send {
         }
     };
     let reasons = match &item.state {
-        SendState::Skipped { reasons } => reasons
+        SendState::Skipped { reasons } | SendState::Deferred { reasons, .. } => reasons
             .iter()
             .map(|reason| ReasonPart {
                 code: word_of(&reason.code),
@@ -349,6 +354,14 @@ pub fn send_part(item: &LedgerItem) -> Send {
         }
         .to_owned()
     });
+    let until = match item.state {
+        SendState::Deferred { until, .. } => Some(until),
+        _ => None,
+    };
+    let waited = item.deferral.as_ref().filter(|_| until.is_none()).map(|deferral| {
+        let codes: Vec<String> = deferral.codes.iter().map(word_of).collect();
+        format!("{}, for {}", crate::explain::clock(deferral.since), codes.join(" and "))
+    });
     Send {
         send: item.send,
         step: item.asked_by.as_ref().map(|(_, step)| step.to_string()),
@@ -356,6 +369,8 @@ pub fn send_part(item: &LedgerItem) -> Send {
         topic: item.topic.to_string(),
         state: state.to_owned(),
         at,
+        until,
+        waited,
         ses_id,
         consent: item.consent.clone(),
         delivery,

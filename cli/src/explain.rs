@@ -135,6 +135,12 @@ fn tell_send(screen: &Screen, lead: &str, send: &Send) {
         clock(send.at)
     );
     // Writing to a String cannot fail.
+    if let Some(until) = send.until {
+        let _ = write!(line, ", decided again at {}", clock(until));
+    }
+    if let Some(waited) = &send.waited {
+        let _ = write!(line, ", put off since {waited}");
+    }
     if let Some(consent) = &send.consent {
         let _ = write!(line, ", on consent {consent}");
     }

@@ -46,7 +46,7 @@ pub fn shown(screen: &Screen, value: &Value) -> String {
     let at = Stamp::parse(text("at")).map(crate::explain::clock).unwrap_or_default();
     let style = match text("kind") {
         "mailed" | "consent" => Style::Good,
-        "signal" | "asked" => Style::Name,
+        "signal" | "asked" | "deferred" => Style::Name,
         "denied" | "fault" | "unknown" | "dead_letter" => Style::Bad,
         "events" | "consent_requested" | "feedback" | "ses" => Style::Plain,
         _ => Style::Faint,

@@ -1,8 +1,8 @@
 //! What happens in a local stack, in words and as JSON: for `tail` and the feed's HTTP endpoint.
 
 use odyssey_domain::wire::{
-    Command, ConsentChanged, ConsentRequested, EventFolded, EventsAccepted, MessageFeedback,
-    SignalRaised, detail_type,
+    Command, ConsentChanged, ConsentRequested, EventFolded, EventsAccepted, MessageFeedback, Owner,
+    SignalRaised, Wake, detail_type,
 };
 use odyssey_local::{Ended, Happening, What};
 use serde_json::{Value, json};
@@ -47,6 +47,13 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
                 let text =
                     format!("{} asks for mail {} at step {}", send.journey, send.mail, send.step);
                 return Some(("asked", text, json!({"send": send.send.to_string()})));
+            }
+            if let Ok(Command::Wake(Wake { owner: Owner::Send(send), due, .. })) =
+                serde_json::from_str::<Command>(body)
+            {
+                let at = crate::explain::clock(due);
+                let text = format!("a mail that was put off is decided again at {at}");
+                return Some(("deferred", text, json!({"send": send.to_string()})));
             }
             if !everything {
                 return None;

@@ -146,8 +146,16 @@ fn the_schemas_name_the_readers_keys() {
     let workspace = schema(odyssey::WORKSPACE_SCHEMA);
     assert_eq!(names(&workspace["properties"]), set(keys::SETTINGS_KEYS));
     assert_eq!(names(&workspace["properties"]["brand"]["properties"]), set(keys::BRAND_KEYS));
+    let parts = &workspace["properties"];
+    let of = |node: &Value| names(&node["properties"]);
+    assert_eq!(of(&parts["topics"]["additionalProperties"]), set(keys::TOPIC_KEYS));
+    assert_eq!(of(&parts["frequency_caps"]["items"]), set(keys::CAP_KEYS));
+    assert_eq!(of(&parts["quiet_hours"]), set(keys::QUIET_KEYS));
+    assert_eq!(of(&parts["deferral"]), set(keys::DEFERRAL_KEYS));
     let journey = schema(odyssey::JOURNEY_SCHEMA);
     assert_eq!(names(&journey["properties"]), set(keys::JOURNEY_KEYS));
+    let caps = &journey["properties"]["frequency_caps"]["items"];
+    assert_eq!(of(caps), set(keys::JOURNEY_CAP_KEYS));
     let defs = &journey["$defs"];
     assert_eq!(names(&defs["event"]["properties"]), set(keys::EVENT_KEYS));
     let steps = defs["step"]["oneOf"].as_array().unwrap();

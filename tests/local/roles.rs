@@ -41,6 +41,13 @@ async fn no_statement_is_unused() {
         world.browser("/v1/batch", &json!({"batch": many})).await;
     }
     world.settle().await;
+    // A reminder that would come at night where its reader is waits for the morning.
+    world.sign_up("cal", "cal@example.com").await;
+    let cart = json!({
+        "userId": "cal", "event": "Product Added", "context": {"timezone": "Pacific/Auckland"},
+        "properties": {"product_id": "p", "name": "Tent", "price": 10, "currency": "EUR", "quantity": 1},
+    });
+    world.browser("/v1/track", &cart).await;
     // Messages that fail for now come back later, poison is parked.
     world.sign_up("bob", "bob@example.com").await;
     for function in ["ProfileFunction", "JourneyFunction", "SenderFunction", "FeedbackFunction"] {

@@ -319,9 +319,15 @@ impl Follower {
             }
             if let Some(reason) = part.reasons.first() {
                 let who = self.people.profile(asked.profile);
+                let what = match part.until {
+                    Some(until) => {
+                        format!("… {} waits until {}", part.mail, crate::explain::clock(until))
+                    }
+                    None => format!("✗ no {}", part.mail),
+                };
                 let text = format!(
-                    "✗ no {} (journey {}, step {}): {}: {}; to change it: {}",
-                    part.mail, asked.journey, asked.step, reason.code, reason.found, reason.remedy
+                    "{what} (journey {}, step {}): {}: {}; to change it: {}",
+                    asked.journey, asked.step, reason.code, reason.found, reason.remedy
                 );
                 self.teller.line(part.at.max(at), who, Style::Warn, &text);
             }

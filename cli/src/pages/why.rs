@@ -163,13 +163,21 @@ fn consent(out: &mut String, part: &crate::dossier::Send) {
             body
         }
     };
-    link(out, "The consent", &body);
+    let consented = part.consent.is_some() || part.reasons.is_empty();
+    let title = if consented { "The consent" } else { "The decision" };
+    link(out, title, &body);
 }
 
 fn outcome(out: &mut String, part: &crate::dossier::Send) {
     let mut body = format!("<p>{} at <time>{}</time> UTC", escape(&part.state), clock(part.at));
     if let Some(delivery) = &part.delivery {
         let _ = write!(body, ", {}", escape(delivery));
+    }
+    if let Some(until) = part.until {
+        let _ = write!(body, ", decided again at <time>{}</time> UTC", clock(until));
+    }
+    if let Some(waited) = &part.waited {
+        let _ = write!(body, ", put off since {}", escape(waited));
     }
     let _ = write!(body, "</p>");
     if let Some(ses) = &part.ses_id {

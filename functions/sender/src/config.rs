@@ -2,7 +2,7 @@
 
 use odyssey_aws::lambda::DeadLetters;
 use odyssey_aws::{Aws, DynamoTables, Env, SesMailer, SqsQueues};
-use odyssey_flows::ports::Table;
+use odyssey_flows::ports::{Queue, Table};
 use odyssey_flows::send_message::Sending;
 use odyssey_telemetry::Fatal;
 
@@ -16,15 +16,15 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads `PROFILES_TABLE`, `CONTACTS_TABLE`, `LEDGER_TABLE`, `WORKSPACE_TABLE`,
-    /// `CONFIGURATION_SET`, `PUBLIC_URL`, `DEAD_LETTER_QUEUE_URL` and
+    /// Reads `PROFILES_TABLE`, `CONTACTS_TABLE`, `LEDGER_TABLE`, `DUE_TABLE`, `WORKSPACE_TABLE`,
+    /// `SENDER_QUEUE_URL`, `CONFIGURATION_SET`, `PUBLIC_URL`, `DEAD_LETTER_QUEUE_URL` and
     /// `SECRET_ARN`, and fetches the secret.
     pub(crate) async fn read() -> Result<Config, Fatal> {
         let env = Env::from_process();
         let aws = Aws::connect(&env);
-        let used = [Table::Profiles, Table::Contacts, Table::Ledger, Table::Workspace];
+        let used = [Table::Profiles, Table::Contacts, Table::Ledger, Table::Due, Table::Workspace];
         let (tables, mailer) = (aws.tables(&used), aws.mailer());
-        let queues = aws.queues(&[]);
+        let queues = aws.queues(&[Queue::Sender]);
         let (dead_letters, public_url) = (aws.dead_letters(), env.text("PUBLIC_URL"));
         // Asked for here, so that its absence is told with the others'; `keyring` reads it.
         let _ = env.text("SECRET_ARN");

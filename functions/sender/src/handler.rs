@@ -5,7 +5,7 @@ use odyssey_flows::ports::{Mailer, Queues, Tables};
 use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::send_message::{self, Sending};
 
-/// One delivery of `sender`'s queue.
+/// One delivery of `sender`'s queue. `Deferred` and `Skipped` count what was held back.
 pub(crate) async fn handle(
     sending: &Sending,
     tables: &impl Tables,
@@ -14,5 +14,9 @@ pub(crate) async fn handle(
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
-    send_message::run(sending, tables, queues, mailer, records, now).await
+    let dispositions = send_message::run(sending, tables, queues, mailer, records, now).await;
+    for (metric, count) in sending.tally.take() {
+        odyssey_telemetry::count(metric, count);
+    }
+    dispositions
 }

@@ -10,13 +10,13 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads `DUE_TABLE`, `PROFILE_QUEUE_URL` and `JOURNEY_QUEUE_URL`.
+    /// Reads `DUE_TABLE`, `PROFILE_QUEUE_URL`, `JOURNEY_QUEUE_URL` and `SENDER_QUEUE_URL`.
     pub(crate) fn read() -> Result<Config, EnvError> {
         let env = Env::from_process();
         let aws = Aws::connect(&env);
         let config = Config {
             tables: aws.tables(&[Table::Due]),
-            queues: aws.queues(&[Queue::Profile, Queue::Journey]),
+            queues: aws.queues(&[Queue::Profile, Queue::Journey, Queue::Sender]),
         };
         env.finish()?;
         Ok(config)

@@ -2,12 +2,13 @@
 
 use crate::ports::{Consistency, Key, Table, Tables, Write};
 use crate::stored::{self, Committed, Stored, StoredError, Versioned};
-use odyssey_domain::contact::{Contact, TooManyTopics};
+use odyssey_domain::contact::{CLAIMS_MAX, Claims, Contact, TooManyTopics};
 use odyssey_domain::ids::{ContactKey, SendId};
 
 impl Stored for Contact {
     const NAME: &'static str = "contact";
-    const SCHEMA: u16 = 1;
+    /// 2: claims are packed, and know their topic and journey.
+    const SCHEMA: u16 = 2;
     /// With its key and the attributes' names the item stays within 1 KB: one write unit.
     const BYTES_MAX: usize = 960;
 }
@@ -77,6 +78,22 @@ pub fn put(
             other => return other,
         }
     }
+}
+
+/// What a claim takes in the encoded item: 15 bytes that do not compress, in base64, of which
+/// deflating leaves six bits a character and a little more.
+const CLAIM_BYTES: usize = 16;
+/// What the field of the claims takes beside them.
+const CLAIMS_FIELD_BYTES: usize = 24;
+
+/// How many claims a contact has room for beside its answers; an answer is never left out for
+/// a claim.
+#[must_use]
+pub fn room(contact: &Contact) -> usize {
+    let bare = Contact { claims: Claims::default(), ..contact.clone() };
+    let taken = stored::encode(&bare).map_or(Contact::BYTES_MAX, |body| body.len());
+    let left = Contact::BYTES_MAX.saturating_sub(taken + CLAIMS_FIELD_BYTES);
+    (left / CLAIM_BYTES).min(CLAIMS_MAX)
 }
 
 /// Changes a contact, creating it where there is none, until no other change comes between.

@@ -13,7 +13,8 @@ pub const UNCONFIRMED: &str = "unconfirmed";
 
 impl Stored for LedgerItem {
     const NAME: &'static str = "ledger";
-    const SCHEMA: u16 = 1;
+    /// 2: sends may be deferred.
+    const SCHEMA: u16 = 2;
     /// With its key, the attributes' names and the index entry the item stays within 1 KB: one
     /// write unit.
     const BYTES_MAX: usize = 920;

@@ -3,6 +3,10 @@
 //! A contact never holds its address: its key is an HMAC of it. Merging profiles never touches a
 //! contact, and a new address inherits nobody's consent.
 
+mod claims;
+
+pub use claims::{CLAIMS_KEPT, CLAIMS_MAX, Claim, ClaimKey, Claims, JourneyTag, TopicTag};
+
 use crate::ids::{ContactKey, SendId};
 use crate::slug::slug;
 use crate::time::Stamp;
@@ -60,9 +64,6 @@ pub struct Suppression {
 
 /// The most answers a contact keeps, one for each topic: what keeps its item within 1 KB.
 pub const CONSENTS_MAX: usize = 12;
-/// The most recent claims a contact keeps; the oldest go first. A frequency cap can count no
-/// further than this.
-pub const CLAIMS_MAX: usize = 16;
 /// The longest text that says how a consent was given.
 pub const VIA_BYTES_MAX: usize = 32;
 
@@ -85,21 +86,21 @@ pub struct Contact {
     /// Whether it must not be mailed at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<Suppression>,
-    /// Recent claims: what the frequency caps count. Bounded: the oldest go first.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub claims: BTreeMap<SendId, Stamp>,
+    /// Recent claims of messages that caps may count; exempt ones are not among them.
+    #[serde(default, skip_serializing_if = "Claims::is_empty")]
+    pub claims: Claims,
 }
 
 impl Contact {
     /// An address of which nothing is known: not verified, no answer, not suppressed.
     #[must_use]
-    pub const fn new(key: ContactKey) -> Contact {
+    pub fn new(key: ContactKey) -> Contact {
         Contact {
             key,
             verified: None,
             consents: BTreeMap::new(),
             suppression: None,
-            claims: BTreeMap::new(),
+            claims: Claims::default(),
         }
     }
 
@@ -154,23 +155,28 @@ impl Contact {
         changed
     }
 
-    /// Notes that a message is about to go out. Twice is once; the newest [`CLAIMS_MAX`] are kept,
-    /// this one among them.
-    pub fn claim(&mut self, send: SendId, at: Stamp) {
-        self.claims.entry(send).or_insert(at);
+    /// Notes that a message is about to go out. Twice is once; a later claim of the same send, which
+    /// was decided afresh, counts from then. Claims that `needed` does not want and that are older
+    /// than [`CLAIMS_KEPT`] go; past [`CLAIMS_MAX`] first those that are not needed, then the
+    /// oldest.
+    pub fn claim(&mut self, send: SendId, claim: Claim, needed: impl Fn(&Claim) -> bool) {
+        let horizon = claim.at.minus(CLAIMS_KEPT);
+        self.claims.retain(|other| needed(other) || other.at > horizon);
+        self.claims.insert(send, claim);
+        if self.claims.len() > CLAIMS_MAX {
+            self.claims.retain(|other| needed(other) || *other == claim);
+        }
         while self.claims.len() > CLAIMS_MAX && self.forget_oldest_claim(Some(send)) {}
     }
 
     /// Takes a claim back: the message certainly did not go out. Says whether it was there.
     pub fn release(&mut self, send: SendId) -> bool {
-        self.claims.remove(&send).is_some()
+        self.claims.remove(send)
     }
 
     /// Forgets the oldest claim but `keep`; says whether there was one to forget.
     pub fn forget_oldest_claim(&mut self, keep: Option<SendId>) -> bool {
-        let others = self.claims.iter().filter(|(send, _)| Some(**send) != keep);
-        let oldest = others.min_by_key(|(send, at)| (**at, **send)).map(|(send, _)| *send);
-        oldest.is_some_and(|send| self.release(send))
+        self.claims.forget_oldest(keep)
     }
 }
 
@@ -227,14 +233,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn claims_are_bounded_and_the_newest_stay(order in prop::collection::vec(0_u8..60, 0..80)) {
+        fn claims_are_bounded_and_the_newest_stay(
+            order in prop::collection::vec(0_u8..60, 0..80),
+            needed in any::<bool>(),
+        ) {
             let mut contact = contact();
+            let topic = TopicId::parse("offers").unwrap();
             for (at, n) in order.iter().enumerate() {
-                contact.claim(send(*n), Stamp::from_ms(i64::try_from(at).unwrap()));
+                let at = 1_795_000_000_000 + i64::try_from(at).unwrap() * 1_000;
+                let claim = Claim::new(Stamp::from_ms(at), &topic, None);
+                contact.claim(send(*n), claim, |_| needed);
                 prop_assert!(contact.claims.len() <= CLAIMS_MAX);
-                prop_assert!(contact.claims.contains_key(&send(*n)));
+                prop_assert_eq!(contact.claims.get(send(*n)), Some(&claim));
                 let before = contact.clone();
-                contact.claim(send(*n), Stamp::MAX);
+                contact.claim(send(*n), claim, |_| needed);
                 prop_assert_eq!(&contact, &before, "claiming twice is claiming once");
             }
             for n in &order {

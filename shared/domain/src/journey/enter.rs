@@ -6,7 +6,7 @@ use crate::ids::{ContentHash, EnrollmentId, EnrollmentKeyHash};
 use crate::predicate::{Answer, Facts, path};
 use crate::profile::ProfileView;
 use crate::time::{Span, Stamp};
-use crate::wire::{SignalRaised, Why};
+use crate::wire::{self, SignalRaised, Why};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -233,6 +233,20 @@ fn refuses_again(application: &Application<'_>) -> Option<Refusal> {
     (!again).then_some(Refusal::ReEntry)
 }
 
+/// Whether the facts end what `why` led to: asked once more before a message leaves, which may be
+/// long after its step was taken.
+#[must_use]
+pub fn over(
+    plan: &Plan,
+    enrolled: &wire::Enrolled,
+    why: &Why,
+    view: &ProfileView,
+    now: Stamp,
+) -> Option<(Ending, Stamp)> {
+    let wire::Enrolled { started, entered, .. } = *enrolled;
+    ended_by_facts(plan, &Facts { view, why, started, now }, entered)
+}
+
 /// Whether the facts end an enrollment, and when they did: the goal, within its conversion window
 /// from the letting in, before the exit rules.
 pub(super) fn is_over(
@@ -242,13 +256,17 @@ pub(super) fn is_over(
     now: Stamp,
 ) -> Option<(Ending, Stamp)> {
     let facts = Facts { view, why: &enrollment.why, started: enrollment.started, now };
+    ended_by_facts(plan, &facts, enrollment.entered)
+}
+
+fn ended_by_facts(plan: &Plan, facts: &Facts<'_>, entered: Stamp) -> Option<(Ending, Stamp)> {
     if let (Some(goal), Some(key)) = (&plan.journey().goal, plan.goal())
-        && let Some(event) = facts.last_since(key, enrollment.started)
-        && event.at <= enrollment.entered.plus(goal.within)
+        && let Some(event) = facts.last_since(key, facts.started)
+        && event.at <= entered.plus(goal.within)
     {
         return Some((Ending::GoalReached, event.at));
     }
     let exits = plan.exits().iter();
-    let event = exits.filter_map(|key| facts.last_since(*key, enrollment.started)).min()?;
+    let event = exits.filter_map(|key| facts.last_since(*key, facts.started)).min()?;
     Some((Ending::Exited, event.at))
 }

@@ -15,7 +15,7 @@ mod why;
 
 use enter::is_over;
 
-pub use enter::{Application, Entry, Occasion, Refusal, TRIGGER_AGE_MAX, enter};
+pub use enter::{Application, Entry, Occasion, Refusal, TRIGGER_AGE_MAX, enter, over};
 pub use plan::Plan;
 pub use step::{
     ENDED_KEPT, Input, NODES_PER_STEP_MAX, PARKED_CHECK_MAX, PARKED_CHECK_MIN, SENDS_PER_STEP_MAX,

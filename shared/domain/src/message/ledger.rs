@@ -4,7 +4,9 @@
 //!
 //! | state | a delivery of the request | the owner, after its call | SES's event with the tag |
 //! | --- | --- | --- | --- |
-//! | none | decide; claim, or SKIPPED | – | nothing to settle |
+//! | none | decide; claim, DEFERRED or SKIPPED | – | nothing to settle |
+//! | DEFERRED, before its time | arm its timer again, acknowledge | – | SENT |
+//! | DEFERRED, at its time | decide afresh | – | SENT |
 //! | CLAIMED | take over: decide and claim afresh | – (it must reach SENDING first) | SENT |
 //! | RELEASED | take over: decide and claim afresh | – | SENT |
 //! | SENDING, younger than [`SENDING_STALE`] | wait | SENT, FAILED, RELEASED, UNCONFIRMED | SENT |
@@ -17,6 +19,10 @@
 //! UNCONFIRMED never becomes RELEASED: the delivery that gave it up acknowledged the message, so
 //! nobody would come to claim it again, and a RELEASED is on nobody's list.
 //!
+//! A wake whose number is not that of the last arming finds its DEFERRED put off anew and changes
+//! nothing. SES reports nothing of a send that was never called; a DEFERRED may have been RELEASED
+//! before.
+//!
 //! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
 //! [`Verdict`] makes SENT or FAILED of UNCONFIRMED. No clock leads out of SENDING or UNCONFIRMED
 //! into another call.
@@ -26,9 +32,9 @@ use super::feedback::Report;
 use crate::contact::TopicId;
 use crate::ids::{ContactKey, OwnerToken, ProfileId, SendId};
 use crate::journey::{JourneyId, StepId};
-use crate::policy::Reason;
+use crate::policy::{Reason, ReasonCode};
 use crate::time::{Span, Stamp};
-use crate::wire::{FeedbackKind, Why};
+use crate::wire::{Enrolled, FeedbackKind, Why};
 use serde::{Deserialize, Serialize};
 
 /// How old a SENDING must be before another delivery gives up on its owner: `sender`'s function
@@ -42,6 +48,13 @@ const REASON_CHARS_MAX: usize = 160;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum SendState {
+    /// Decided not to send yet: its timer is armed for a time at which it is decided again.
+    Deferred {
+        /// That time.
+        until: Stamp,
+        /// What holds it back, with the values it was decided on.
+        reasons: Vec<Reason>,
+    },
     /// Decided to send and counted against the caps; not yet tried.
     Claimed,
     /// Definitely not accepted by SES; may be claimed again.
@@ -91,6 +104,20 @@ pub enum Delivery {
     Complained,
 }
 
+/// That a send was put off, and what it is taken up again with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deferral {
+    /// The number of its last arming; never reused.
+    pub arm: u64,
+    /// When it was first put off.
+    pub since: Stamp,
+    /// All that ever held it back, each once.
+    pub codes: Vec<ReasonCode>,
+    /// The enrollment that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<Enrolled>,
+}
+
 /// The ledger's item of one send; at most 1 KB.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerItem {
@@ -125,6 +152,9 @@ pub struct LedgerItem {
     /// What became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// Whether it was put off, and since when; stays when it is sent in the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferral: Option<Deferral>,
     /// Why it was asked for.
     pub why: Why,
 }
@@ -134,6 +164,14 @@ pub struct LedgerItem {
 pub enum OnDelivery {
     /// Decide, and claim or skip.
     Decide,
+    /// It is put off: see to it that its timer is armed, with this number for this time, and
+    /// acknowledge.
+    Arm {
+        /// The number.
+        arm: u64,
+        /// The time.
+        due: Stamp,
+    },
     /// Another delivery is at it: come again after this.
     Wait(Span),
     /// The owner is gone and its answer with it: mark it unconfirmed, acknowledge.
@@ -169,6 +207,7 @@ impl SendState {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            SendState::Deferred { .. } => "deferred",
             SendState::Claimed => "claimed",
             SendState::Released { .. } => "released",
             SendState::Sending => "sending",
@@ -189,6 +228,11 @@ impl LedgerItem {
         };
         match &item.state {
             SendState::Claimed | SendState::Released { .. } => OnDelivery::Decide,
+            SendState::Deferred { until, .. } if *until > now => {
+                let arm = item.deferral.as_ref().map_or(0, |deferral| deferral.arm);
+                OnDelivery::Arm { arm, due: *until }
+            }
+            SendState::Deferred { .. } => OnDelivery::Decide,
             SendState::Sending => {
                 let age = now.since(item.sending_at.unwrap_or(item.at));
                 if age > SENDING_STALE {
@@ -202,6 +246,34 @@ impl LedgerItem {
             | SendState::Failed { .. }
             | SendState::Unconfirmed { .. }
             | SendState::Skipped { .. } => OnDelivery::Acknowledge,
+        }
+    }
+
+    /// What a wake does about the item it finds: as a delivery of the request, unless the send was
+    /// put off again since the wake was armed, or nothing is known of it.
+    #[must_use]
+    pub fn on_wake(found: Option<&LedgerItem>, arm: u64, now: Stamp) -> OnDelivery {
+        let Some(item) = found else { return OnDelivery::Acknowledge };
+        let deferred = matches!(item.state, SendState::Deferred { .. });
+        let current = item.deferral.as_ref().map(|deferral| deferral.arm);
+        if deferred && current != Some(arm) {
+            return OnDelivery::Acknowledge;
+        }
+        LedgerItem::on_delivery(found, now)
+    }
+
+    /// The contact whose claim this send has no right to, where the item names one.
+    #[must_use]
+    pub const fn to_give_back(&self) -> Option<ContactKey> {
+        match self.state {
+            SendState::Deferred { .. }
+            | SendState::Released { .. }
+            | SendState::Failed { .. }
+            | SendState::Skipped { .. } => self.contact,
+            SendState::Claimed
+            | SendState::Sending
+            | SendState::Sent { .. }
+            | SendState::Unconfirmed { .. } => None,
         }
     }
 
@@ -280,6 +352,7 @@ impl LedgerItem {
             (SendState::Sent { .. }, _) => item.state,
             (
                 SendState::Claimed
+                | SendState::Deferred { .. }
                 | SendState::Released { .. }
                 | SendState::Sending
                 | SendState::Unconfirmed { .. },
@@ -301,193 +374,46 @@ impl LedgerItem {
     }
 
     /// What is dropped, in this order, where the item would pass its limit: what the trigger
-    /// carried, the values of the conditions, the longer texts of the reasons. Says whether there
-    /// was anything left to drop.
+    /// carried, the values of the conditions, the longer texts of the reasons. Of a send that was
+    /// deferred and may still have to be rendered from this item, what the trigger carried goes
+    /// last. Says whether there was anything left to drop.
     pub fn slim(&mut self) -> bool {
-        if !self.why.evidence.is_empty() {
-            self.why.evidence.clear();
-            return true;
+        let open = matches!(
+            self.state,
+            SendState::Deferred { .. } | SendState::Claimed | SendState::Released { .. }
+        );
+        if open && self.deferral.is_some() {
+            return self.slim_reasons() || self.slim_conditions() || self.slim_evidence();
         }
-        if !self.why.conditions.is_empty() {
-            self.why.conditions.clear();
-            return true;
+        self.slim_evidence() || self.slim_conditions() || self.slim_reasons()
+    }
+
+    fn slim_evidence(&mut self) -> bool {
+        let some = !self.why.evidence.is_empty();
+        self.why.evidence.clear();
+        some
+    }
+
+    fn slim_conditions(&mut self) -> bool {
+        let some = !self.why.conditions.is_empty();
+        self.why.conditions.clear();
+        some
+    }
+
+    fn slim_reasons(&mut self) -> bool {
+        let (SendState::Skipped { reasons } | SendState::Deferred { reasons, .. }) =
+            &mut self.state
+        else {
+            return false;
+        };
+        let some = reasons.iter().any(|reason| !reason.found.is_empty());
+        for reason in reasons {
+            reason.found.clear();
         }
-        match &mut self.state {
-            SendState::Skipped { reasons } => {
-                let long = reasons.iter().any(|reason| !reason.found.is_empty());
-                for reason in reasons {
-                    reason.found.clear();
-                }
-                long
-            }
-            _ => false,
-        }
+        some
     }
 }
 
 fn shorten(reason: &str) -> String {
     super::header::one_line(reason, REASON_CHARS_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn item(state: SendState) -> LedgerItem {
-        LedgerItem {
-            send: SendId::from_bytes([1; 16]),
-            profile: None,
-            contact: None,
-            asked_by: Some((
-                JourneyId::parse("cart-recovery").unwrap(),
-                StepId::parse("remind").unwrap(),
-            )),
-            mail: MailId::parse("remind").unwrap(),
-            topic: TopicId::parse("offers").unwrap(),
-            state,
-            owner: owner(1),
-            at: Stamp::from_ms(1_000),
-            sending_at: Some(Stamp::from_ms(1_000)),
-            consent: None,
-            delivery: None,
-            why: Why::default(),
-        }
-    }
-
-    fn owner(n: u8) -> OwnerToken {
-        OwnerToken::from_bytes([n; 16])
-    }
-
-    fn states() -> Vec<SendState> {
-        vec![
-            SendState::Claimed,
-            SendState::Released { reason: "429".to_owned() },
-            SendState::Sending,
-            SendState::Sent { ses_id: "ses-1".to_owned(), accepted: Stamp::MIN },
-            SendState::Failed { reason: "400".to_owned() },
-            SendState::Unconfirmed { since: Stamp::MIN },
-            SendState::Skipped { reasons: Vec::new() },
-        ]
-    }
-
-    fn report(kind: FeedbackKind) -> Report {
-        Report {
-            kind,
-            send: Some(SendId::from_bytes([1; 16])),
-            ses_id: "ses-1".to_owned(),
-            accepted: Some(Stamp::MIN),
-            at: Some(Stamp::from_ms(9_000)),
-            suppress: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_delivery_by_state() {
-        use OnDelivery::{Acknowledge, Decide, GiveUp, Wait};
-        let soon = Stamp::from_ms(11_000);
-        let late = Stamp::from_ms(31_001);
-        let at = |state: &SendState, now| LedgerItem::on_delivery(Some(&item(state.clone())), now);
-        let young = [Decide, Decide, Wait(Span::from_ms(20_001)), Acknowledge, Acknowledge]
-            .into_iter()
-            .chain([Acknowledge, Acknowledge]);
-        let old = [Decide, Decide, GiveUp, Acknowledge, Acknowledge, Acknowledge, Acknowledge];
-        for ((state, young), old) in states().iter().zip(young).zip(old) {
-            assert_eq!(at(state, soon), young, "{state:?}");
-            assert_eq!(at(state, late), old, "{state:?}");
-        }
-        assert_eq!(LedgerItem::on_delivery(None, soon), Decide);
-        let confirmation =
-            LedgerItem { asked_by: None, ..item(SendState::Skipped { reasons: Vec::new() }) };
-        assert_eq!(LedgerItem::on_delivery(Some(&confirmation), soon), Decide);
-    }
-
-    #[test]
-    fn waiting_ends_where_giving_up_begins() {
-        let found = item(SendState::Sending);
-        let now = Stamp::from_ms(11_000);
-        let OnDelivery::Wait(span) = LedgerItem::on_delivery(Some(&found), now) else { panic!() };
-        assert_eq!(LedgerItem::on_delivery(Some(&found), now.plus(span)), OnDelivery::GiveUp);
-    }
-
-    #[test]
-    fn only_the_owner_moves_it_and_only_while_it_is_open() {
-        let outcomes = [
-            CallOutcome::Sent("ses-1".to_owned()),
-            CallOutcome::Failed("400".to_owned()),
-            CallOutcome::Released("429".to_owned()),
-            CallOutcome::Unconfirmed,
-        ];
-        for state in states() {
-            let found = item(state.clone());
-            let open = matches!(state, SendState::Sending | SendState::Unconfirmed { .. });
-            for outcome in &outcomes {
-                assert_eq!(found.after_call(owner(2), outcome, Stamp::MAX), None);
-                let moved = found.after_call(owner(1), outcome, Stamp::MAX);
-                let still = matches!(state, SendState::Unconfirmed { .. })
-                    && matches!(outcome, CallOutcome::Unconfirmed | CallOutcome::Released(_));
-                assert_eq!(moved.is_some(), open && !still, "{state:?} {outcome:?}");
-            }
-            let claimed = state == SendState::Claimed;
-            assert_eq!(found.sending(owner(1), Stamp::MAX).is_some(), claimed);
-            assert_eq!(found.sending(owner(2), Stamp::MAX), None);
-            assert_eq!(found.given_up(Stamp::MAX).is_some(), state == SendState::Sending);
-        }
-    }
-
-    #[test]
-    fn an_event_settles_what_was_unclear() {
-        for state in states() {
-            let settled = item(state.clone()).settled(&report(FeedbackKind::Sent));
-            let open = !matches!(
-                state,
-                SendState::Sent { .. } | SendState::Failed { .. } | SendState::Skipped { .. }
-            );
-            assert_eq!(settled.is_some(), open, "{state:?}");
-            if let Some(LedgerItem { state, .. }) = settled {
-                assert!(matches!(state, SendState::Sent { ses_id, .. } if ses_id == "ses-1"));
-            }
-        }
-    }
-
-    #[test]
-    fn it_is_stored_flat() {
-        for state in states() {
-            let item = item(state);
-            let json = serde_json::to_string(&item).unwrap();
-            assert_eq!(serde_json::from_str::<LedgerItem>(&json).unwrap(), item, "{json}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn reports_commute_and_double(
-            from in prop::sample::select(states()),
-            kinds in prop::collection::vec(prop::sample::select(vec![
-                FeedbackKind::Sent,
-                FeedbackKind::Delivered,
-                FeedbackKind::Delayed,
-                FeedbackKind::BouncedHard,
-                FeedbackKind::BouncedSoft,
-                FeedbackKind::Complained,
-                FeedbackKind::Rejected,
-                FeedbackKind::Opened,
-                FeedbackKind::Clicked,
-                FeedbackKind::Subscription,
-            ]), 0..8),
-            rotate in 0_usize..8,
-        ) {
-            let fold = |kinds: &[FeedbackKind]| {
-                kinds.iter().fold(item(from.clone()), |item, kind| {
-                    item.settled(&report(*kind)).unwrap_or(item)
-                })
-            };
-            let mut other = kinds.clone();
-            other.reverse();
-            let turn = rotate % other.len().max(1);
-            other.rotate_left(turn);
-            other.extend(kinds.clone());
-            prop_assert_eq!(fold(&kinds), fold(&other));
-        }
-    }
 }

@@ -4,13 +4,15 @@ pub mod feedback;
 mod guard;
 pub mod header;
 mod ledger;
+#[cfg(test)]
+mod ledger_tests;
 pub mod link;
 mod money;
 pub mod render;
 
 pub use guard::{STRING_CHARS_MAX, UrlGuard};
 pub use ledger::{
-    CallOutcome, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState, Verdict,
+    CallOutcome, Deferral, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState, Verdict,
 };
 
 use crate::slug::slug;

@@ -39,6 +39,14 @@ impl Zone {
         Ok(Zone { rules, name })
     }
 
+    /// The name of every zone, in order.
+    #[must_use]
+    pub fn names() -> Vec<String> {
+        let mut names: Vec<String> = BUNDLED.available().map(|name| name.to_string()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Coordinated universal time.
     #[must_use]
     pub fn utc() -> Zone {

@@ -82,12 +82,12 @@ impl Graph {
     fn step(&mut self, reading: &mut Reading<'_>, item: &Item, next: Option<&StepId>) -> Step {
         let onward = next.cloned();
         match &item.does {
-            Does::Send { mail, topic } => Step {
+            Does::Send { mail, topic, when_capped, when_quiet } => Step {
                 kind: StepKind::Send {
                     mail: mail.clone(),
                     topic: topic.clone(),
-                    when_capped: None,
-                    when_quiet: None,
+                    when_capped: *when_capped,
+                    when_quiet: *when_quiet,
                 },
                 next: onward,
             },

@@ -5,7 +5,7 @@ use super::fault::{Faults, Place};
 use super::fields::{Fields, Reading};
 use super::settings::one_of;
 use super::yaml::{self, Kind, Node, quoted};
-use super::{Files, JOURNEYS_MAX, JourneyFile, Known, graph, in_folder, steps};
+use super::{Files, JOURNEYS_MAX, JourneyFile, Known, graph, in_folder, pacing, steps};
 use crate::catalog::JourneyState;
 use crate::journey::{Goal, Journey, JourneyId, ReEntry, Trigger};
 use crate::predicate::EventPredicate;
@@ -22,6 +22,7 @@ pub const KEYS: &[&str] = &[
     "re_entry",
     "exit_when",
     "goal",
+    "frequency_caps",
     "steps",
 ];
 const SIGNAL_TRIGGER_KEYS: &[&str] = &["signal", "after"];
@@ -94,6 +95,8 @@ fn read_one(
         None => Some(None),
         Some(node) => goal(reading, node, known).map(Some),
     };
+    let frequency_caps =
+        fields.get("frequency_caps").map(|node| pacing::journey_caps(reading, node));
     let steps = reading.need(fields, "steps", "[{id: remind, send: …, topic: …}]");
     let built = steps.and_then(|node| {
         let list = steps::read(reading, node, known)?;
@@ -108,7 +111,7 @@ fn read_one(
         re_entry: re_entry?,
         exit_when: exit_when?,
         goal: goal?,
-        frequency_caps: Vec::new(),
+        frequency_caps: frequency_caps.unwrap_or_default(),
         first,
         steps,
     };

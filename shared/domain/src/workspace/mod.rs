@@ -15,6 +15,7 @@ mod graph;
 mod journeys;
 mod mails;
 mod names;
+mod pacing;
 mod published;
 mod settings;
 mod steps;
@@ -32,7 +33,8 @@ pub use text::plain_text;
 pub mod keys {
     pub use super::conditions::{COMPARISON_KEYS, CONDITION_KEYS, EVENT_KEYS};
     pub use super::journeys::KEYS as JOURNEY_KEYS;
-    pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS};
+    pub use super::pacing::{CAP_KEYS, DEFERRAL_KEYS, JOURNEY_CAP_KEYS, QUIET_KEYS};
+    pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS, TOPIC_KEYS};
     pub use super::steps::{ARM_KEYS, KINDS as STEP_KINDS, WAIT_KEYS};
 }
 
@@ -116,6 +118,9 @@ impl Workspace {
         if watched > WATCHED_MAX {
             let found = format!("{watched} different events in exit rules, goals and conditions");
             faults.at("journeys", Place::START, found, format!("at most {WATCHED_MAX}"));
+        }
+        if let Some(settings) = &settings {
+            pacing::check_all(settings, &journeys, &mut faults);
         }
         match (settings, faults.into_sorted()) {
             (Some(settings), none) if none.is_empty() => {

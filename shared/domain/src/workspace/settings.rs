@@ -4,7 +4,7 @@ use super::fault::{Faults, Place};
 use super::fields::{Fields, Reading};
 use super::names::{SIGNALS, SPEC_EVENTS};
 use super::yaml::{self, Kind, Node, quoted};
-use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX};
+use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX, pacing};
 use crate::catalog::{Brand, Source, SourceName, Topic, TopicKind};
 use crate::contact::TopicId;
 use crate::message::MailId;
@@ -34,12 +34,25 @@ pub struct Settings {
 }
 
 /// The keys of `workspace.yaml`.
-pub const KEYS: &[&str] = &["brand", "sources", "topics", "signals", "events", "confirmation_mail"];
+pub const KEYS: &[&str] = &[
+    "brand",
+    "sources",
+    "topics",
+    "signals",
+    "events",
+    "confirmation_mail",
+    "frequency_caps",
+    "quiet_hours",
+    "when_capped",
+    "when_quiet",
+    "deferral",
+];
 /// The keys of its `brand`.
 pub const BRAND_KEYS: &[&str] =
     &["name", "from", "reply_to", "postal_address", "website", "allowed_hosts"];
 const SOURCE_KEYS: &[&str] = &["kind", "key_generation"];
-const TOPIC_KEYS: &[&str] = &["title", "kind"];
+/// The keys of a topic.
+pub const TOPIC_KEYS: &[&str] = &["title", "kind", "exempt"];
 const SIGNAL_KEYS: &[&str] = &["after"];
 
 /// Thresholds where `workspace.yaml` names none: four hours is the usual first reminder of a cart,
@@ -64,6 +77,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
     let topics = reading.need(fields, "topics", "{offers: {title: Offers, kind: marketing}}");
     known.topics = topics.and_then(key_names);
     let topics = topics.map(|node| read_topics(&mut reading, node));
+    let pacing = pacing::read(&mut reading, fields, topics.as_ref());
     if let Some(node) = fields.get("signals") {
         read_signals(&mut reading, node, &mut known.signals);
     }
@@ -79,7 +93,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
         brand: brand?,
         sources: sources?,
         topics: topics?,
-        pacing: Pacing::default(),
+        pacing,
         signals: known.signals.clone(),
         events,
         confirmation_mail: confirmation_mail?,
@@ -277,8 +291,16 @@ fn read_topics(reading: &mut Reading<'_>, node: &Node) -> BTreeMap<TopicId, Topi
                 [("marketing", TopicKind::Marketing), ("transactional", TopicKind::Transactional)];
             one_of(reading, node, "kind of topic", &kinds)
         });
+        let exempt = fields.get("exempt").and_then(|node| {
+            if let Kind::Bool(exempt) = node.kind {
+                return Some(exempt);
+            }
+            let expected = "true or false: whether frequency caps and quiet hours leave it alone";
+            reading.fault(node.place, node.describe(), expected);
+            None
+        });
         if let (Some(id), Some(title), Some(kind)) = (id, title, kind) {
-            topics.insert(id, Topic::new(title, kind));
+            topics.insert(id, Topic { exempt, ..Topic::new(title, kind) });
         }
     }
     topics

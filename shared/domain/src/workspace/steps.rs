@@ -4,10 +4,11 @@ use super::fault::Place;
 use super::fields::{Fields, Reading};
 use super::settings::read_mail_name;
 use super::yaml::{Kind, Node, quoted};
-use super::{Known, NESTING_MAX, STEPS_MAX, conditions};
+use super::{Known, NESTING_MAX, STEPS_MAX, conditions, pacing};
 use crate::contact::TopicId;
 use crate::journey::StepId;
 use crate::message::MailId;
+use crate::pacing::Instead;
 use crate::predicate::{Condition, EventPredicate};
 use crate::time::Span;
 
@@ -27,6 +28,8 @@ pub(crate) enum Does {
     Send {
         mail: MailId,
         topic: TopicId,
+        when_capped: Option<Instead>,
+        when_quiet: Option<Instead>,
     },
     Delay {
         length: Span,
@@ -46,7 +49,7 @@ pub(crate) enum Does {
 
 /// What a step may be: the key that says it, and the keys that go with it.
 pub const KINDS: &[(&str, &[&str])] = &[
-    ("send", &["id", "send", "topic", "next"]),
+    ("send", &["id", "send", "topic", "when_capped", "when_quiet", "next"]),
     ("delay", &["id", "delay", "next"]),
     ("wait_until", &["id", "wait_until", "on_event", "on_timeout", "next"]),
     ("branch", &["id", "branch", "else", "next"]),
@@ -167,7 +170,9 @@ fn send(
         }
         reading.slug(text, node.place, "topic's name", TopicId::parse)
     });
-    Some(Does::Send { mail: mail?, topic: topic? })
+    let when_capped = pacing::instead(reading, fields, "when_capped");
+    let when_quiet = pacing::instead(reading, fields, "when_quiet");
+    Some(Does::Send { mail: mail?, topic: topic?, when_capped, when_quiet })
 }
 
 fn wait(

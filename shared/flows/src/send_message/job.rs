@@ -1,15 +1,18 @@
 //! What `sender`'s queue asks for.
 
 use crate::queue::{Disposition, QueueBody, chain};
+use odyssey_domain::catalog::Catalog;
 use odyssey_domain::contact::TopicId;
 use odyssey_domain::ids::{ProfileId, SendId};
 use odyssey_domain::journey::{JourneyId, StepId};
 use odyssey_domain::keyring::Keyring;
-use odyssey_domain::message::MailId;
+use odyssey_domain::message::{LedgerItem, MailId};
 use odyssey_domain::personal::EmailAddress;
-use odyssey_domain::policy::ASK_WITHIN;
+use odyssey_domain::policy::{ASK_WITHIN, Paced};
 use odyssey_domain::time::Stamp;
-use odyssey_domain::wire::{BUS_SCHEMA, Command, ConsentRequested, Why, detail_type};
+use odyssey_domain::wire::{
+    BUS_SCHEMA, Command, ConsentRequested, Enrolled, Owner, Wake, Why, detail_type,
+};
 
 /// One message to send.
 pub(super) struct Job {
@@ -19,6 +22,8 @@ pub(super) struct Job {
     pub profile: Option<ProfileId>,
     /// By which step of which journey; none for a confirmation.
     pub asked_by: Option<(JourneyId, StepId)>,
+    /// The enrollment, where the request names it.
+    pub enrolled: Option<Enrolled>,
     /// Which mail.
     pub mail: MailId,
     /// Under which topic.
@@ -42,28 +47,46 @@ pub(super) enum Recipient {
     },
 }
 
-impl Job {
+/// What a message asks for.
+pub(super) enum Asked {
+    /// This.
+    First(Box<Job>),
+    /// A send that was put off: its ledger item says what it is.
+    Again {
+        /// The ledger's key.
+        send: SendId,
+        /// The number of the arming that this is the wake of.
+        arm: u64,
+    },
+}
+
+impl Asked {
     /// Reads a message; the error is what becomes of one that cannot be.
     pub(super) fn parse(
         body: &str,
         keys: &Keyring,
         confirmation_mail: &MailId,
         now: Stamp,
-    ) -> Result<Job, Disposition> {
+    ) -> Result<Asked, Disposition> {
         let park = |reason, text: String| Disposition::Park { reason, chain: vec![text] };
         match QueueBody::parse(body) {
             Err(error) => Err(Disposition::Park { reason: "malformed", chain: chain(&error) }),
-            Ok(QueueBody::Command(Command::Send(request))) => Ok(Job {
+            Ok(QueueBody::Command(Command::Send(request))) => Ok(Asked::First(Box::new(Job {
                 send: request.send,
                 profile: Some(request.profile),
                 asked_by: Some((request.journey, request.step)),
+                enrolled: request.enrolled,
                 mail: request.mail,
                 topic: request.topic,
                 why: request.why,
                 to: Recipient::Profile(request.profile),
-            }),
+            }))),
+            Ok(QueueBody::Command(Command::Wake(Wake {
+                owner: Owner::Send(send), arm, ..
+            }))) => Ok(Asked::Again { send, arm }),
             Ok(QueueBody::Command(Command::Wake(_))) => {
-                Err(park("unexpected", "expected a send request, found a wake".to_owned()))
+                let found = "expected the wake of a send, found another's".to_owned();
+                Err(park("unexpected", found))
             }
             Ok(QueueBody::Event(event)) if event.detail_type == detail_type::CONSENT_REQUESTED => {
                 let asked: ConsentRequested =
@@ -75,12 +98,50 @@ impl Job {
                     let text = format!("schema {}, this release reads {BUS_SCHEMA}", asked.v);
                     return Err(park("unknown_schema", text));
                 }
-                Ok(confirmation(asked, keys, confirmation_mail.clone(), now))
+                let job = confirmation(asked, keys, confirmation_mail.clone(), now);
+                Ok(Asked::First(Box::new(job)))
             }
             Ok(QueueBody::Event(event)) => Err(park(
                 "unexpected",
                 format!("expected Consent Requested, found {} bytes", event.detail_type.len()),
             )),
+        }
+    }
+}
+
+impl Job {
+    /// The job of a send that was put off, from what the ledger keeps of it. None of a
+    /// confirmation, which is never put off.
+    pub(super) fn again(item: &LedgerItem) -> Option<Job> {
+        let profile = item.profile?;
+        Some(Job {
+            send: item.send,
+            profile: Some(profile),
+            asked_by: Some(item.asked_by.clone()?),
+            enrolled: item.deferral.as_ref().and_then(|deferral| deferral.enrolled),
+            mail: item.mail.clone(),
+            topic: item.topic.clone(),
+            why: item.why.clone(),
+            to: Recipient::Profile(profile),
+        })
+    }
+
+    /// What its pacing is decided on; what its step says is the caller's to add.
+    pub(super) fn paced<'a>(
+        &'a self,
+        catalog: &'a Catalog,
+        deferred_since: Option<Stamp>,
+        room: usize,
+    ) -> Paced<'a> {
+        Paced {
+            send: self.send,
+            journey: self.asked_by.as_ref().map(|(journey, _)| journey),
+            pacing: &catalog.pacing,
+            journeys: &catalog.journeys,
+            when_capped: None,
+            when_quiet: None,
+            deferred_since,
+            room,
         }
     }
 }
@@ -95,6 +156,7 @@ fn confirmation(asked: ConsentRequested, keys: &Keyring, mail: MailId, now: Stam
         send: SendId::derive_confirmation(contact, asked.topic.as_str(), day),
         profile: asked.profile,
         asked_by: None,
+        enrolled: None,
         mail,
         why: Why {
             trigger: "Consent Requested".to_owned(),

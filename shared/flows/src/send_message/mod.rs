@@ -1,14 +1,15 @@
 //! Sending: decide, claim, mark, call SES once, record. Never twice; never silently lost.
 //!
-//! Each message on `sender`'s queue becomes a `Job`: a journey's `Send`, or the confirmation
-//! mail of a `Consent Requested`. What a delivery does by the state it finds, and who may move a
+//! Each message on `sender`'s queue becomes a `Job`: a journey's `Send`, the confirmation mail of a
+//! `Consent Requested`, or the wake of a send that was put off. What a delivery does by the state it finds, and who may move a
 //! send where, is the table of [`odyssey_domain::message::LedgerItem`]'s module; this flow carries
 //! it out:
 //!
 //! 1. Read the ledger. Terminal states acknowledge, a fresh SENDING waits, an old one is given up
 //!    to UNCONFIRMED.
-//! 2. Decide over profile, contact and topic, and render. A skip is recorded with all its reasons,
-//!    and in the same transaction takes back what an earlier try had claimed.
+//! 2. Decide over profile, contact, topic and journey, and render. A skip is recorded with all its
+//!    reasons, and in the same transaction takes back what an earlier try had claimed. So is a
+//!    deferral; then its timer is armed, and its wake begins here again.
 //! 3. Claim: one transaction over the ledger's item and the contact at the version the decision
 //!    was made on. Where either changed, begin again, at most `CLAIM_ATTEMPTS` times.
 //! 4. Compare-and-set to SENDING, then exactly one call.
@@ -17,26 +18,32 @@
 //!    finds SENDING, gives it up, and SES's own event settles it.
 //!
 //! Write units of a send: 4 for the claim, 1 each for SENDING and SENT, and with its feedback
-//! (SES's `Send` changes nothing then, `Delivery` is 1) 7 in all.
+//! (SES's `Send` changes nothing then, `Delivery` is 1) 7 in all. A deferral adds 1, and 2 where it
+//! goes through the due index.
 
+mod call;
+mod claim;
 mod compose;
 mod job;
+mod tally;
+
+pub use tally::Tally;
 
 use crate::catalog::{CatalogCache, CatalogError};
-use crate::contacts::{self, ContactError};
+use crate::contacts::ContactError;
 use crate::ledger;
-use crate::ports::{Consistency, Mailer, OutgoingMail, Queues, SendAnswer, Tables, Write, Written};
+use crate::ports::{Consistency, Mailer, Queues, Tables};
 use crate::queue::{Disposition, QueueRecord, chain};
-use crate::stored::{self, Committed, StoredError, Versioned, is_row_of};
-use compose::{Composed, Composition};
+use crate::stored::{self, Committed, StoredError, Versioned};
+use claim::{Attempt, Claim};
+use compose::{Composition, Decided};
 use futures_util::StreamExt as _;
-use job::Job;
+use job::{Asked, Job};
 use odyssey_domain::catalog::Catalog;
-use odyssey_domain::contact::Contact;
-use odyssey_domain::ids::{ContactKey, OwnerToken, SendId};
+use odyssey_domain::ids::OwnerToken;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::render::TemplateCache;
-use odyssey_domain::message::{CallOutcome, LedgerItem, OnDelivery, SENDING_STALE, SendState};
+use odyssey_domain::message::{LedgerItem, OnDelivery};
 use odyssey_domain::time::Stamp;
 
 /// How often a delivery begins again because the contact or the ledger changed under it.
@@ -59,6 +66,8 @@ pub struct Sending {
     pub catalog: CatalogCache,
     /// Its compiled mails.
     pub templates: TemplateCache,
+    /// What was held back since it was last asked.
+    pub tally: Tally,
 }
 
 impl Sending {
@@ -70,6 +79,7 @@ impl Sending {
             public_url: public_url.into(),
             catalog: CatalogCache::default(),
             templates: TemplateCache::default(),
+            tally: Tally::default(),
         }
     }
 }
@@ -122,20 +132,9 @@ pub async fn run(
 struct Delivery<'a, T, Q, M> {
     sending: &'a Sending,
     tables: &'a T,
-    #[expect(dead_code, reason = "deferring comes next")]
     queues: &'a Q,
     mailer: &'a M,
     now: Stamp,
-}
-
-/// What came of trying to claim.
-enum Claim {
-    /// It is ours: the item as it stands, and the mail to send.
-    Held(Box<(Versioned<LedgerItem>, OutgoingMail)>),
-    /// Decided not to send, and recorded.
-    Skipped,
-    /// Something changed meanwhile: begin again.
-    Lost,
 }
 
 impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
@@ -145,32 +144,62 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             Err(error) => return SendError::from(error).disposition(),
         };
         let confirmation = &catalog.confirmation_mail;
-        let job = match Job::parse(&record.body, &self.sending.keys, confirmation, self.now) {
-            Ok(job) => job,
+        let asked = match Asked::parse(&record.body, &self.sending.keys, confirmation, self.now) {
+            Ok(asked) => asked,
             Err(refused) => return refused,
         };
         // The index keeps one message, twice in one batch, from taking itself for its own owner.
         let receipt = format!("{}#{}#{index}", record.message_id, record.receive_count);
         let owner = OwnerToken::derive(&record.request_id, &receipt);
-        match Box::pin(self.deliver(&catalog, &job, owner)).await {
+        match Box::pin(self.asked(&catalog, asked, owner)).await {
             Ok(disposition) => disposition,
             Err(error) => error.disposition(),
         }
     }
 
+    async fn asked(
+        &self,
+        catalog: &Catalog,
+        asked: Asked,
+        owner: OwnerToken,
+    ) -> Result<Disposition, SendError> {
+        match asked {
+            // Nobody has written this send yet, as a rule, and nobody is just changing its contact.
+            // The first try stands on reads of half the price; what it writes is conditional on
+            // them.
+            Asked::First(job) => {
+                let found = ledger::load(self.tables, job.send, Consistency::Eventual).await?;
+                self.deliver(catalog, &job, owner, found, Consistency::Eventual).await
+            }
+            Asked::Again { send, arm } => {
+                let found = ledger::load(self.tables, send, Consistency::Strong).await?;
+                let item = found.as_ref().map(|found| &found.item);
+                match (LedgerItem::on_wake(item, arm, self.now), item.and_then(Job::again)) {
+                    (OnDelivery::Acknowledge, _) | (_, None) => Ok(Disposition::Done),
+                    (_, Some(job)) => {
+                        self.deliver(catalog, &job, owner, found, Consistency::Strong).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes by the state of the send, from `found` on, which was read at `consistency`.
     async fn deliver(
         &self,
         catalog: &Catalog,
         job: &Job,
         owner: OwnerToken,
+        mut found: Option<Versioned<LedgerItem>>,
+        mut consistency: Consistency,
     ) -> Result<Disposition, SendError> {
-        // Nobody has written this send yet, as a rule, and nobody is just changing its contact. The
-        // first try stands on reads of half the price; what it writes is conditional on them.
-        let mut consistency = Consistency::Eventual;
         for attempt in 0..CLAIM_ATTEMPTS {
-            let found = ledger::load(self.tables, job.send, consistency).await?;
             match LedgerItem::on_delivery(found.as_ref().map(|found| &found.item), self.now) {
                 OnDelivery::Acknowledge => return Ok(Disposition::Done),
+                OnDelivery::Arm { arm, due } => {
+                    self.arm(job.send, arm, due).await?;
+                    return Ok(Disposition::Done);
+                }
                 OnDelivery::Wait(span) => {
                     let reason = "another delivery is sending it".to_owned();
                     return Ok(Disposition::Retry { reason, after: Some(span) });
@@ -181,23 +210,27 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
                     }
                 }
                 OnDelivery::Decide => {
-                    let composition = self.compose(catalog, job, consistency).await?;
+                    let composition = self.compose(catalog, job, consistency, &found).await?;
                     // Not sending writes nothing to the contact that could tell an old read: the
                     // consent may just have been given.
-                    if composition.decided.is_ok() || consistency == Consistency::Strong {
+                    if matches!(composition.decided, Decided::Send(_))
+                        || consistency == Consistency::Strong
+                    {
                         let token = format!("{owner}-{attempt}");
-                        match self.claim(job, composition, owner, &token, found).await? {
+                        let attempt = Attempt { owner, token: &token };
+                        match self.claim(catalog, job, composition, attempt, found).await? {
                             Claim::Held(held) => {
                                 let (item, mail) = *held;
                                 return self.call(item, owner, mail).await;
                             }
-                            Claim::Skipped => return Ok(Disposition::Done),
+                            Claim::Settled => return Ok(Disposition::Done),
                             Claim::Lost => {}
                         }
                     }
                 }
             }
             consistency = Consistency::Strong;
+            found = ledger::load(self.tables, job.send, consistency).await?;
         }
         let reason = format!("changed by others {CLAIM_ATTEMPTS} times over");
         Ok(Disposition::Retry { reason, after: None })
@@ -208,8 +241,12 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
         catalog: &Catalog,
         job: &Job,
         consistency: Consistency,
+        found: &Option<Versioned<LedgerItem>>,
     ) -> Result<Composition, SendError> {
-        compose::compose(self.sending, self.tables, catalog, job, consistency, self.now).await
+        let deferral = found.as_ref().and_then(|found| found.item.deferral.as_ref());
+        let when =
+            compose::When { consistency, deferred_since: deferral.map(|d| d.since), now: self.now };
+        compose::compose(self.sending, self.tables, catalog, job, when).await
     }
 
     async fn give_up(&self, found: Option<Versioned<LedgerItem>>) -> Result<bool, SendError> {
@@ -218,184 +255,4 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
         let write = ledger::put(&item, Some(found.version))?;
         Ok(stored::commit(self.tables, write).await? == Committed::Done)
     }
-
-    /// Claims or skips, as was decided.
-    async fn claim(
-        &self,
-        job: &Job,
-        Composition { profile, decided }: Composition,
-        owner: OwnerToken,
-        token: &str,
-        found: Option<Versioned<LedgerItem>>,
-    ) -> Result<Claim, SendError> {
-        let item = |state, contact, consent| LedgerItem {
-            send: job.send,
-            profile: profile.or(job.profile),
-            contact,
-            asked_by: job.asked_by.clone(),
-            mail: job.mail.clone(),
-            topic: job.topic.clone(),
-            state,
-            owner,
-            at: self.now,
-            sending_at: None,
-            consent,
-            delivery: None,
-            why: job.why.clone(),
-        };
-        let Composed { mail, evidence, contact, read } = match decided {
-            Ok(composed) => *composed,
-            Err(reasons) => {
-                let skipped = item(SendState::Skipped { reasons }, None, None);
-                return self.skip(found, skipped, token).await;
-            }
-        };
-        let claimed = item(SendState::Claimed, Some(contact), Some(evidence.to_string()));
-        let read_at = found.as_ref().map(|found| found.version);
-        let writes = vec![
-            ledger::put(&claimed, read_at)?,
-            claimed_contact(job, contact, read.as_ref(), self.now)?,
-        ];
-        if !self.transact(writes, token).await? {
-            return Ok(Claim::Lost);
-        }
-        if let Some(other) = found.and_then(|found| found.item.contact)
-            && other != contact
-        {
-            // The address changed between two claims; the earlier one's contact is not counted.
-            self.release_claim(job.send, other).await;
-        }
-        let version = read_at.unwrap_or(0) + 1;
-        let held = Versioned { key: ledger::key(job.send), version, item: claimed };
-        Ok(Claim::Held(Box::new((held, mail))))
-    }
-
-    /// Records a skip. One that stands already is left as it is. A claim of an earlier try is taken
-    /// back in the same transaction: later it may be another delivery's, which decided afresh.
-    async fn skip(
-        &self,
-        found: Option<Versioned<LedgerItem>>,
-        item: LedgerItem,
-        token: &str,
-    ) -> Result<Claim, SendError> {
-        let before = found.as_ref().map(|found| &found.item);
-        if before.is_some_and(|before| matches!(before.state, SendState::Skipped { .. })) {
-            return Ok(Claim::Skipped);
-        }
-        let counted = match before.and_then(|before| before.contact) {
-            Some(contact) => contacts::load(self.tables, contact, Consistency::Strong).await?,
-            None => None,
-        };
-        let put = ledger::put(&item, found.as_ref().map(|found| found.version))?;
-        let released = counted.and_then(|mut read| read.item.release(item.send).then_some(read));
-        let durable = match released {
-            Some(read) => {
-                let writes = vec![put, contacts::put(&read.item, Some(read.version), None)?];
-                self.transact(writes, token).await?
-            }
-            None => stored::commit(self.tables, put).await? == Committed::Done,
-        };
-        Ok(if durable { Claim::Skipped } else { Claim::Lost })
-    }
-
-    /// Whether the transaction is durable. Its first write is the ledger's, whose owner token
-    /// tells one's own earlier try from another's.
-    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<bool, StoredError> {
-        let mut attempt = 1;
-        loop {
-            match self.tables.transact(writes.clone(), token).await {
-                Ok(Written::Done) => return Ok(true),
-                Ok(Written::Conflict { index: 0, current: Some(row) }) => {
-                    return Ok(writes.first().is_some_and(|write| is_row_of(write, &row)));
-                }
-                Ok(Written::Conflict { .. }) => return Ok(false),
-                Err(error) if error.is_transient() && attempt < TRANSACT_ATTEMPTS => attempt += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// SENDING, the one call, and what it came to.
-    async fn call(
-        &self,
-        held: Versioned<LedgerItem>,
-        owner: OwnerToken,
-        mail: OutgoingMail,
-    ) -> Result<Disposition, SendError> {
-        let lost = || Disposition::Retry {
-            reason: "another delivery took it over".to_owned(),
-            after: Some(SENDING_STALE),
-        };
-        let Some(sending) = held.item.sending(owner, self.now) else { return Ok(lost()) };
-        let write = ledger::put(&sending, Some(held.version))?;
-        if stored::commit(self.tables, write).await? != Committed::Done {
-            return Ok(lost());
-        }
-        let outcome = match self.mailer.send(&mail).await {
-            SendAnswer::Accepted(id) => CallOutcome::Sent(id),
-            SendAnswer::Released(why) => CallOutcome::Released(why),
-            SendAnswer::Failed(why) => CallOutcome::Failed(why),
-            SendAnswer::Ambiguous(_) => CallOutcome::Unconfirmed,
-        };
-        if let (CallOutcome::Released(_) | CallOutcome::Failed(_), Some(contact)) =
-            (&outcome, sending.contact)
-        {
-            // Before the ledger says so: after RELEASED the claim may be another delivery's.
-            self.release_claim(sending.send, contact).await;
-        }
-        let version = held.version + 1;
-        self.outcome(Versioned { item: sending, version, ..held }, owner, &outcome).await?;
-        Ok(match outcome {
-            CallOutcome::Released(why) => {
-                Disposition::Retry { reason: format!("released: {why}"), after: None }
-            }
-            CallOutcome::Sent(_) | CallOutcome::Failed(_) | CallOutcome::Unconfirmed => {
-                Disposition::Done
-            }
-        })
-    }
-
-    /// Writes what the call came to, over an UNCONFIRMED that another delivery wrote meanwhile;
-    /// what SES's own event settled stays.
-    async fn outcome(
-        &self,
-        mut at: Versioned<LedgerItem>,
-        owner: OwnerToken,
-        outcome: &CallOutcome,
-    ) -> Result<(), SendError> {
-        for _ in 0..RECORD_ATTEMPTS {
-            let Some(item) = at.item.after_call(owner, outcome, self.now) else { return Ok(()) };
-            let write = ledger::put(&item, Some(at.version))?;
-            match stored::commit(self.tables, write).await? {
-                Committed::Done => return Ok(()),
-                Committed::Conflict(_) => {
-                    match ledger::load(self.tables, item.send, Consistency::Strong).await? {
-                        Some(found) => at = found,
-                        None => return Ok(()),
-                    }
-                }
-            }
-        }
-        Err(SendError::Contact(ContactError::Contended))
-    }
-
-    /// Takes a claim back. Where it fails the claim stays and counts: the careful side, and a
-    /// later claim of the same send finds it in place.
-    async fn release_claim(&self, send: SendId, contact: ContactKey) {
-        let released = contacts::change(self.tables, contact, |c| Ok(c.release(send))).await;
-        if let Err(error) = released {
-            tracing::warn!(%send, %error, "a claim could not be taken back");
-        }
-    }
-}
-
-fn claimed_contact(
-    job: &Job,
-    key: ContactKey,
-    read: Option<&Versioned<Contact>>,
-    now: Stamp,
-) -> Result<Write, StoredError> {
-    let mut contact = read.map_or_else(|| Contact::new(key), |read| read.item.clone());
-    contact.claim(job.send, now);
-    contacts::put(&contact, read.map(|read| read.version), Some(job.send))
 }

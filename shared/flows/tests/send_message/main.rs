@@ -4,6 +4,7 @@
 
 mod confirming;
 mod deciding;
+mod deferring;
 mod faults;
 mod feedback;
 mod interleaving;

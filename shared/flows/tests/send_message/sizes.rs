@@ -2,7 +2,7 @@
 
 use crate::world::{NOW, World, contact_key, send_id};
 use odyssey_domain::contact::{
-    CLAIMS_MAX, CONSENTS_MAX, ConsentState, Contact, SuppressionReason, TopicId,
+    CLAIMS_MAX, CONSENTS_MAX, Claim, ConsentState, Contact, SuppressionReason, TopicId,
 };
 use odyssey_domain::ids::{ContentHash, OwnerToken, SendId};
 use odyssey_domain::journey::{JourneyId, StepId};
@@ -34,6 +34,11 @@ fn bytes(write: Write) -> usize {
     }
 }
 
+fn claim(n: usize, at: Stamp) -> Claim {
+    let topic = TopicId::parse(&noise(n, 20)).unwrap();
+    Claim::new(at, &topic, Some(&JourneyId::parse(&noise(n + 1, 20)).unwrap()))
+}
+
 #[test]
 fn the_largest_contact() {
     let mut contact = Contact::new(contact_key());
@@ -44,18 +49,19 @@ fn the_largest_contact() {
         let at = Stamp::from_ms(NOW.ms() + i64::try_from(n * 7_654_321).unwrap());
         contact.answers(&topic, ConsentState::Granted, at, &noise(n + 50, 40)).unwrap();
     }
+    let mut newest = send_id();
     for n in 0..CLAIMS_MAX {
         let mut id = [0; 16];
         id.copy_from_slice(ContentHash::of(&[u8::try_from(n).unwrap()]).bytes());
         let at = Stamp::from_ms(NOW.ms() + i64::try_from(n * 1_234_567).unwrap());
-        contact.claim(SendId::from_bytes(id), at);
+        newest = SendId::from_bytes(id);
+        contact.claim(newest, claim(n, at), |_| true);
     }
-    let newest = *contact.claims.iter().max_by_key(|(_, at)| **at).unwrap().0;
     let write = contacts::put(&contact, Some(123_456), Some(newest)).unwrap();
     let Write::Put { row, .. } = &write else { panic!("{write:?}") };
     let kept: Contact = odyssey_flows::stored::decode(row).unwrap();
     assert_eq!(kept.consents, contact.consents, "answers are never left out");
-    assert!(kept.claims.contains_key(&newest));
+    assert!(kept.claims.contains(newest));
     assert!(bytes(write) <= 1_024);
 }
 
@@ -70,7 +76,7 @@ fn an_ordinary_contact_keeps_all_its_claims() {
     for n in 0..CLAIMS_MAX {
         let mut id = [0; 16];
         id.copy_from_slice(ContentHash::of(&[u8::try_from(n).unwrap()]).bytes());
-        contact.claim(SendId::from_bytes(id), NOW);
+        contact.claim(SendId::from_bytes(id), claim(n, NOW), |_| true);
     }
     let write = contacts::put(&contact, None, None).unwrap();
     let Write::Put { row, .. } = &write else { panic!("{write:?}") };
@@ -107,6 +113,7 @@ fn the_largest_send() {
             sending_at: Some(NOW),
             consent: Some(noise(10, 80)),
             delivery: None,
+            deferral: None,
             why: why.clone(),
         };
         assert!(bytes(ledger::put(&item, Some(9)).unwrap()) <= 1_024, "{:?}", item.state);

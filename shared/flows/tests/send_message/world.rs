@@ -152,17 +152,22 @@ impl World {
             "traits": traits,
         }))
         .unwrap();
+        self.fold(event, NOW);
+    }
+
+    /// A server's event reaches its profile.
+    pub fn fold(&self, event: Event, now: Stamp) {
         let detail = EventsAccepted {
             v: 1,
             request: "r".to_owned(),
-            received: NOW,
+            received: now,
             source: SourceRef { name: "shop".to_owned(), kind: SourceKind::Server },
             events: vec![event],
         };
         let record = envelope(detail_type::EVENTS_ACCEPTED, &serde_json::to_value(detail).unwrap());
         let (memory, cache) = (&self.memory, CatalogCache::default());
         let folded =
-            run(fold_profile::run(memory, memory, memory, &keys(), &cache, vec![record], NOW));
+            run(fold_profile::run(memory, memory, memory, &keys(), &cache, vec![record], now));
         assert_eq!(folded, [Disposition::Done]);
     }
 
