@@ -21,14 +21,18 @@ pub const CLAIMS_MAX: usize = 24;
 /// counts what went out lately.
 pub const CLAIMS_KEPT: Span = Span::DAY.times(7);
 
+/// The first bytes of a longer hash.
+fn first<const N: usize>(hash: &[u8]) -> [u8; N] {
+    hash.first_chunk().copied().unwrap_or([0; N])
+}
+
 /// What stands for a send in its contact's claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey([u8; 6]);
 
 impl From<SendId> for ClaimKey {
     fn from(send: SendId) -> ClaimKey {
-        let [a, b, c, d, e, f, ..] = *send.bytes();
-        ClaimKey([a, b, c, d, e, f])
+        ClaimKey(first(send.bytes()))
     }
 }
 
@@ -40,8 +44,7 @@ impl TopicTag {
     /// The tag of a topic.
     #[must_use]
     pub fn of(topic: &TopicId) -> TopicTag {
-        let [a, b, ..] = digest("topic-tag.v1", &[topic.as_str().as_bytes()]);
-        TopicTag([a, b])
+        TopicTag(first(&digest("topic-tag.v1", &[topic.as_str().as_bytes()])))
     }
 }
 
@@ -54,9 +57,9 @@ impl JourneyTag {
     #[must_use]
     pub fn of(journey: Option<&JourneyId>) -> JourneyTag {
         let Some(journey) = journey else { return JourneyTag([0; 3]) };
-        let [a, b, c, ..] = digest("journey-tag.v1", &[journey.as_str().as_bytes()]);
+        let tag = first(&digest("journey-tag.v1", &[journey.as_str().as_bytes()]));
         // Zeros mean none.
-        JourneyTag(if [a, b, c] == [0; 3] { [0, 0, 1] } else { [a, b, c] })
+        JourneyTag(if tag == [0; 3] { [0, 0, 1] } else { tag })
     }
 }
 
@@ -174,11 +177,13 @@ impl Claims {
     fn unpacked(bytes: &[u8]) -> Option<Claims> {
         let (claims, rest) = bytes.as_chunks::<BYTES>();
         let mut read = BTreeMap::new();
-        for [a, b, c, d, e, f, s0, s1, s2, s3, j0, j1, j2, t0, t1] in claims {
-            let at = from_seconds(u32::from_be_bytes([*s0, *s1, *s2, *s3]));
-            let journey = JourneyTag([*j0, *j1, *j2]);
-            let claim = Claim { at, journey, topic: TopicTag([*t0, *t1]) };
-            read.insert(ClaimKey([*a, *b, *c, *d, *e, *f]), claim);
+        for claim in claims {
+            let (key, claim) = claim.split_first_chunk()?;
+            let (at, claim) = claim.split_first_chunk()?;
+            let (journey, topic) = claim.split_first_chunk()?;
+            let at = from_seconds(u32::from_be_bytes(*at));
+            let (journey, topic) = (JourneyTag(*journey), TopicTag(*topic.first_chunk()?));
+            read.insert(ClaimKey(*key), Claim { at, journey, topic });
         }
         rest.is_empty().then_some(Claims(read))
     }

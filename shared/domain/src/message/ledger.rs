@@ -227,12 +227,13 @@ impl LedgerItem {
             return OnDelivery::Decide;
         };
         match &item.state {
-            SendState::Claimed | SendState::Released { .. } => OnDelivery::Decide,
             SendState::Deferred { until, .. } if *until > now => {
                 let arm = item.deferral.as_ref().map_or(0, |deferral| deferral.arm);
                 OnDelivery::Arm { arm, due: *until }
             }
-            SendState::Deferred { .. } => OnDelivery::Decide,
+            SendState::Claimed | SendState::Released { .. } | SendState::Deferred { .. } => {
+                OnDelivery::Decide
+            }
             SendState::Sending => {
                 let age = now.since(item.sending_at.unwrap_or(item.at));
                 if age > SENDING_STALE {

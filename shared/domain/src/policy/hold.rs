@@ -187,8 +187,8 @@ impl Paced<'_> {
         let open = quiet.map_or(free, |quiet| quiet.hours.first_open(free, &quiet.zone));
         let open_for = quiet.map_or(Span::MAX, |quiet| quiet.hours.open_for(open, &quiet.zone));
         let over = self.pacing.spread.min(open_for).ms().max(1);
-        let [.., a, b, c, d, e, f, g, h] = *self.send.bytes();
-        open.plus(Span::from_ms(u64::from_be_bytes([a, b, c, d, e, f, g, h]) % over))
+        let place = self.send.bytes().last_chunk().map_or(0, |last| u64::from_be_bytes(*last));
+        open.plus(Span::from_ms(place % over))
     }
 }
 

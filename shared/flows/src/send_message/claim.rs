@@ -74,13 +74,11 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
                     return Ok(Claim::Settled);
                 }
                 let item = LedgerItem { state: SendState::Skipped { reasons }, ..item };
-                Ok(match self.settle(&item, attempt.token, found).await? {
-                    true => {
-                        self.sending.tally.skipped();
-                        Claim::Settled
-                    }
-                    false => Claim::Lost,
-                })
+                if !self.settle(&item, attempt.token, found).await? {
+                    return Ok(Claim::Lost);
+                }
+                self.sending.tally.skipped();
+                Ok(Claim::Settled)
             }
         }
     }

@@ -210,7 +210,8 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
                     }
                 }
                 OnDelivery::Decide => {
-                    let composition = self.compose(catalog, job, consistency, &found).await?;
+                    let composition =
+                        self.compose(catalog, job, consistency, found.as_ref()).await?;
                     // Not sending writes nothing to the contact that could tell an old read: the
                     // consent may just have been given.
                     if matches!(composition.decided, Decided::Send(_))
@@ -241,9 +242,9 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
         catalog: &Catalog,
         job: &Job,
         consistency: Consistency,
-        found: &Option<Versioned<LedgerItem>>,
+        found: Option<&Versioned<LedgerItem>>,
     ) -> Result<Composition, SendError> {
-        let deferral = found.as_ref().and_then(|found| found.item.deferral.as_ref());
+        let deferral = found.and_then(|found| found.item.deferral.as_ref());
         let when =
             compose::When { consistency, deferred_since: deferral.map(|d| d.since), now: self.now };
         compose::compose(self.sending, self.tables, catalog, job, when).await

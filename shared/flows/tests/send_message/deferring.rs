@@ -462,9 +462,8 @@ fn story(pacing: Pacing, plan: Vec<(usize, Fault)>) -> usize {
     let item = world.ledger(send_id()).unwrap();
     let mails = world.memory.mails();
     match (&item.state, mails.len()) {
-        (SendState::Sent { .. }, 1) => {}
-        // The answer of SES was lost with its function; its own event settles it.
-        (SendState::Unconfirmed { .. }, 0 | 1) => {}
+        // Unconfirmed: the answer of SES was lost with its function; its own event settles it.
+        (SendState::Sent { .. }, 1) | (SendState::Unconfirmed { .. }, 0 | 1) => {}
         // Refused for good.
         (SendState::Failed { .. }, 0) => {
             assert!(world.contact().unwrap().claims.is_empty(), "{shown}");
