@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use odyssey_domain::contact::{Contact, TopicId};
+use odyssey_domain::contact::{Claim, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, OwnerToken, SendId};
 use odyssey_domain::journey::{JourneyId, StepId};
 use odyssey_domain::message::{LedgerItem, MailId, SendState};
@@ -140,11 +140,13 @@ async fn unconfirmed_sends_are_listed_and_settled() {
             sending_at: Some(since),
             consent: None,
             delivery: None,
+            deferral: None,
             why: Why::default(),
         };
         tables.write(ledger::put(&item, None).unwrap()).await.unwrap();
         let claim = |c: &mut Contact| {
-            c.claim(*send, since);
+            let topic = TopicId::parse("offers").unwrap();
+            c.claim(*send, Claim::new(since, &topic, None), |_| true);
             Ok(true)
         };
         contacts::change(&tables, contact, claim).await.unwrap();
@@ -167,8 +169,8 @@ async fn unconfirmed_sends_are_listed_and_settled() {
     assert!(matches!(state(sends[1]).await.item.state, SendState::Failed { .. }));
     // What was not sent does not count.
     let contact = contacts::load(&tables, contact, Consistency::Strong).await.unwrap().unwrap();
-    assert!(contact.item.claims.contains_key(&sends[0]));
-    assert!(!contact.item.claims.contains_key(&sends[1]));
+    assert!(contact.item.claims.contains(sends[0]));
+    assert!(!contact.item.claims.contains(sends[1]));
 
     let again = odyssey(&stack, &["unconfirmed", "settle", &sent, "--not-sent"]).await;
     assert_eq!(again.status.code(), Some(1));

@@ -87,6 +87,7 @@ impl Rules {
                 }
                 OnDelivery::GiveUp => Duty::GiveUp,
                 OnDelivery::Acknowledge => Duty::Acknowledge,
+                OnDelivery::Arm { .. } => unreachable!("no rule of the small world defers"),
             }
         })
     }
@@ -148,6 +149,7 @@ impl Rules {
             sending_at: (ledger.stage != Stage::Claimed).then_some(WRITTEN),
             consent: None,
             delivery: None,
+            deferral: None,
             why: Why::default(),
         }
     }
@@ -183,6 +185,7 @@ fn compact(item: &LedgerItem) -> Ledger {
         SendState::Failed { .. } => Stage::Failed,
         SendState::Unconfirmed { .. } => Stage::Unconfirmed,
         SendState::Skipped { .. } => Stage::Skipped,
+        SendState::Deferred { .. } => unreachable!("no rule of the small world defers"),
     };
     let owner = Slot::BOTH.into_iter().find(|slot| token(Some(*slot)) == item.owner);
     Ledger { stage, owner, stale: false }

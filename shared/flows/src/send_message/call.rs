@@ -1,12 +1,12 @@
 //! The one call, and what is written of it.
 
 use super::{Delivery, RECORD_ATTEMPTS, SendError};
-use crate::contacts::ContactError;
+use crate::contacts::{self, ContactError};
 use crate::ledger;
 use crate::ports::{Consistency, Mailer, OutgoingMail, Queues, SendAnswer, Tables};
 use crate::queue::Disposition;
 use crate::stored::{self, Committed, Versioned};
-use odyssey_domain::ids::OwnerToken;
+use odyssey_domain::ids::{ContactKey, OwnerToken, SendId};
 use odyssey_domain::message::{CallOutcome, LedgerItem, SENDING_STALE};
 
 impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
@@ -32,6 +32,12 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             SendAnswer::Failed(why) => CallOutcome::Failed(why),
             SendAnswer::Ambiguous(_) => CallOutcome::Unconfirmed,
         };
+        if let (CallOutcome::Released(_) | CallOutcome::Failed(_), Some(contact)) =
+            (&outcome, sending.contact)
+        {
+            // Before the ledger says so: after RELEASED the claim may be another delivery's.
+            self.release_claim(sending.send, contact).await;
+        }
         let version = held.version + 1;
         self.outcome(Versioned { item: sending, version, ..held }, owner, &outcome).await?;
         Ok(match outcome {
@@ -45,47 +51,35 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
     }
 
     /// Writes what the call came to, over an UNCONFIRMED that another delivery wrote meanwhile;
-    /// what SES's own event settled stays. A message that certainly did not go out is taken off
-    /// the contact's claims in the same transaction.
+    /// what SES's own event settled stays.
     async fn outcome(
         &self,
         mut at: Versioned<LedgerItem>,
         owner: OwnerToken,
         outcome: &CallOutcome,
     ) -> Result<(), SendError> {
-        let mut back = matches!(outcome, CallOutcome::Released(_) | CallOutcome::Failed(_));
-        for attempt in 0..RECORD_ATTEMPTS {
+        for _ in 0..RECORD_ATTEMPTS {
             let Some(item) = at.item.after_call(owner, outcome, self.now) else { return Ok(()) };
             let write = ledger::put(&item, Some(at.version))?;
-            // On the last try without the contact: that the message did not go out is worth more
-            // than its place, which then counts until its windows have passed.
-            back &= attempt + 1 < RECORD_ATTEMPTS;
-            let contact =
-                if back { self.given_back(item.send, item.contact).await } else { Ok(None) };
-            let written = match contact {
-                Ok(Some(contact)) => {
-                    let token = format!("{owner}-after-{attempt}");
-                    self.transact(vec![write, contact], &token).await
+            match stored::commit(self.tables, write).await? {
+                Committed::Done => return Ok(()),
+                Committed::Conflict(_) => {
+                    match ledger::load(self.tables, item.send, Consistency::Strong).await? {
+                        Some(found) => at = found,
+                        None => return Ok(()),
+                    }
                 }
-                Ok(None) => {
-                    stored::commit(self.tables, write).await.map(|done| done == Committed::Done)
-                }
-                Err(error) => Err(error),
-            };
-            match written {
-                Ok(true) => return Ok(()),
-                Ok(false) => match ledger::load(self.tables, item.send, Consistency::Strong).await?
-                {
-                    Some(found) => at = found,
-                    None => return Ok(()),
-                },
-                Err(error) if back => {
-                    tracing::warn!(send = %item.send, %error, "a claim could not be taken back");
-                    back = false;
-                }
-                Err(error) => return Err(error.into()),
             }
         }
         Err(SendError::Contact(ContactError::Contended))
+    }
+
+    /// Takes a claim back. Where it fails the claim stays and counts: the careful side, and a
+    /// later claim of the same send finds it in place.
+    async fn release_claim(&self, send: SendId, contact: ContactKey) {
+        let released = contacts::change(self.tables, contact, |c| Ok(c.release(send))).await;
+        if let Err(error) = released {
+            tracing::warn!(%send, %error, "a claim could not be taken back");
+        }
     }
 }

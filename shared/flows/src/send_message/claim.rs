@@ -1,8 +1,8 @@
 //! What was decided is written down: a claim, a deferral or a skip.
 //!
-//! A claim and the contact it counts in change in one transaction, and so do the ledger's word that
-//! a message did not go out and the place that gives back: no delivery can take back the claim of
-//! another that took the send over meanwhile.
+//! A claim and the contact it counts in change in one transaction, and so do a skip or a deferral
+//! and the place that an earlier claim gives back: no delivery can take back the claim of another
+//! that took the send over meanwhile.
 
 use super::compose::{Composed, Composition, Decided};
 use super::job::Job;

@@ -1,9 +1,9 @@
 //! Sending: decide, claim, mark, call SES once, record. Never twice; never silently lost.
 //!
 //! Each message on `sender`'s queue becomes a `Job`: a journey's `Send`, the confirmation mail of a
-//! `Consent Requested`, or the wake of a send that was put off. What a delivery does by the state it finds, and who may move a
-//! send where, is the table of [`odyssey_domain::message::LedgerItem`]'s module; this flow carries
-//! it out:
+//! `Consent Requested`, or the wake of a send that was put off. What a delivery does by the state it
+//! finds, and who may move a send where, is the table of [`odyssey_domain::message::LedgerItem`]'s
+//! module; this flow carries it out:
 //!
 //! 1. Read the ledger. Terminal states acknowledge, a fresh SENDING waits, an old one is given up
 //!    to UNCONFIRMED.
