@@ -4,12 +4,15 @@ use super::core::{Actor, Core, Next};
 use super::functions::{Inbox, RULES};
 use crate::fault::Operation;
 use crate::memory::tables::{parts, stored_as, validate};
+use odyssey_domain::contact::Contact;
 use odyssey_domain::ids::EventHash;
+use odyssey_domain::message::LedgerItem;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::Parked;
 use odyssey_flows::ports::{
     BusEntry, Key, OutgoingMail, PortError, Queue, QueueMessage, Row, Table, Write, Written,
 };
+use odyssey_flows::stored::Stored;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
@@ -34,6 +37,15 @@ pub(crate) enum Done {
     /// By SES, under this id.
     Accepted,
     Nothing,
+}
+
+/// The schema that this release writes into a table.
+pub(crate) fn schema_of(table: Table) -> u16 {
+    match table {
+        Table::Contacts => Contact::SCHEMA,
+        Table::Ledger => LedgerItem::SCHEMA,
+        Table::Profiles | Table::Timeline | Table::Enrollments | Table::Due | Table::Workspace => 1,
+    }
 }
 
 /// A row as this release and the next one see it. The next release writes schema N + 1 and reads N

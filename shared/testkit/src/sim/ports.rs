@@ -2,7 +2,7 @@
 //! it, and what is to go wrong goes wrong there.
 
 use super::core::{Actor, Core, Shared, lock};
-use super::deeds::{Deed, Done, seen};
+use super::deeds::{Deed, Done, schema_of, seen};
 use super::faults::{CallFault, WireFault};
 use super::functions::Inbox;
 use super::store::STALE_MAX;
@@ -259,7 +259,7 @@ pub(crate) fn site(operation: Operation) -> String {
 impl Ports {
     fn seen(&self, row: Option<Row>) -> Option<Row> {
         let row = row?;
-        if !self.actor.newer && row.schema > 1 {
+        if !self.actor.newer && row.schema > schema_of(row.key.table) {
             lock(&self.shared).faults.note(WireFault::NewerItem);
         }
         Some(seen(self.actor.newer, row))

@@ -12,6 +12,7 @@ mod sends;
 mod timers;
 
 use super::core::Actor;
+use super::deeds::schema_of;
 use super::faults::CallFault;
 use super::functions::{Function, Inbox};
 use super::people::{Customer, Said, Told};
@@ -362,7 +363,7 @@ impl Check {
         self.holds("versions-rise-by-one", after.version == expected, || {
             format!("{key:?}: version {} was written, expected {expected}", after.version)
         });
-        let newer = before.is_some_and(|before| before.schema > 1);
+        let newer = before.is_some_and(|before| before.schema > schema_of(key.table));
         self.holds("newer-items-kept", !newer || actor.newer, || {
             format!("{key:?}: an older release wrote over schema {}", after.schema)
         });

@@ -48,6 +48,7 @@ pub(super) struct Sends {
 /// A state's name, for the table of edges.
 const fn name(state: &SendState) -> &'static str {
     match state {
+        SendState::Deferred { .. } => "deferred",
         SendState::Claimed => "claimed",
         SendState::Released { .. } => "released",
         SendState::Sending => "sending",
@@ -63,7 +64,11 @@ fn is_edge(by: Function, from: Option<&LedgerItem>, to: &LedgerItem) -> bool {
     let before = from.map_or("none", |item| name(&item.state));
     let mine = from.is_some_and(|item| item.owner == to.owner);
     match (by, before, name(&to.state)) {
-        (Function::Sender, "none" | "claimed" | "released", "claimed" | "skipped")
+        (
+            Function::Sender,
+            "none" | "claimed" | "released" | "deferred",
+            "claimed" | "skipped" | "deferred",
+        )
         | (Function::Feedback, "failed", "failed") => true,
         (Function::Sender, "skipped", "claimed" | "skipped") => to.asked_by.is_none(),
         (Function::Sender, "claimed", "sending")
@@ -71,7 +76,7 @@ fn is_edge(by: Function, from: Option<&LedgerItem>, to: &LedgerItem) -> bool {
         | (Function::Sender, "unconfirmed", "sent" | "failed")
         | (
             Function::Feedback,
-            "claimed" | "released" | "sending" | "unconfirmed" | "sent",
+            "claimed" | "released" | "deferred" | "sending" | "unconfirmed" | "sent",
             "sent" | "failed",
         ) => mine,
         _ => false,
@@ -200,7 +205,9 @@ impl Check {
         let unsure = now.withdrawn || then.withdrawn;
         let wanted = verified && !unsure && ((then.granted && !then.unknown) || transactional);
         let suppressed = self.contacts.get(&contact).is_some_and(|c| c.suppression.is_some());
-        self.holds("skip-with-cause", !wanted || suppressed, || {
+        // The facts said that the journey was over by then.
+        let over = codes.iter().any(|code| code == "JourneyOver");
+        self.holds("skip-with-cause", !wanted || suppressed || over, || {
             format!("{} was skipped for {codes:?}, but the customer wanted it", item.send)
         });
     }
@@ -283,7 +290,10 @@ impl Check {
                 SendState::Failed { .. } => refused,
                 SendState::Skipped { .. } => !accepted,
                 SendState::Unconfirmed { .. } => !reported && troubled,
-                SendState::Claimed | SendState::Released { .. } | SendState::Sending => false,
+                SendState::Claimed
+                | SendState::Released { .. }
+                | SendState::Sending
+                | SendState::Deferred { .. } => false,
             };
             if matches!(item.state, SendState::Unconfirmed { .. }) {
                 self.unconfirmed += 1;
