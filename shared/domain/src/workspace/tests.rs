@@ -3,6 +3,7 @@
 use super::*;
 use crate::catalog::JourneyState;
 use crate::journey::{ReEntry, StepId, StepKind, Trigger};
+use crate::pacing::Instead;
 use crate::time::{Span, Stamp};
 use proptest::prelude::*;
 
@@ -268,6 +269,144 @@ fn golden_faults_of_settings_and_mails() {
         let found = faults(&[(file, &text)]);
         assert!(found.contains(&expected.to_owned()), "{expected}\n--\n{}", found.join("\n"));
     }
+}
+
+/// Settings with more lines, a journey with another send step.
+const PACED: &str = "\
+frequency_caps:
+  - {at_most: 2, within: 1d}
+  - {at_most: 5, within: 7d, topic: offers}
+quiet_hours: {from: 22:00, to: \"07:00\", timezone: europe/berlin}
+when_capped: defer
+when_quiet: skip
+deferral: {at_most: 2d, spread: 30m}
+";
+
+#[test]
+fn pacing_is_read() {
+    let settings = format!("{SETTINGS}{PACED}");
+    let journey = JOURNEY
+        .replace("steps:\n  - {id: remind,", "steps:\n  - {id: remind, when_quiet: defer,")
+        .replace("goal:", "frequency_caps: [{at_most: 3, within: 30d}]\ngoal:");
+    let read =
+        Workspace::read(&files(&[("workspace.yaml", &settings), ("journeys/cart.yaml", &journey)]));
+    let workspace = read.unwrap();
+    let published = workspace.publish(Vec::new(), Stamp::from_ms(1));
+    let pacing = &published.catalog.pacing;
+    let caps: Vec<String> = pacing.frequency_caps.iter().map(ToString::to_string).collect();
+    assert_eq!(caps, ["at most 2 within 1d", "at most 5 within 7d under offers"]);
+    let quiet = pacing.quiet_hours.as_ref().unwrap();
+    assert_eq!(
+        (quiet.to_string().as_str(), quiet.timezone.name()),
+        ("22:00–07:00", "Europe/Berlin")
+    );
+    assert_eq!((pacing.when_capped, pacing.when_quiet), (Instead::Defer, Instead::Skip));
+    assert_eq!((pacing.defer_at_most, pacing.spread), (Span::DAY.times(2), Span::MINUTE.times(30)));
+    let entry = published.catalog.journeys.values().next().unwrap();
+    assert_eq!(entry.frequency_caps[0].to_string(), "at most 3 within 30d");
+    let journey = published.journeys.values().next().unwrap();
+    assert!(matches!(
+        journey.steps.get(&step("remind")).unwrap().kind,
+        StepKind::Send { when_capped: None, when_quiet: Some(Instead::Defer), .. }
+    ));
+    // Nothing said is nothing held back, and the addresses of such journeys stay what they were.
+    let plain = Workspace::read(&files(&[])).unwrap().publish(Vec::new(), Stamp::from_ms(1));
+    assert_eq!(plain.catalog.pacing, crate::pacing::Pacing::default());
+    let json = serde_json::to_string(plain.journeys.values().next().unwrap()).unwrap();
+    assert!(!json.contains("when_") && !json.contains("frequency_caps"), "{json}");
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
+fn golden_faults_of_pacing() {
+    let cases = [
+        (
+            "at_most: 2,",
+            "at_most: 0,",
+            "workspace.yaml:13:15: found the number 0, expected a number from 1 to 24: an address's last 24 messages are counted",
+        ),
+        (
+            "at_most: 2,",
+            "at_most: 50,",
+            "workspace.yaml:13:15: found the number 50, expected a number from 1 to 24: an address's last 24 messages are counted",
+        ),
+        ("within: 1d", "within: 100d", "workspace.yaml:13:26: found `100d`, expected at most 90d"),
+        (
+            "within: 1d",
+            "within: 1",
+            "workspace.yaml:13:26: found the number 1, expected a length of time such as 90s, 15m, 4h, 3d or 1w, at most 730d; a number needs its unit: s, m, h, d or w",
+        ),
+        (
+            "within: 7d, topic: offers",
+            "within: 1d",
+            "workspace.yaml:14:5: found a second cap within 1d, expected one cap for each window",
+        ),
+        (
+            "topic: offers}",
+            "topic: ofers}",
+            "workspace.yaml:14:37: found topic `ofers`, expected one of `offers`, `orders`; did you mean `offers`?",
+        ),
+        (
+            "topic: offers}",
+            "topic: orders}",
+            "workspace.yaml:14:37: found topic `orders`, which is exempt from caps, expected a topic that caps bind; give `orders` the key `exempt: false`",
+        ),
+        (
+            "from: 22:00",
+            "from: 24:30",
+            "workspace.yaml:15:21: found `24:30`, expected a time on the 24-hour clock such as \"21:00\"",
+        ),
+        (
+            "from: 22:00",
+            "from: \"07:30\"",
+            "workspace.yaml:15:14: found quiet hours 07:30–07:00, which leave 30 minutes of a day, expected at least 60 minutes in which mails may go out",
+        ),
+        (
+            "europe/berlin",
+            "Berlin",
+            "workspace.yaml:15:51: found `Berlin`, expected a time zone of the IANA database such as Europe/Berlin; did you mean `Europe/Berlin`?",
+        ),
+        (
+            "when_capped: defer",
+            "when_capped: wait",
+            "workspace.yaml:16:14: found when_capped `wait`, expected one of `skip`, `defer`",
+        ),
+        ("at_most: 2d", "at_most: 60d", "workspace.yaml:18:21: found `60d`, expected at most 30d"),
+        (
+            "spread:",
+            "spred:",
+            "workspace.yaml:18:25: found key `spred`, expected one of `at_most`, `spread`; did you mean `spread`?",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        assert!(PACED.contains(from), "{from}");
+        let settings = format!("{SETTINGS}{}", PACED.replacen(from, to, 1));
+        let found = faults(&[("workspace.yaml", &settings)]);
+        assert!(found.contains(&expected.to_owned()), "{to}:\n{}", found.join("\n"));
+    }
+    let exempt = SETTINGS.replace("kind: marketing}", "kind: marketing, exempt: perhaps}");
+    let found = faults(&[("workspace.yaml", &exempt)]);
+    assert!(found[0].contains("expected true or false: whether frequency caps"), "{}", found[0]);
+    let journey = JOURNEY
+        .replace("goal:", "frequency_caps: [{at_most: 3, within: 30d, topic: offers}]\ngoal:");
+    let found = faults(&[("journeys/cart.yaml", &journey)]);
+    assert!(
+        found[0].contains("found key `topic`, expected one of `at_most`, `within`"),
+        "{}",
+        found[0]
+    );
+}
+
+#[test]
+fn caps_that_need_more_than_a_contact_remembers_are_refused() {
+    let caps = "frequency_caps:\n  - {at_most: 20, within: 30d}\n  - {at_most: 20, within: 30d, topic: offers}\n";
+    let found = faults(&[("workspace.yaml", &format!("{SETTINGS}{caps}"))]);
+    assert_eq!(
+        found,
+        [
+            "workspace.yaml:1:1: found frequency caps that count 40 messages: at most 20 within 30d, at most 20 within 30d under offers, expected at most 24: an address's last 24 are counted"
+        ]
+    );
 }
 
 #[test]
