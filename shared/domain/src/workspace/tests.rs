@@ -317,7 +317,6 @@ fn pacing_is_read() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn golden_faults_of_pacing() {
     let cases = [
         (
