@@ -4,7 +4,7 @@ use odyssey_domain::catalog::JourneyState;
 use odyssey_domain::ids::ContentHash;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::{Mail, MailId};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::workspace::{Files, Workspace};
 use odyssey_flows::catalog::Publication;
 use std::collections::BTreeMap;
@@ -42,7 +42,19 @@ signals:
   Browse Abandoned: {after: 2h}
 confirmation_mail: confirm
 events: [Profile Completed, Consent Changed]
+frequency_caps:
+  - {at_most: 4, within: 1d}
+  - {at_most: 9, within: 7d}
+quiet_hours: {from: 23:00, to: 05:00, timezone: UTC}
+deferral: {at_most: 3d, spread: 25m}
 ";
+
+/// The caps above: how many, in any window of which length.
+pub(crate) const CAPS: [(usize, Span); 2] = [(4, Span::DAY), (9, Span::DAY.times(7))];
+/// Those of journeys.
+pub(crate) const JOURNEY_CAPS: [(&str, usize, Span); 1] = [("quick", 3, Span::HOUR.times(18))];
+/// The hours between which nobody is written to.
+pub(crate) const QUIET: (i64, i64) = (23, 5);
 
 const CART: &str = "
 name: cart
@@ -70,8 +82,9 @@ state: live
 trigger: {signal: Cart Abandoned, after: 8m}
 re_entry: after_exit
 exit_when: [{event: Order Completed}]
+frequency_caps: [{at_most: 3, within: 18h}]
 steps:
-  - {id: soon, send: plain, topic: offers}
+  - {id: soon, send: plain, topic: offers, when_capped: defer}
   - {id: rest, delay: 5m}
   - {id: again, send: plain, topic: offers}
 ";
@@ -83,7 +96,7 @@ trigger: {signal: Browse Abandoned}
 re_entry: {after: 6h}
 exit_when: [{event: Order Completed}, {event: Product Added}]
 steps:
-  - {id: nudge, send: plain, topic: tips}
+  - {id: nudge, send: plain, topic: tips, when_quiet: skip}
 ";
 
 const THANKS: &str = "

@@ -7,6 +7,7 @@
 mod consents;
 mod ending;
 mod journeys;
+mod pacing;
 mod profiles;
 mod sends;
 mod timers;
@@ -47,6 +48,12 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     ("consent-at-claim", "at the instant of the last claim the customer's consent allowed it"),
     ("suppression-at-claim", "at the instant of the last claim the address was not suppressed"),
+    (
+        "caps-at-claim",
+        "no window of a cap's length holds more mails that SES accepted, by their last claims",
+    ),
+    ("quiet-at-claim", "nothing is claimed in quiet hours that is not exempt"),
+    ("deferrals-end", "nothing is put off for longer than a message may wait"),
     (
         "claim-counts",
         "a claim and its contact are written together, and nothing else of it changes",
@@ -113,6 +120,7 @@ pub(crate) struct Check {
     invocations: BTreeMap<u32, Invocation>,
     consents: consents::Consents,
     sends: sends::Sends,
+    pacing: pacing::Pacing,
     profiles: profiles::Profiles,
     journeys: journeys::Journeys,
     timers: timers::Timers,
@@ -141,6 +149,7 @@ impl Check {
             invocations: BTreeMap::new(),
             consents: consents::Consents::default(),
             sends: sends::Sends::default(),
+            pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
             journeys: journeys::Journeys::default(),
             timers: timers::Timers::default(),

@@ -115,6 +115,7 @@ impl Check {
                 name(&item.state)
             )
         });
+        self.paced_written(&item);
         match &item.state {
             SendState::Claimed => self.claimed(now, keys, &item),
             SendState::Sending => {
@@ -207,7 +208,11 @@ impl Check {
         let suppressed = self.contacts.get(&contact).is_some_and(|c| c.suppression.is_some());
         // The facts said that the journey was over by then.
         let over = codes.iter().any(|code| code == "JourneyOver");
-        self.holds("skip-with-cause", !wanted || suppressed || over, || {
+        // A cap was reached, or the night came where a step does not wait for the morning.
+        let capped = codes.iter().any(|code| code == "FrequencyCap") && self.may_be_capped(contact);
+        let quiet = codes.iter().any(|code| code == "QuietHours");
+        let held = over || capped || quiet;
+        self.holds("skip-with-cause", !wanted || suppressed || held, || {
             format!("{} was skipped for {codes:?}, but the customer wanted it", item.send)
         });
     }
@@ -252,6 +257,9 @@ impl Check {
             matches!(state, "sending" | "unconfirmed") && marked,
             || format!("SES accepted {send} while the ledger said {state}, marked by it: {marked}"),
         );
+        if let Some(item) = &item {
+            self.paced_accepted(item);
+        }
         let claim = self.sends.claims.get(&send).copied();
         let owner = item.map(|item| item.owner);
         let in_time = claim.is_some_and(|claim| {
