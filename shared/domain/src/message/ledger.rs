@@ -19,8 +19,9 @@
 //! UNCONFIRMED never becomes RELEASED: the delivery that gave it up acknowledged the message, so
 //! nobody would come to claim it again, and a RELEASED is on nobody's list.
 //!
-//! A wake whose number is not that of the last arming finds its DEFERRED put off anew and changes
-//! nothing. SES reports nothing of a send that was never called; a DEFERRED may have been RELEASED
+//! A wake does what a delivery of the request does: one of an earlier deferral arms the standing
+//! one's timer again, before its time, because the function that wrote that deferral may have died
+//! before arming it. SES reports nothing of a send that was never called; a DEFERRED may have been RELEASED
 //! before.
 //!
 //! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
@@ -250,32 +251,12 @@ impl LedgerItem {
         }
     }
 
-    /// What a wake does about the item it finds: as a delivery of the request, unless the send was
-    /// put off again since the wake was armed, or nothing is known of it.
+    /// What a wake does about the item it finds: as a delivery of the request, unless nothing is
+    /// known of the send. The wake of an earlier deferral arms the standing one's timer again: its
+    /// own function may have died between writing that deferral and arming it.
     #[must_use]
-    pub fn on_wake(found: Option<&LedgerItem>, arm: u64, now: Stamp) -> OnDelivery {
-        let Some(item) = found else { return OnDelivery::Acknowledge };
-        let deferred = matches!(item.state, SendState::Deferred { .. });
-        let current = item.deferral.as_ref().map(|deferral| deferral.arm);
-        if deferred && current != Some(arm) {
-            return OnDelivery::Acknowledge;
-        }
-        LedgerItem::on_delivery(found, now)
-    }
-
-    /// The contact whose claim this send has no right to, where the item names one.
-    #[must_use]
-    pub const fn to_give_back(&self) -> Option<ContactKey> {
-        match self.state {
-            SendState::Deferred { .. }
-            | SendState::Released { .. }
-            | SendState::Failed { .. }
-            | SendState::Skipped { .. } => self.contact,
-            SendState::Claimed
-            | SendState::Sending
-            | SendState::Sent { .. }
-            | SendState::Unconfirmed { .. } => None,
-        }
+    pub fn on_wake(found: Option<&LedgerItem>, now: Stamp) -> OnDelivery {
+        found.map_or(OnDelivery::Acknowledge, |_| LedgerItem::on_delivery(found, now))
     }
 
     /// The item with the call under way; only from CLAIMED, and only by its owner.

@@ -52,12 +52,7 @@ pub(super) enum Asked {
     /// This.
     First(Box<Job>),
     /// A send that was put off: its ledger item says what it is.
-    Again {
-        /// The ledger's key.
-        send: SendId,
-        /// The number of the arming that this is the wake of.
-        arm: u64,
-    },
+    Again(SendId),
 }
 
 impl Asked {
@@ -81,9 +76,9 @@ impl Asked {
                 why: request.why,
                 to: Recipient::Profile(request.profile),
             }))),
-            Ok(QueueBody::Command(Command::Wake(Wake {
-                owner: Owner::Send(send), arm, ..
-            }))) => Ok(Asked::Again { send, arm }),
+            Ok(QueueBody::Command(Command::Wake(Wake { owner: Owner::Send(send), .. }))) => {
+                Ok(Asked::Again(send))
+            }
             Ok(QueueBody::Command(Command::Wake(_))) => {
                 let found = "expected the wake of a send, found another's".to_owned();
                 Err(park("unexpected", found))

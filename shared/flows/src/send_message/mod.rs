@@ -171,10 +171,10 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
                 let found = ledger::load(self.tables, job.send, Consistency::Eventual).await?;
                 self.deliver(catalog, &job, owner, found, Consistency::Eventual).await
             }
-            Asked::Again { send, arm } => {
+            Asked::Again(send) => {
                 let found = ledger::load(self.tables, send, Consistency::Strong).await?;
                 let item = found.as_ref().map(|found| &found.item);
-                match (LedgerItem::on_wake(item, arm, self.now), item.and_then(Job::again)) {
+                match (LedgerItem::on_wake(item, self.now), item.and_then(Job::again)) {
                     (OnDelivery::Acknowledge, _) | (_, None) => Ok(Disposition::Done),
                     (_, Some(job)) => {
                         self.deliver(catalog, &job, owner, found, Consistency::Strong).await
