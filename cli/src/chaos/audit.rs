@@ -38,6 +38,8 @@ pub(super) struct Verdict {
     pub(super) unknown: usize,
     /// Customers whose profile does not hold exactly the acknowledged events.
     pub(super) wrong_profiles: usize,
+    /// Panics of functions.
+    pub(super) panics: usize,
     /// Messages left on queues.
     pub(super) left_over: usize,
     /// The first few things that are wrong.
@@ -56,7 +58,35 @@ impl Verdict {
             && self.failed == 0
             && self.unknown == 0
             && self.wrong_profiles == 0
+            && self.panics == 0
             && self.left_over == 0
+    }
+
+    /// Counts one send, accepted so many times, as the ledger has it; whether that is as it must be.
+    fn counts(&mut self, times: usize, ledger: Option<&SendState>) -> bool {
+        self.duplicates += usize::from(times > 1);
+        match ledger {
+            Some(SendState::Sent { .. }) => {
+                self.phantom += usize::from(times == 0);
+                times == 1
+            }
+            Some(SendState::Unconfirmed { .. }) => {
+                self.unconfirmed += 1;
+                times <= 1
+            }
+            Some(SendState::Skipped { .. }) => {
+                self.skipped += 1;
+                times == 0
+            }
+            Some(SendState::Failed { .. }) => {
+                self.failed += 1;
+                false
+            }
+            _ => {
+                self.lost += 1;
+                false
+            }
+        }
     }
 
     fn example(&mut self, text: impl FnOnce() -> String) {
@@ -85,6 +115,7 @@ impl Verdict {
         row(self.unconfirmed, "sends unconfirmed, on the operator's list", false);
         row(self.skipped, "sends skipped, with the reason on record", false);
         row(self.wrong_profiles, "profiles that do not hold exactly what was acknowledged", true);
+        row(self.panics, "panics of functions", true);
         row(self.left_over, "messages left on queues", true);
         for example in &self.examples {
             screen.line(&format!("          {example}"));
@@ -136,30 +167,19 @@ pub(super) async fn judge(field: &mut Field, people: &People) -> Result<Verdict,
         for step in STEPS {
             let send = SendId::derive(enrollment.id, step, 0);
             let times = accepted.remove(&send.to_string()).unwrap_or(0);
-            verdict.duplicates += usize::from(times > 1);
-            let item = ledger::load(&tables, send, Consistency::Strong).await;
-            let item = item.map_err(|e| failed(&e))?.map(|found| found.item);
-            let state = item.as_ref().map(|item| &item.state);
-            match state {
-                Some(SendState::Sent { .. }) => verdict.phantom += usize::from(times == 0),
-                Some(SendState::Unconfirmed { .. }) => verdict.unconfirmed += 1,
-                Some(SendState::Failed { .. }) => verdict.failed += 1,
-                Some(SendState::Skipped { .. }) => verdict.skipped += 1,
-                _ => verdict.lost += 1,
-            }
-            let right = match state {
-                Some(SendState::Sent { .. }) => times == 1,
-                Some(SendState::Skipped { .. } | SendState::Unconfirmed { .. }) => times <= 1,
-                _ => false,
-            };
-            if !right {
+            let found = ledger::load(&tables, send, Consistency::Strong).await;
+            let found = found.map_err(|e| failed(&e))?.map(|found| found.item.state);
+            if !verdict.counts(times, found.as_ref()) {
                 let at = &enrollment.step;
                 verdict.example(|| {
-                    format!("{} {step}, at {at}: accepted {times} times, {state:?}", name(number))
+                    format!("{} {step}, at {at}: accepted {times} times, {found:?}", name(number))
                 });
             }
         }
     }
+    let panics = field.panics();
+    verdict.panics = panics.len();
+    verdict.examples.extend(panics.into_iter().take(EXAMPLES_MAX));
     verdict.unknown = accepted.len();
     let queues = ["ProfileQueue", "JourneyQueue", "SenderQueue", "FeedbackQueue"];
     verdict.left_over = queues.iter().map(|queue| stack.peek(queue).len()).sum::<usize>()

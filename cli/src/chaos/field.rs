@@ -11,10 +11,14 @@ use crate::standing::{build_all, repository};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::workspace::Files;
 use odyssey_flows::ports::Table;
-use odyssey_local::{Fault, Functions, Injection, LocalStack, Mail, Options, Service, Storage};
+use odyssey_local::{
+    Fault, Functions, Happening, Injection, LocalStack, Mail, Options, Service, Storage, What,
+};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
 /// Customer seconds in a second: a journey's 20 minutes pass in less than one.
 const RATE: u32 = 1_800;
@@ -96,6 +100,8 @@ pub(super) struct Field {
     mails: Vec<Arc<Mail>>,
     /// Kills by injection in the lives before this one.
     kills: usize,
+    /// Log lines of functions that panicked, in all lives.
+    panics: Arc<Mutex<Vec<String>>>,
 }
 
 impl Field {
@@ -105,7 +111,15 @@ impl Field {
         let binaries = build_all(screen, &root).await?;
         let folder = tempfile::tempdir()
             .map_err(|cause| Failure::File { path: std::env::temp_dir(), cause })?;
-        let mut field = Field { root, binaries, folder, stack: None, mails: Vec::new(), kills: 0 };
+        let mut field = Field {
+            root,
+            binaries,
+            folder,
+            stack: None,
+            mails: Vec::new(),
+            kills: 0,
+            panics: Arc::default(),
+        };
         let stack = field.open().await?;
         let built = build(&workspace(), Stamp::MIN).map_err(|faults| {
             Failure::Asked(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
@@ -125,7 +139,10 @@ impl Field {
         options.rate = RATE;
         options.storage = Storage::File(self.folder.path().join("chaos.db"));
         options.parameters.insert("MailIdentity".to_owned(), "chaos.example".to_owned());
-        LocalStack::start(options).await.map_err(|error| Failure::Stack(error.to_string()))
+        let stack =
+            LocalStack::start(options).await.map_err(|error| Failure::Stack(error.to_string()))?;
+        tokio::spawn(listen_for_panics(stack.feed(), Arc::clone(&self.panics)));
+        Ok(stack)
     }
 
     pub(super) fn stack(&self) -> Result<&LocalStack, Failure> {
@@ -143,6 +160,11 @@ impl Field {
         }
         self.stack = Some(self.open().await?);
         Ok(())
+    }
+
+    /// Log lines of functions that panicked.
+    pub(super) fn panics(&self) -> Vec<String> {
+        self.panics.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Every mail that SES accepted, in all lives.
@@ -212,6 +234,25 @@ impl Field {
             all.join(", "),
             self.mails().len()
         )
+    }
+}
+
+/// A function that panics is caught by its runtime and tried again: nothing is lost, and nobody
+/// would notice.
+async fn listen_for_panics(mut feed: Receiver<Arc<Happening>>, panics: Arc<Mutex<Vec<String>>>) {
+    loop {
+        match feed.recv().await {
+            Ok(happening) => {
+                if let What::Logged { function, line } = &happening.what
+                    && line.contains("panicked")
+                {
+                    let told = format!("{function}: {line}");
+                    panics.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+                }
+            }
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 
