@@ -6,11 +6,11 @@ use odyssey_domain::contact::{
 };
 use odyssey_domain::ids::{ContentHash, OwnerToken, SendId};
 use odyssey_domain::journey::{JourneyId, StepId};
-use odyssey_domain::message::{LedgerItem, MailId, SendState};
+use odyssey_domain::message::{Deferral, LedgerItem, MailId, SendState};
 use odyssey_domain::policy::{Reason, ReasonCode};
 use odyssey_domain::predicate::Answer;
 use odyssey_domain::time::Stamp;
-use odyssey_domain::wire::Why;
+use odyssey_domain::wire::{Enrolled, Why};
 use odyssey_flows::ports::{Consistency, Write};
 use odyssey_flows::{contacts, ledger};
 use odyssey_testkit::{row_bytes, run};
@@ -82,6 +82,79 @@ fn an_ordinary_contact_keeps_all_its_claims() {
     let Write::Put { row, .. } = &write else { panic!("{write:?}") };
     let kept: Contact = odyssey_flows::stored::decode(row).unwrap();
     assert_eq!(kept, contact);
+}
+
+/// What a contact says it has room for, it has: a claim that was decided on is never left out.
+#[test]
+fn as_many_claims_as_there_is_room_for_are_kept() {
+    for topics in 0..=CONSENTS_MAX {
+        for length in [4, 8, 12, 20, 24, 32, 40, 48] {
+            let mut contact = Contact::new(contact_key());
+            contact.verify(NOW);
+            for n in 0..topics {
+                let topic = TopicId::parse(&noise(n, length)).unwrap();
+                let at = Stamp::from_ms(NOW.ms() + i64::try_from(n * 7_654_321).unwrap());
+                contact.answers(&topic, ConsentState::Granted, at, &noise(n + 50, 40)).unwrap();
+            }
+            let room = contacts::room(&contact);
+            for n in 0..room {
+                let mut id = [0; 16];
+                id.copy_from_slice(ContentHash::of(format!("{n} {length}").as_bytes()).bytes());
+                let at = Stamp::from_ms(NOW.ms() + i64::try_from(n * 1_234_567).unwrap());
+                contact.claim(SendId::from_bytes(id), claim(n, at), |_| true);
+            }
+            assert_eq!(contact.claims.len(), room);
+            let write = contacts::put(&contact, Some(123_456), None).unwrap();
+            let Write::Put { row, .. } = &write else { panic!("{write:?}") };
+            let kept: Contact = odyssey_flows::stored::decode(row).unwrap();
+            let all = kept == contact;
+            assert!(all, "{topics} topics of {length} letters, room for {room}");
+            assert!(bytes(write) <= 1_024);
+            assert!(topics > 4 || length > 12 || room == CLAIMS_MAX, "{topics} {length}: {room}");
+        }
+    }
+}
+
+/// A deferred send is rendered from its ledger item: it keeps what its trigger carried.
+#[test]
+fn a_deferred_send_keeps_what_its_mail_shows() {
+    let mut why =
+        Why { trigger: noise(1, 40), trigger_id: noise(2, 36), trigger_at: NOW, ..Why::default() };
+    why.evidence.insert("lines".to_owned(), noise(3, 300).into());
+    assert!(serde_json::to_vec(&why).unwrap().len() <= Why::BYTES_MAX);
+    let reason = |n| Reason::new(ReasonCode::FrequencyCap, noise(n, 300));
+    let enrolled = Enrolled { version: ContentHash::of(b"v"), started: NOW, entered: NOW };
+    let deferral = Deferral {
+        arm: 9,
+        since: NOW,
+        codes: vec![ReasonCode::FrequencyCap, ReasonCode::QuietHours],
+        enrolled: Some(enrolled),
+    };
+    let item = LedgerItem {
+        send: send_id(),
+        profile: Some(crate::world::ann()),
+        contact: Some(contact_key()),
+        asked_by: Some((
+            JourneyId::parse(&noise(6, 30)).unwrap(),
+            StepId::parse(&noise(7, 30)).unwrap(),
+        )),
+        mail: MailId::parse(&noise(8, 30)).unwrap(),
+        topic: TopicId::parse(&noise(9, 30)).unwrap(),
+        state: SendState::Deferred { until: NOW, reasons: (0..5).map(reason).collect() },
+        owner: OwnerToken::derive("a", "b"),
+        at: NOW,
+        sending_at: None,
+        consent: None,
+        delivery: None,
+        deferral: Some(deferral),
+        why: why.clone(),
+    };
+    let write = ledger::put(&item, Some(9)).unwrap();
+    let Write::Put { row, .. } = &write else { panic!("{write:?}") };
+    let kept: LedgerItem = odyssey_flows::stored::decode(row).unwrap();
+    assert_eq!(kept.why.evidence, why.evidence);
+    assert_eq!(kept.deferral, item.deferral);
+    assert!(bytes(write) <= 1_024);
 }
 
 #[test]
