@@ -85,10 +85,11 @@ pub enum Command {
 
 /// `odyssey sim`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub struct SimArgs {
-    /// How many seeds
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
-    pub seeds: u64,
+    /// How many seeds: 1,000, and up to 400 of each mutant
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<u64>,
     /// The first seed
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub from: u64,
@@ -101,6 +102,12 @@ pub struct SimArgs {
     /// Each seed twice: both runs must be the same to the byte
     #[arg(long)]
     pub twice: bool,
+    /// Build each deliberate bug of tests/sim/mutants and see that an invariant notices it
+    #[arg(long, conflicts_with_all = ["seed", "from", "twice"])]
+    pub mutants: bool,
+    /// With --mutants: that one alone
+    #[arg(long, value_name = "NAME", requires = "mutants")]
+    pub mutant: Option<String>,
     /// Print what came of it as JSON
     #[arg(long)]
     pub json: bool,

@@ -1,4 +1,4 @@
-//! `odyssey sim`: builds the simulator optimised, and runs it.
+//! `odyssey sim`: builds the simulator optimised, and runs its seeds or its mutants.
 //!
 //! The simulator itself is `shared/testkit`'s binary `simulate`. It is built apart because the
 //! profile counts: a hundred thousand seeds are minutes optimised and hours otherwise.
@@ -8,6 +8,11 @@ use crate::screen::Screen;
 use crate::{Exit, Failure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Seeds where none are asked for.
+const SEEDS: u64 = 1_000;
+/// Seeds of each mutant where none are asked for.
+const MUTANT_SEEDS: u64 = 400;
 
 /// The Cargo workspace this command was built from.
 fn root() -> PathBuf {
@@ -58,13 +63,24 @@ pub fn run(screen: &Screen, args: &SimArgs) -> Result<Exit, Failure> {
     let program = build(screen)?;
     let mut simulate = Command::new(&program);
     simulate.args(["--commit", &commit()]);
-    if let Some(seed) = args.seed {
+    if args.mutants {
+        simulate.arg("--mutants").arg(root());
+        if let Some(name) = &args.mutant {
+            simulate.args(["--mutant", name]);
+        }
+        simulate.args(["--seeds", &args.seeds.unwrap_or(MUTANT_SEEDS).to_string()]);
+    } else if let Some(seed) = args.seed {
         simulate.args(["--seed", &seed.to_string()]);
         if args.trace {
             simulate.arg("--trace");
         }
     } else {
-        simulate.args(["--seeds", &args.seeds.to_string(), "--from", &args.from.to_string()]);
+        simulate.args([
+            "--seeds",
+            &args.seeds.unwrap_or(SEEDS).to_string(),
+            "--from",
+            &args.from.to_string(),
+        ]);
     }
     for (flag, wanted) in [("--twice", args.twice), ("--json", args.json)] {
         if wanted {

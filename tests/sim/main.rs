@@ -1,7 +1,9 @@
 //! The simulator's seeds, as tests: some dozens here, thousands by `cargo odyssey sim`.
 
+use odyssey_testkit::sim::mutants::Mutant;
 use odyssey_testkit::sim::{Filter, INVARIANTS, Plan, campaign, report, run, shrink};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Seeds of this test; each runs twice.
 const SEEDS: u64 = 24;
@@ -37,4 +39,20 @@ fn a_log_can_be_kept_and_changes_nothing() {
     let told = run(3, &Filter::default(), true);
     assert_eq!(silent.digest, told.digest);
     assert_eq!(told.log.len() as u64, told.events);
+}
+
+/// `cargo odyssey sim --mutants` builds and runs them; here it is seen that they fit the code.
+#[test]
+fn every_mutant_still_applies() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let named: BTreeSet<&str> = INVARIANTS.iter().map(|(name, _)| *name).collect();
+    let mutants = Mutant::all(&root).expect("readable mutants");
+    assert!(mutants.len() >= 25, "{} mutants", mutants.len());
+    for mutant in mutants {
+        if let Err(problem) = mutant.applied(&root) {
+            panic!("{problem}");
+        }
+        let invariant = mutant.caught_by.as_str();
+        assert!(named.contains(invariant), "{}: no invariant `{invariant}`", mutant.name);
+    }
 }

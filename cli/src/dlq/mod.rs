@@ -10,6 +10,7 @@ use crate::{Exit, Failure};
 use letters::{Holding, LETTERS_MAX, Letter, Of, failed, hold, let_go};
 use odyssey_aws::Held;
 use odyssey_flows::ports::Table;
+use odyssey_flows::queue::redriven;
 use std::collections::BTreeMap;
 
 /// Runs the command.
@@ -144,7 +145,7 @@ pub struct PutBack {
     pub stuck: usize,
 }
 
-/// Puts the wanted dead letters back onto the queues they came from, as they first came; only
+/// Puts the wanted dead letters back onto the queues they came from, marked as [`redriven`]; only
 /// counts them where it is not to be done.
 ///
 /// # Errors
@@ -174,7 +175,7 @@ pub async fn put_back(
                     // Sent first, taken off after: between the two it is there twice, which does
                     // no harm.
                     let home = connection.queue(home)?;
-                    home.send(&letter.body).await.map_err(|e| failed(connection, &e))?;
+                    home.send(&redriven(&letter.body)).await.map_err(|e| failed(connection, &e))?;
                     queue.delete(&held).await.map_err(|e| failed(connection, &e))?;
                 }
             }

@@ -19,16 +19,33 @@ pub struct QueueRecord {
     pub body: String,
 }
 
+/// How a message begins that came back out of a dead-letter queue.
+const REDRIVEN: &str = "{\"redriven\":true,";
+
+/// A message's body as it is put back from a dead-letter queue. It says so, because on its queue it
+/// is a new message with no receipt behind it, and yet an earlier delivery may have stored effects
+/// that it did not come to carry out.
+#[must_use]
+pub fn redriven(body: &str) -> String {
+    match body.strip_prefix('{') {
+        Some(rest) if !body.starts_with(REDRIVEN) && rest.trim_start().starts_with('"') => {
+            format!("{REDRIVEN}{rest}")
+        }
+        _ => body.to_owned(),
+    }
+}
+
 /// How long after its time a message comes at most, as a rule.
 pub const PROMPT: Span = Span::MINUTE;
 
 impl QueueRecord {
     /// Whether it may have been delivered before, so that what its first delivery stored may not
-    /// have been carried out: it was received more than once, or it comes late. A dead letter that
-    /// was put back counts its receipts from one again; but it comes late.
+    /// have been carried out: it was received more than once, it was put back from the dead
+    /// letters, where its receipts count from one again, or it comes late, as what somebody put
+    /// back without saying so does.
     #[must_use]
     pub fn may_be_repeated(&self, due: Stamp, now: Stamp) -> bool {
-        self.receive_count > 1 || now.since(due) > PROMPT
+        self.receive_count > 1 || self.body.starts_with(REDRIVEN) || now.since(due) > PROMPT
     }
 }
 
@@ -143,6 +160,29 @@ impl QueueBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_redriven_says_so_and_reads_the_same() {
+        let wake = r#"{"command":"wake","owner":{"profile":"aaaaaaaaaaaaaaaaaaaaaaaaaa"},"arm":2,"due":5}"#;
+        let event = r#"{"id":"1","source":"odyssey.x","detail-type":"T","detail":{"v":1}}"#;
+        for body in [wake, event] {
+            let again = redriven(body);
+            let read = |text: &str| format!("{:?}", QueueBody::parse(text).unwrap());
+            assert_eq!(read(&again), read(body));
+            assert_eq!(redriven(&again), again);
+            let record = |body: &str| QueueRecord {
+                message_id: "m".to_owned(),
+                request_id: "r".to_owned(),
+                receive_count: 1,
+                body: body.to_owned(),
+            };
+            let repeated = |body| record(body).may_be_repeated(Stamp::MIN, Stamp::MIN);
+            assert!(repeated(&again) && !repeated(body));
+        }
+        for other in ["", "{}", "[]", "no JSON"] {
+            assert_eq!(redriven(other), other);
+        }
+    }
 
     #[test]
     fn retries_double_to_a_quarter_of_an_hour() {

@@ -35,7 +35,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         let mut work = Work::default();
         let result = match request {
             Request::Folded(folded, _) => self.folded(*folded, again, &mut work).await,
-            Request::Raised(raised, _) => self.raised(*raised, &mut work).await,
+            Request::Raised(raised, _) => self.raised(*raised, again, &mut work).await,
             Request::Woken(wake, _) => self.woken(wake, again, &mut work).await,
         };
         work.note(result);
@@ -81,7 +81,15 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         Ok(())
     }
 
-    async fn raised(&self, raised: SignalRaised, work: &mut Work) -> Result<(), AdvanceError> {
+    async fn raised(
+        &self,
+        raised: SignalRaised,
+        again: bool,
+        work: &mut Work,
+    ) -> Result<(), AdvanceError> {
+        if again {
+            self.repeat_entered(&raised, work).await?;
+        }
         let triggered = self.live(|journey| journey.trigger.is_signal(&raised)).await?;
         if triggered.is_empty() {
             return Ok(());
@@ -94,6 +102,28 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         for (version, plan) in &triggered {
             let entered = self.enter(*version, plan, &occasion, &view, &owners, work).await;
             work.note(entered);
+        }
+        Ok(())
+    }
+
+    /// Carries out what was stored by letting somebody in on this very signal. Its journey need not
+    /// be live any more: those who are inside go on.
+    async fn repeat_entered(
+        &self,
+        raised: &SignalRaised,
+        work: &mut Work,
+    ) -> Result<(), AdvanceError> {
+        let id = raised.id.to_string();
+        for owner in owners(raised.profile, &raised.owners) {
+            for slot in slots::load_all(self.tables, owner).await? {
+                match slot {
+                    Ok(slot) if slot.item.why.trigger_id == id => {
+                        work.effects.add(&slot.item, &slot.item.pending)?;
+                    }
+                    Ok(_) => {}
+                    Err(error) => work.note(Err(error)),
+                }
+            }
         }
         Ok(())
     }

@@ -1,7 +1,10 @@
-//! A write whose answer was lost and which the SDK sent again meets its own trace.
+//! What was stored is carried out, whoever comes back for it: the SDK with its own write, or the
+//! operator with a dead letter.
 
 use crate::world::*;
 use odyssey_domain::wire::SourceKind;
+use odyssey_flows::ports::{Queue, Table};
+use odyssey_flows::queue::{Disposition, redriven};
 use odyssey_testkit::{Fault, Operation};
 use serde_json::json;
 
@@ -18,6 +21,31 @@ fn a_wake_that_meets_its_own_write_is_carried_out() {
         _ => Fault::None,
     });
     world.wake_until(minute(10));
+    assert_eq!(world.signals().len(), 1);
+    world.wake_until(minute(4 * 60));
+    assert_eq!(world.signals().len(), 1);
+}
+
+/// A wake stores a signal, cannot publish it, is given up, and comes back out of the dead letters
+/// as a new message: what it stored leaves then.
+#[test]
+fn a_wake_that_is_redriven_is_carried_out() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let added = track("1", 0, "Product Added", &who, &json!({"product_id": "p1", "quantity": 1}));
+    world.fold_done(vec![accepted_from(SourceKind::Browser, 0, vec![added])], minute(0));
+    let mut wake = world.memory.take(Queue::Profile, minute(10)).remove(0);
+    world.memory.on_call(|call| match call.operation {
+        Operation::Publish | Operation::Enqueue(_) | Operation::Write(Table::Due) => {
+            Fault::FailBefore
+        }
+        _ => Fault::None,
+    });
+    let (dispositions, _) = world.fold(vec![wake.clone()], minute(10));
+    assert!(matches!(dispositions[..], [Disposition::Retry { .. }]), "{dispositions:?}");
+    world.memory.calm();
+    wake.body = redriven(&wake.body);
+    world.fold_done(vec![wake], minute(11));
     assert_eq!(world.signals().len(), 1);
     world.wake_until(minute(4 * 60));
     assert_eq!(world.signals().len(), 1);

@@ -273,3 +273,28 @@ fn a_signal_lets_in_once() {
     world.live(after("4h"), after("30h"));
     assert_eq!(world.sent_steps(), ["last", "remind"]);
 }
+
+/// A signal lets her in, its effects fail, and before it is delivered again its journey is
+/// archived: she is inside, and goes on.
+#[test]
+fn what_letting_in_stored_is_carried_out_although_the_journey_is_archived_since() {
+    let mut journey = two_mails();
+    journey["trigger"] = json!({"signal": {"name": "Cart Abandoned", "after": "4h"}});
+    let mut world = World::new(&journey);
+    let id = odyssey_domain::ids::SignalId::from_bytes([7; 16]).to_string();
+    let signal = raised(ada(), &id, START, after("4h"));
+    world.memory.on_call(|call| match call.operation {
+        odyssey_testkit::Operation::Enqueue(_) | odyssey_testkit::Operation::Write(Table::Due) => {
+            odyssey_testkit::Fault::FailBefore
+        }
+        _ => odyssey_testkit::Fault::None,
+    });
+    let done = world.deliver(std::slice::from_ref(&signal), 1, after("4h"));
+    assert!(matches!(done.as_slice(), [Disposition::Retry { .. }]), "{done:?}");
+    world.memory.calm();
+    world.publish(JourneyState::Archived);
+    assert_eq!(world.deliver(&[signal], 2, after("5h")), [Disposition::Done]);
+    let armed = !world.memory.rows_of(Table::Due).is_empty()
+        || !world.memory.queue(odyssey_flows::ports::Queue::Journey).is_empty();
+    assert!(armed, "nothing will wake her");
+}

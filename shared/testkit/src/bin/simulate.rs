@@ -3,11 +3,14 @@
 //! ```text
 //! simulate --seeds N [--from S] [--twice] [--threads N] [--json]
 //! simulate --seed S [--trace]
+//! simulate --mutants ROOT [--mutant NAME] [--seeds N] [--json]
 //! ```
 
+use odyssey_testkit::sim::mutants::{Caught, Mutant, MutantError, Nursery};
 use odyssey_testkit::sim::{Filter, Plan, campaign, report, run, shrink};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,6 +23,10 @@ struct Arguments {
     seeds: u64,
     from: u64,
     one: Option<u64>,
+    /// The Cargo workspace whose mutants are raised.
+    mutants: Option<PathBuf>,
+    /// That one alone.
+    mutant: Option<String>,
     /// The flags that were given.
     flags: BTreeSet<Flag>,
     threads: usize,
@@ -49,6 +56,8 @@ impl Arguments {
             seeds: 1_000,
             from: 0,
             one: None,
+            mutants: None,
+            mutant: None,
             flags: BTreeSet::new(),
             threads,
             commit: "unknown".to_owned(),
@@ -64,6 +73,8 @@ impl Arguments {
                 "--from" => read.from = number(value()?)?,
                 "--seed" => read.one = Some(number(value()?)?),
                 "--threads" => read.threads = usize::try_from(number(value()?)?).unwrap_or(1),
+                "--mutants" => read.mutants = Some(value()?.into()),
+                "--mutant" => read.mutant = Some(value()?),
                 "--commit" => read.commit = value()?,
                 "--trace" => drop(read.flags.insert(Flag::Trace)),
                 "--json" => drop(read.flags.insert(Flag::Json)),
@@ -91,9 +102,13 @@ fn main() -> ExitCode {
     };
     // A panic is a violation, told with its seed; its backtrace would drown that.
     std::panic::set_hook(Box::new(|_| {}));
-    match arguments.one {
-        Some(seed) => one(seed, &arguments),
-        None => many(&arguments),
+    match (&arguments.mutants, arguments.one) {
+        (Some(root), _) => all_mutants(root, &arguments).unwrap_or_else(|problem| {
+            let _ = writeln!(io::stderr(), "{problem}");
+            ExitCode::from(1)
+        }),
+        (None, Some(seed)) => one(seed, &arguments),
+        (None, None) => many(&arguments),
     }
 }
 
@@ -160,4 +175,36 @@ fn many(arguments: &Arguments) -> ExitCode {
         say(&shrunk.map_or_else(String::new, |shrunk| report::broken(&shrunk, &arguments.commit)));
     }
     ExitCode::from(1)
+}
+
+/// Every mutant of a Cargo workspace: built, and run until a seed notices it.
+fn all_mutants(root: &Path, arguments: &Arguments) -> Result<ExitCode, MutantError> {
+    let wanted =
+        |mutant: &Mutant| arguments.mutant.as_ref().is_none_or(|name| *name == mutant.name);
+    let mutants: Vec<Mutant> = Mutant::all(root)?.into_iter().filter(wanted).collect();
+    for mutant in &mutants {
+        mutant.applied(root)?;
+    }
+    let nursery = Nursery::new(root)?;
+    let began = Instant::now();
+    let mut raised: Vec<Caught> = Vec::new();
+    for mutant in &mutants {
+        let caught = nursery.raise(mutant, arguments.seeds)?;
+        let told = match &caught.by {
+            Some((invariant, seeds)) => format!("caught by {invariant} after {seeds} seeds"),
+            None => format!("NOT CAUGHT in {} seeds", arguments.seeds),
+        };
+        let line = format!("{:<42} {told}", mutant.name);
+        let _ = writeln!(io::stderr(), "{line}");
+        raised.push(caught);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let report = if arguments.has(Flag::Json) {
+        format!("{}\n", report::mutants_json(&raised, seconds))
+    } else {
+        report::mutants_text(&raised, seconds)
+    };
+    say(&report);
+    let all = raised.iter().all(|caught| caught.by.is_some());
+    Ok(ExitCode::from(u8::from(!all)))
 }

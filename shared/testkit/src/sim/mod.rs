@@ -21,6 +21,7 @@ mod core;
 mod deeds;
 mod faults;
 pub mod functions;
+pub mod mutants;
 mod people;
 mod ports;
 mod queues;

@@ -5,6 +5,7 @@ use super::faults::WireFault;
 use super::functions::{BATCH_MAX, Inbox, RETENTION_S};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Parked;
+use odyssey_flows::queue::redriven;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -92,7 +93,8 @@ impl Core {
         }
         if self.faults.of_wire(WireFault::MessageRedriven) {
             let ms = self.wires.between(60_000, 6 * 86_400_000);
-            self.plan_in(ms, Next::Arrive { to: inbox, body: body.clone() });
+            let body = redriven(&body).into();
+            self.plan_in(ms, Next::Arrive { to: inbox, body });
         }
         let doubled = self.faults.of_wire(WireFault::MessageDoubled);
         self.put(inbox, id, body.clone(), visible);
@@ -203,8 +205,8 @@ impl Core {
             let dead = std::mem::take(&mut self.queues.of(inbox).dead);
             let entries = std::mem::take(&mut self.queues.of(inbox).bus_dead);
             let bodies = dead.into_iter().map(|body| match serde_json::from_str::<Parked>(&body) {
-                Ok(parked) => parked.body.into(),
-                Err(_) => body,
+                Ok(parked) => redriven(&parked.body).into(),
+                Err(_) => redriven(&body).into(),
             });
             for body in bodies.chain(entries).collect::<Vec<Arc<str>>>() {
                 let (id, now) = (self.number(), self.now);

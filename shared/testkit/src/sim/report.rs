@@ -3,6 +3,7 @@
 use super::campaign::Tally;
 use super::check::INVARIANTS;
 use super::faults::{CallFault, Coverage, WireFault};
+use super::mutants::Caught;
 use super::ports::site;
 use super::shrink::Shrunk;
 use serde_json::{Map, Value, json};
@@ -147,5 +148,62 @@ pub fn broken(shrunk: &Shrunk, commit: &str) -> String {
         let _ = writeln!(out, "{line}");
     }
     let _ = writeln!(out, "step by step: cargo odyssey sim --seed {} --trace", outcome.seed);
+    out
+}
+
+/// The median of the seeds that were needed, of those that were caught.
+fn median(raised: &[Caught]) -> u64 {
+    let mut seeds: Vec<u64> =
+        raised.iter().filter_map(|caught| caught.by.as_ref().map(|(_, seeds)| *seeds)).collect();
+    seeds.sort_unstable();
+    seeds.get(seeds.len() / 2).copied().unwrap_or(0)
+}
+
+/// What became of the mutants, as JSON.
+#[must_use]
+pub fn mutants_json(raised: &[Caught], seconds: f64) -> Value {
+    let each = raised.iter().map(|caught| {
+        let by = caught.by.as_ref();
+        json!({
+            "mutant": caught.mutant.name,
+            "breaks": caught.mutant.breaks,
+            "expected": caught.mutant.caught_by,
+            "invariant": by.map(|(invariant, _)| invariant),
+            "seeds": by.map(|(_, seeds)| seeds),
+        })
+    });
+    let each: Vec<Value> = each.collect();
+    json!({
+        "planted": raised.len(),
+        "caught": raised.iter().filter(|caught| caught.by.is_some()).count(),
+        "median_seeds": median(raised),
+        "seconds": seconds,
+        "mutants": each,
+    })
+}
+
+/// What became of the mutants, for people.
+#[must_use]
+pub fn mutants_text(raised: &[Caught], seconds: f64) -> String {
+    let mut out = String::new();
+    for Caught { mutant, by } in raised {
+        let told = match by {
+            Some((invariant, seeds)) if *invariant == mutant.caught_by => {
+                format!("{invariant}, {seeds} seeds")
+            }
+            Some((invariant, seeds)) => {
+                format!("{invariant}, {seeds} seeds (expected {})", mutant.caught_by)
+            }
+            None => format!("NOT CAUGHT (expected {})", mutant.caught_by),
+        };
+        let _ = writeln!(out, "{:<42} {told}", mutant.name);
+    }
+    let caught = raised.iter().filter(|caught| caught.by.is_some()).count();
+    let _ = writeln!(
+        out,
+        "{caught} caught of {} planted, after {} seeds in the median, {seconds:.0} s",
+        raised.len(),
+        median(raised)
+    );
     out
 }

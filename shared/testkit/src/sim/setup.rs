@@ -162,7 +162,7 @@ fn wires(rng: &mut Rng) -> BTreeMap<WireFault, u64> {
         if !rng.chance(550) {
             continue;
         }
-        let often = rng.pick(&[1_000, 4_000, 15_000, 40_000]).unwrap_or(4_000);
+        let often = rng.pick(&[600, 2_500, 8_000, 20_000]).unwrap_or(2_500);
         let rate = match fault {
             WireFault::MessageHours
             | WireFault::MessageDeadLettered
