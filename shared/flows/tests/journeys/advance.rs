@@ -281,12 +281,10 @@ fn what_letting_in_stored_is_carried_out_although_the_journey_is_archived_since(
     let mut journey = two_mails();
     journey["trigger"] = json!({"signal": {"name": "Cart Abandoned", "after": "4h"}});
     let mut world = World::new(&journey);
-    let id = odyssey_domain::ids::SignalId::from_bytes([7; 16]).to_string();
+    let id = SignalId::from_bytes([7; 16]).to_string();
     let signal = raised(ada(), &id, START, after("4h"));
     world.memory.on_call(|call| match call.operation {
-        odyssey_testkit::Operation::Enqueue(_) | odyssey_testkit::Operation::Write(Table::Due) => {
-            odyssey_testkit::Fault::FailBefore
-        }
+        Operation::Enqueue(_) | Operation::Write(Table::Due) => odyssey_testkit::Fault::FailBefore,
         _ => odyssey_testkit::Fault::None,
     });
     let done = world.deliver(std::slice::from_ref(&signal), 1, after("4h"));
@@ -295,6 +293,6 @@ fn what_letting_in_stored_is_carried_out_although_the_journey_is_archived_since(
     world.publish(JourneyState::Archived);
     assert_eq!(world.deliver(&[signal], 2, after("5h")), [Disposition::Done]);
     let armed = !world.memory.rows_of(Table::Due).is_empty()
-        || !world.memory.queue(odyssey_flows::ports::Queue::Journey).is_empty();
+        || !world.memory.queue(Queue::Journey).is_empty();
     assert!(armed, "nothing will wake her");
 }
