@@ -20,8 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-/// Customer seconds in a second: a journey's 20 minutes pass in less than one.
-const RATE: u32 = 1_800;
+/// Customer seconds in a second: a journey's 20 minutes pass in two. Faster, and what an outage of a
+/// minute holds up would be days late, which no journey takes for a trigger any more.
+const RATE: u32 = 600;
 /// How far ahead timers may be when the stack counts as resting: beyond every wait of the journeys.
 const AHEAD: Span = Span::HOUR.times(6);
 /// Every function that a queue feeds, and the tick.

@@ -90,6 +90,7 @@ pub(super) async fn rage(
         }
         if began.elapsed() > told + Duration::from_secs(30) {
             told = began.elapsed();
+            counts.redriven += field.redrive().await?;
             super::tell(screen, began, &format!("{} customers; {}", people.count, field.depths()));
         }
     }

@@ -51,7 +51,11 @@ pub(super) fn start(shared: &Arc<Shared>, function: &Function) -> Result<Arc<Ins
     let id = uuid();
     // AWS gives host and port alone; a path of one's own needs the whole URL (as cargo-lambda does).
     let endpoint = &shared.place.endpoint_url;
-    let mut child = Command::new(path)
+    // Known before it starts: on a busy machine it may ask for work before this goes on, and a
+    // process that is told nobody knows it panics.
+    let instance = Arc::new(Instance::new(id.clone(), function.id.clone()));
+    shared.lambda.keep(&instance);
+    let started = Command::new(path)
         .env_clear()
         .envs(environment(shared, function))
         .env("AWS_LAMBDA_RUNTIME_API", format!("{endpoint}{}{id}", super::runtime_api::PREFIX))
@@ -60,10 +64,14 @@ pub(super) fn start(shared: &Arc<Shared>, function: &Function) -> Result<Arc<Ins
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    let instance = Arc::new(Instance::new(id, function.id.clone()));
-    shared.lambda.keep(&instance);
+        .spawn();
+    let mut child = match started {
+        Ok(child) => child,
+        Err(error) => {
+            shared.lambda.forget(&id);
+            return Err(format!("{}: {error}", path.display()));
+        }
+    };
     if may_log(shared, function) {
         if let Some(output) = child.stdout.take() {
             tokio::spawn(lines(Arc::clone(shared), function.id.clone(), output));

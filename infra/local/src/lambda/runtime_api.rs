@@ -22,10 +22,14 @@ pub(crate) async fn answer(
     let Some((id, call)) = path.split_once("/2018-06-01/runtime/") else {
         return status(StatusCode::NOT_FOUND);
     };
+    let segments: Vec<&str> = call.split('/').collect();
     let Some(instance) = shared.lambda.instance(id) else {
+        if segments == ["invocation", "next"] {
+            // Its process is being killed. Lambda would not answer it either.
+            std::future::pending::<()>().await;
+        }
         return status(StatusCode::GONE);
     };
-    let segments: Vec<&str> = call.split('/').collect();
     match (&parts.method, segments.as_slice()) {
         (&Method::GET, ["invocation", "next"]) => match instance.next().await {
             Some(invocation) => {
