@@ -17,6 +17,7 @@
 
 mod campaign;
 mod check;
+mod clients;
 mod core;
 mod deeds;
 mod faults;

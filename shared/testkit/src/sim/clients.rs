@@ -1,0 +1,148 @@
+//! What people and their programs do: post, consent, publish, read their mails; and try again until
+//! they are answered.
+
+use super::core::{Next, lock};
+use super::faults::WireFault;
+use super::functions::Function;
+use super::people::{ConsentWish, Customer, Errand, Told, What};
+use super::running::{Trigger, http};
+use super::workload::Does;
+use super::workspace::PUBLIC_URL;
+use super::world::World;
+use odyssey_domain::contact::ConsentState;
+use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::time::Span;
+use odyssey_flows::ports::OutgoingMail;
+
+/// A client that was refused so often will never be answered; outages end before.
+const TRIES_MAX: u32 = 2_000;
+
+impl World {
+    pub(super) fn act(&mut self, number: usize) {
+        let Some(action) = self.workload.actions.get(number).cloned() else { return };
+        let customer = |index: usize| self.workload.customers.get(index).cloned();
+        let what = match action.does {
+            Does::Post { source, events } => {
+                lock(&self.shared).check.said(source, &events);
+                Some(What::Post { source, events })
+            }
+            Does::Consent { customer: index, topic, state } => {
+                customer(index).and_then(|customer| {
+                    let email = EmailAddress::parse(&customer.email).ok()?;
+                    let mut core = lock(&self.shared);
+                    let now = core.now;
+                    let number = core.check.wished(now, &email, &topic, state);
+                    let user = Some(customer.user);
+                    let change = ConsentWish::Server { email, user, topic, state };
+                    Some(What::Consent { number, change })
+                })
+            }
+            Does::Ask { customer: index, topic } => customer(index).and_then(|customer| {
+                let email = EmailAddress::parse(&customer.email).ok()?;
+                Some(What::Ask { email, topic })
+            }),
+            Does::Publish(version) => {
+                lock(&self.shared).faults.note(WireFault::Published);
+                Some(What::Publish(version))
+            }
+        };
+        if let Some(what) = what {
+            self.errand(Errand { what, tries: 0 });
+        }
+    }
+
+    pub(super) fn errand(&mut self, mut errand: Errand) {
+        errand.tries += 1;
+        let function = match &errand.what {
+            What::Post { .. } => Function::Ingest,
+            What::Consent { .. } | What::Ask { .. } => Function::Consent,
+            What::Publish(_) => Function::Operator,
+        };
+        let Some(instance) = self.take_instance(function) else {
+            self.told(errand, Told::Later);
+            return;
+        };
+        let trigger = Trigger::Http(Box::new(errand));
+        self.start(function, instance, trigger, |ports, process, now, trigger| match trigger {
+            Trigger::Http(errand) => http(ports, process, errand.what.clone(), now),
+            _ => Box::pin(std::future::pending()),
+        });
+    }
+
+    /// A client has its answer, or none.
+    pub(super) fn told(&mut self, errand: Errand, told: Told) {
+        let mut core = lock(&self.shared);
+        let core = &mut *core;
+        let now = core.now;
+        let gives_up = told == Told::Later && core.faults.of_wire(WireFault::GaveUp);
+        core.trace.note(now, &[8, u64::from(told == Told::Done)], || {
+            format!("told {told:?} of {:?}", errand.what)
+        });
+        if told == Told::Later && !gives_up {
+            if errand.tries > TRIES_MAX {
+                core.check.fail("requests-succeed", format!("never answered: {:?}", errand.what));
+                return;
+            }
+            let ms = (1_000_u64 << errand.tries.min(6)).min(60_000);
+            let ms = core.wires.between(ms / 2, ms);
+            core.plan_in(ms, Next::Errand(Box::new(errand)));
+            return;
+        }
+        match &errand.what {
+            What::Post { events, .. } if told == Told::Done => core.check.acknowledged(events),
+            What::Post { .. } if told == Told::Refused => {
+                core.check.fail("requests-succeed", format!("refused: {:?}", errand.what));
+            }
+            What::Consent { number, .. } => core.check.answered(now, *number, told),
+            What::Publish(_) if told == Told::Done => core.check.republished(now),
+            _ => {}
+        }
+    }
+
+    /// Customers look at the mails that have reached them.
+    pub(super) fn welcome_mails(&mut self) {
+        let mails = std::mem::take(&mut lock(&self.shared).ses.arrivals);
+        for mail in mails {
+            let customer = self.workload.customers.iter().find(|c| c.email == mail.to.expose());
+            if let Some(customer) = customer.cloned() {
+                self.read_mail(&mail, &customer);
+            }
+        }
+    }
+
+    fn read_mail(&mut self, mail: &OutgoingMail, customer: &Customer) {
+        let prefix = format!("{PUBLIC_URL}/c/");
+        let confirm = mail.text.trim().strip_prefix(&prefix).map(str::to_owned);
+        let unsubscribe = mail.headers.iter().find_map(|(name, value)| {
+            let url = value.trim_matches(|c| c == '<' || c == '>');
+            let token = url.strip_prefix(&format!("{PUBLIC_URL}/u/"))?;
+            (name == "List-Unsubscribe").then(|| token.to_owned())
+        });
+        let topic = mail.tags.iter().find(|(name, _)| name == "topic");
+        let Some(Ok(topic)) =
+            topic.map(|(_, topic)| odyssey_domain::contact::TopicId::parse(topic))
+        else {
+            return;
+        };
+        let (state, change) = match (confirm, unsubscribe) {
+            (Some(token), _) if self.people.chance(customer.confirms) => {
+                (ConsentState::Granted, ConsentWish::Confirm(token))
+            }
+            (None, Some(token)) if self.people.chance(customer.unsubscribes) => {
+                let one_click = self.people.chance(700);
+                (ConsentState::Withdrawn, ConsentWish::Unsubscribe { token, one_click })
+            }
+            _ => return,
+        };
+        let ms = match self.people.below(3) {
+            0 => self.people.between(2_000, 120_000),
+            1 => self.people.between(60_000, 4 * 3_600_000),
+            _ => self.people.between(3_600_000, 8 * 86_400_000),
+        };
+        let mut core = lock(&self.shared);
+        let at = core.now.plus(Span::from_ms(ms));
+        let number = core.check.wished(at, &mail.to, &topic, state);
+        let what = What::Consent { number, change };
+        core.plan(at, Next::Errand(Box::new(Errand { what, tries: 0 })));
+    }
+}
