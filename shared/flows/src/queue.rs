@@ -35,8 +35,9 @@ pub fn redriven(body: &str) -> String {
     }
 }
 
-/// How long after its time a message comes at most, as a rule.
-pub const PROMPT: Span = Span::MINUTE;
+/// How long after its time a message comes at most, as a rule. What SQS itself moves to the dead
+/// letters was received a hundred times over a day, so that it comes later when it is put back.
+pub const LATE: Span = Span::HOUR.times(6);
 
 impl QueueRecord {
     /// Whether it may have been delivered before, so that what its first delivery stored may not
@@ -45,7 +46,7 @@ impl QueueRecord {
     /// back without saying so does.
     #[must_use]
     pub fn may_be_repeated(&self, due: Stamp, now: Stamp) -> bool {
-        self.receive_count > 1 || self.body.starts_with(REDRIVEN) || now.since(due) > PROMPT
+        self.receive_count > 1 || self.body.starts_with(REDRIVEN) || now.since(due) > LATE
     }
 }
 

@@ -146,6 +146,6 @@ fn a_dead_letter_that_is_put_back_is_carried_out() {
     world.memory.calm();
     assert_eq!((world.parked.as_slice(), world.sent_steps().len()), (["refused"].as_slice(), 0));
     // SQS counts the receipts of what is put back from one again.
-    world.deliver_records(vec![record(wake)], due.plus(Span::MINUTE.times(5)));
+    world.deliver_records(vec![record(wake)], due.plus(Span::HOUR.times(7)));
     assert_eq!(world.sent_steps(), ["remind"]);
 }
