@@ -230,6 +230,17 @@ impl Nursery {
                 self.put_bytes(&path, &text)?;
             }
         }
+        // What is gone there goes here, too.
+        for entry in fs::read_dir(self.copy.join(folder)).map_err(io_error(at()))? {
+            let entry = entry.map_err(io_error(at()))?;
+            let (path, original) = (entry.path(), self.root.join(folder).join(entry.file_name()));
+            if original.exists() {
+                continue;
+            }
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(io_error(at()))?;
+        }
         Ok(())
     }
 

@@ -1,13 +1,14 @@
 //! Journeys: who entered, on what, what was asked for on the way, and whether it came to its end.
 
 use super::super::core::Actor;
-use super::super::workspace::journeys as published;
+use super::super::workspace::{Version, journeys as published, publication};
 use super::Check;
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{ContentHash, EnrollmentId, ProfileId, SendId, SignalId};
 use odyssey_domain::journey::{
     Ending, Enrollment, Journey, JourneyEffect, JourneyId, ReEntry, StepId, StepKind,
 };
+use odyssey_domain::predicate::EventPredicate;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{EventFolded, Owner, SignalRaised, detail_type};
 use odyssey_flows::ports::{Key, Row, Table};
@@ -333,8 +334,30 @@ impl Check {
                 });
             }
         }
+        self.forwarded_end();
         if !self.republished {
             self.occasions_end(&lives);
+        }
+    }
+
+    /// What live journeys name has come to `journey`. Every version names the same.
+    fn forwarded_end(&mut self) {
+        let names = &publication(Version::First).catalog.forwarded;
+        let events: Vec<(String, bool)> = self
+            .profiles
+            .folded
+            .values()
+            .filter(|folded| {
+                let name = EventPredicate::name_of(&folded.event).unwrap_or("");
+                names.iter().any(|forwarded| forwarded == name)
+            })
+            .map(|folded| &folded.event.id)
+            .map(|id| (id.clone(), self.journeys.processed.contains_key(id)))
+            .collect();
+        for (id, came) in events {
+            self.holds("events-forwarded", came, || {
+                format!("{id} is in a profile and never came to journey")
+            });
         }
     }
 

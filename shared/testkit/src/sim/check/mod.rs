@@ -84,6 +84,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("nothing-left-over", "at rest the queues and the dead letters are empty, the due index too"),
     ("enrollments-end", "at rest everybody has left the journeys"),
     ("path-completed", "who completed a journey was sent every mail on a way through it"),
+    ("events-forwarded", "each event that a journey names and a profile holds came to journey"),
     ("triggers-accounted", "each trigger let its customer in, or something speaks against it"),
     ("silences-decided", "each silence was decided on"),
     ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
