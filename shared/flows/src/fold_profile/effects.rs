@@ -18,7 +18,7 @@ use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{ProfileEffect, email_of};
+use odyssey_domain::profile::{ProfileEffect, Root, email_of};
 use odyssey_domain::wire::{
     BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
     source,
@@ -35,13 +35,25 @@ pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
     let mut outbox = Outbox::default();
     for (key, effects) in &world.foreign {
         if world.is_dirty(*key) {
-            for effect in effects {
+            for effect in effects.iter().filter(|effect| !is_superseded(world.root(*key), effect)) {
                 carry(setting, world, *key, effect, &mut outbox).await?;
             }
         }
     }
     let unsent = outbox.publish(setting.bus).await?;
     if unsent.is_empty() { Ok(()) } else { Err(FoldError::NotPublished(unsent.len())) }
+}
+
+/// Whether the write to come makes an arming stale: the wake at hand is its own, or a later timer
+/// takes its place. Carrying it out all the same would have each retry of a wake, while the bus is
+/// down, put one more wake on the queue that does the same: twice as many with every round.
+fn is_superseded(root: Option<&Root>, effect: &ProfileEffect) -> bool {
+    match effect {
+        ProfileEffect::Raise(_) => false,
+        ProfileEffect::Arm { arm, due } => {
+            root.is_none_or(|root| root.said.arm != *arm || root.said.due != Some(*due))
+        }
+    }
 }
 
 /// Carries out every effect of a group that was committed. What fails for one record alone is

@@ -50,3 +50,31 @@ fn a_wake_that_is_redriven_is_carried_out() {
     world.wake_until(minute(4 * 60));
     assert_eq!(world.signals().len(), 1);
 }
+
+/// While the bus is down a wake is tried again and again. It must not put further wakes on the
+/// queue, each of which would do the same.
+#[test]
+fn a_wake_that_fails_does_not_multiply() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    for (id, at) in [("1", 0), ("2", 5)] {
+        let name = "Product Added";
+        let added = track(id, at, name, &who, &json!({"product_id": "p1", "quantity": 1}));
+        world.fold_done(vec![accepted_from(SourceKind::Browser, at, vec![added])], minute(at));
+    }
+    world.wake_until(minute(15));
+    assert_eq!(world.signals().len(), 1);
+    let (key, root) = (world.user("ann"), world.root(world.user("ann")).1);
+    let (arm, due) = (root.said.arm, root.said.due.unwrap());
+    let wake = json!({"command": "wake", "owner": {"profile": key}, "arm": arm, "due": due});
+    let wake = record("wake", &wake.to_string());
+    let before = world.memory.queue(Queue::Profile).len();
+    world.memory.on_call(|call| match call.operation {
+        Operation::Publish => Fault::FailBefore,
+        _ => Fault::None,
+    });
+    for _ in 0..5 {
+        let _ = world.fold(vec![wake.clone()], due);
+    }
+    assert!(world.memory.queue(Queue::Profile).len() <= before + 1);
+}

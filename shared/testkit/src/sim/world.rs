@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 /// A run that is not over by then never ends.
-const EVENTS_MAX: u64 = 400_000;
+const EVENTS_MAX: u64 = 60_000;
 /// The operator empties the dead letters so often, once faults have stopped.
 const REDRIVES_MAX: u32 = 30;
 /// After the workload, faults go on for so long at most.
