@@ -475,7 +475,9 @@ impl World {
     fn tick(&mut self) {
         {
             let mut core = lock(&self.shared);
-            core.tick_at = None;
+            // Where several are on the agenda, one of them alone brings the next.
+            let now = core.now;
+            core.tick_at = core.tick_at.filter(|planned| *planned > now);
             if core.faults.of_wire(WireFault::TickMissed) {
                 core.plan_tick();
                 return;
