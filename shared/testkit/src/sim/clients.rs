@@ -43,7 +43,8 @@ impl World {
             }),
             Does::Publish(version) => {
                 lock(&self.shared).faults.note(WireFault::Published);
-                Some(What::Publish(version))
+                self.publications += 1;
+                Some(What::Publish { version, number: self.publications })
             }
         };
         if let Some(what) = what {
@@ -52,11 +53,14 @@ impl World {
     }
 
     pub(super) fn errand(&mut self, mut errand: Errand) {
+        if matches!(errand.what, What::Publish { number, .. } if number < self.publications) {
+            return;
+        }
         errand.tries += 1;
         let function = match &errand.what {
             What::Post { .. } => Function::Ingest,
             What::Consent { .. } | What::Ask { .. } => Function::Consent,
-            What::Publish(_) => Function::Operator,
+            What::Publish { .. } => Function::Operator,
         };
         let Some(instance) = self.take_instance(function) else {
             self.told(errand, Told::Later);
@@ -94,7 +98,7 @@ impl World {
                 core.check.fail("requests-succeed", format!("refused: {:?}", errand.what));
             }
             What::Consent { number, .. } => core.check.answered(now, *number, told),
-            What::Publish(_) if told == Told::Done => core.check.republished(now),
+            What::Publish { .. } if told == Told::Done => core.check.republished(now),
             _ => {}
         }
     }

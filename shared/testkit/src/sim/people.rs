@@ -87,8 +87,8 @@ pub(crate) enum What {
     Consent { number: usize, change: ConsentWish },
     /// A form asks for a confirmation mail.
     Ask { email: EmailAddress, topic: TopicId },
-    /// The operator publishes.
-    Publish(Version),
+    /// The operator publishes; of several such errands only the latest is tried again.
+    Publish { version: Version, number: u32 },
 }
 
 /// How a consent is to change.

@@ -202,7 +202,7 @@ pub(crate) fn http(ports: Ports, process: Arc<Process>, what: What, now: Stamp) 
                     Err(_) => Told::Later,
                 }
             }
-            What::Publish(version) => Box::pin(publish(&ports, version, now)).await,
+            What::Publish { version, .. } => Box::pin(publish(&ports, version, now)).await,
         };
         Answer::Http(told)
     })

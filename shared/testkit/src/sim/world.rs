@@ -75,6 +75,8 @@ pub(super) struct World {
     running: BTreeMap<u32, Running>,
     invocations: u32,
     redrives: u32,
+    /// Publications the operator has set out to make.
+    pub(super) publications: u32,
     expired: bool,
 }
 
@@ -95,6 +97,7 @@ pub fn run(seed: u64, filter: &Filter, keep_log: bool) -> Outcome {
         running: BTreeMap::new(),
         invocations: 0,
         redrives: 0,
+        publications: 0,
         expired: false,
         setup,
         workload,
@@ -216,8 +219,12 @@ impl World {
                 core.redrive();
                 // Journeys that were paused run again, so that those inside come out.
                 if self.setup.publishes {
-                    let back = What::Publish(Version::First);
-                    core.plan_in(1_000, Next::Errand(Box::new(Errand { what: back, tries: 0 })));
+                    self.publications += 1;
+                    let number = self.publications;
+                    let back = What::Publish { version: Version::First, number };
+                    // Behind whatever an earlier publication under way still writes.
+                    let ms = Function::Operator.timeout_s() * 1_000 + 10_000;
+                    core.plan_in(ms, Next::Errand(Box::new(Errand { what: back, tries: 0 })));
                 }
             }
         }
