@@ -5,6 +5,7 @@ use odyssey_flows::advance_enrollment;
 use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::{Queues, Tables};
 use odyssey_flows::queue::{Disposition, QueueRecord};
+use odyssey_telemetry::count;
 
 /// One delivery of `journey`'s queue.
 pub(crate) async fn handle(
@@ -14,7 +15,12 @@ pub(crate) async fn handle(
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
-    advance_enrollment::run(tables, queues, cache, records, now).await
+    let (dispositions, counts) =
+        advance_enrollment::run_counted(tables, queues, cache, records, now).await;
+    let whole = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    count("EntriesMade", whole(counts.entered));
+    count("EntriesDuplicate", whole(counts.duplicates));
+    dispositions
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use odyssey_flows::ports::{Mailer, Queues, Tables};
 use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::send_message::{self, Sending};
 
-/// One delivery of `sender`'s queue. `Deferred` and `Skipped` count what was held back.
+/// One delivery of `sender`'s queue. What became of sends is counted.
 pub(crate) async fn handle(
     sending: &Sending,
     tables: &impl Tables,

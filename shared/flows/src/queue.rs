@@ -28,11 +28,17 @@ const REDRIVEN: &str = "{\"redriven\":true,";
 #[must_use]
 pub fn redriven(body: &str) -> String {
     match body.strip_prefix('{') {
-        Some(rest) if !body.starts_with(REDRIVEN) && rest.trim_start().starts_with('"') => {
+        Some(rest) if !is_redriven(body) && rest.trim_start().starts_with('"') => {
             format!("{REDRIVEN}{rest}")
         }
         _ => body.to_owned(),
     }
+}
+
+/// Whether a message was put back.
+#[must_use]
+pub fn is_redriven(body: &str) -> bool {
+    body.starts_with(REDRIVEN)
 }
 
 /// How long after its time a message comes at most, as a rule. What SQS itself moves to the dead
@@ -46,7 +52,7 @@ impl QueueRecord {
     /// back without saying so does.
     #[must_use]
     pub fn may_be_repeated(&self, due: Stamp, now: Stamp) -> bool {
-        self.receive_count > 1 || self.body.starts_with(REDRIVEN) || now.since(due) > LATE
+        self.receive_count > 1 || is_redriven(&self.body) || now.since(due) > LATE
     }
 }
 

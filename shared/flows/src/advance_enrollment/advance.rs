@@ -263,6 +263,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
                     return Ok(());
                 }
                 Entry::Repeated(enrollment) => {
+                    work.counts.duplicates += 1;
                     return Ok(work.effects.add(&enrollment, &enrollment.pending)?);
                 }
                 Entry::Enrolled(transition) => {
@@ -273,6 +274,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
                     }
                     let read_at = stood.map(|slot| slot.version);
                     if slots::save(self.tables, &mut enrollment, read_at).await? == Written::Done {
+                        work.counts.entered += 1;
                         return Ok(work.effects.add(&enrollment, &effects)?);
                     }
                 }

@@ -206,10 +206,20 @@ fn detail<T: DeserializeOwned>(
     serde_json::from_str(envelope.detail.get()).map_err(malformed)
 }
 
+/// What a batch came to, for the invocation's summary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Enrollments that began.
+    pub entered: usize,
+    /// Triggers that had let their profile in before.
+    pub duplicates: usize,
+}
+
 /// What was done about a record, and what is still to be carried out.
 #[derive(Debug, Default)]
 struct Work {
     effects: Effects,
+    counts: Counts,
     /// The first fault; the record's other enrollments were moved on all the same.
     failure: Option<AdvanceError>,
 }
@@ -224,7 +234,7 @@ impl Work {
 
 impl From<AdvanceError> for Work {
     fn from(failure: AdvanceError) -> Work {
-        Work { effects: Effects::default(), failure: Some(failure) }
+        Work { failure: Some(failure), ..Work::default() }
     }
 }
 
@@ -236,11 +246,23 @@ pub async fn run(
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
+    run_counted(tables, queues, cache, records, now).await.0
+}
+
+/// [`run`], with what the batch came to.
+pub async fn run_counted(
+    tables: &impl Tables,
+    queues: &impl Queues,
+    cache: &CatalogCache,
+    records: Vec<QueueRecord>,
+    now: Stamp,
+) -> (Vec<Disposition>, Counts) {
+    let mut counts = Counts::default();
     let catalog = match cache.catalog(tables, now).await {
         Ok(catalog) => catalog,
         Err(error) => {
             let disposition = AdvanceError::from(error).disposition();
-            return records.iter().map(|_| disposition.clone()).collect();
+            return (records.iter().map(|_| disposition.clone()).collect(), counts);
         }
     };
     let advance = Advance { tables, queues, cache, catalog: &catalog, now };
@@ -270,11 +292,15 @@ pub async fn run(
             *work = done;
         }
     }
+    for work in &works {
+        counts.entered += work.counts.entered;
+        counts.duplicates += work.counts.duplicates;
+    }
     let (effects, failures): (Vec<Effects>, Vec<Option<AdvanceError>>) =
         works.into_iter().map(|work| (work.effects, work.failure)).unzip();
     let carried_out = carry_out_all(tables, queues, effects, now).await;
     let results = failures.into_iter().zip(carried_out);
-    results
+    let dispositions = results
         .map(|(failure, carried_out)| match (failure, carried_out) {
             // What may pass comes first: the record must come back for it.
             (_, Err(error)) if error.is_transient() => AdvanceError::from(error).disposition(),
@@ -282,5 +308,6 @@ pub async fn run(
             (None, Err(error)) => AdvanceError::from(error).disposition(),
             (None, Ok(())) => Disposition::Done,
         })
-        .collect()
+        .collect();
+    (dispositions, counts)
 }

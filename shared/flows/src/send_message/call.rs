@@ -32,6 +32,11 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             SendAnswer::Failed(why) => CallOutcome::Failed(why),
             SendAnswer::Ambiguous(_) => CallOutcome::Unconfirmed,
         };
+        match outcome {
+            CallOutcome::Sent(_) => self.sending.tally.accepted(),
+            CallOutcome::Unconfirmed => self.sending.tally.unconfirmed(),
+            CallOutcome::Released(_) | CallOutcome::Failed(_) => {}
+        }
         if let (CallOutcome::Released(_) | CallOutcome::Failed(_), Some(contact)) =
             (&outcome, sending.contact)
         {

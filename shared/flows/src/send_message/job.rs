@@ -8,7 +8,7 @@ use odyssey_domain::journey::{JourneyId, StepId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::{LedgerItem, MailId};
 use odyssey_domain::personal::EmailAddress;
-use odyssey_domain::policy::{ASK_WITHIN, Paced};
+use odyssey_domain::policy::Paced;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{
     BUS_SCHEMA, Command, ConsentRequested, Enrolled, Owner, Wake, Why, detail_type,
@@ -142,10 +142,10 @@ impl Job {
 }
 
 /// The confirmation mail of a request. Its day is the request's own, so that every delivery means
-/// the same mail; a request dated into the future or far into the past means today's, so that no
-/// invented date makes a second one.
+/// the same mail, however late it comes: one dated into the future means today's, so that no
+/// invented date makes a second mail, and one of long ago is skipped.
 fn confirmation(asked: ConsentRequested, keys: &Keyring, mail: MailId, now: Stamp) -> Job {
-    let day = asked.at.min(now).max(now.minus(ASK_WITHIN)).day();
+    let day = asked.at.min(now).day();
     let contact = keys.contact_key(&asked.email);
     Job {
         send: SendId::derive_confirmation(contact, asked.topic.as_str(), day),

@@ -66,7 +66,7 @@ pub struct Sending {
     pub catalog: CatalogCache,
     /// Its compiled mails.
     pub templates: TemplateCache,
-    /// What was held back since it was last asked.
+    /// What became of sends since it was last asked.
     pub tally: Tally,
 }
 
@@ -195,7 +195,13 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
     ) -> Result<Disposition, SendError> {
         for attempt in 0..CLAIM_ATTEMPTS {
             match LedgerItem::on_delivery(found.as_ref().map(|found| &found.item), self.now) {
-                OnDelivery::Acknowledge => return Ok(Disposition::Done),
+                OnDelivery::Acknowledge => {
+                    // What another delivery ended while this one ran is no request made twice.
+                    if attempt == 0 {
+                        self.sending.tally.duplicate();
+                    }
+                    return Ok(Disposition::Done);
+                }
                 OnDelivery::Arm { arm, due } => {
                     self.arm(job.send, arm, due).await?;
                     return Ok(Disposition::Done);
@@ -254,6 +260,10 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
         let Some(found) = found else { return Ok(false) };
         let Some(item) = found.item.given_up(self.now) else { return Ok(false) };
         let write = ledger::put(&item, Some(found.version))?;
-        Ok(stored::commit(self.tables, write).await? == Committed::Done)
+        let given_up = stored::commit(self.tables, write).await? == Committed::Done;
+        if given_up {
+            self.sending.tally.unconfirmed();
+        }
+        Ok(given_up)
     }
 }

@@ -132,7 +132,7 @@ fn a_long_wait_goes_through_the_due_index() {
     assert_eq!(world.memory.rows_of(Table::Due).len(), 1);
     assert!(world.memory.queue(Queue::Sender).is_empty());
     assert_eq!(world.memory.mail_calls(), 0);
-    assert_eq!(world.sending.tally.take(), [("Deferred", 1), ("Skipped", 0)]);
+    assert_eq!(world.counted("SendsDeferred"), 1);
 
     // Nothing before its time, then the tick hands it to the sender's own queue.
     let swept = run(sweep_due::run(&world.memory, &world.memory, until, || false));
@@ -297,7 +297,7 @@ fn a_cap_of_the_workspace_counts_every_journey() {
     assert_eq!(world.memory.mails().len(), 2);
     let third = world.ledger(other(2).send).unwrap();
     assert_eq!(codes(&third), [ReasonCode::FrequencyCap]);
-    assert_eq!(world.sending.tally.take(), [("Deferred", 0), ("Skipped", 2)]);
+    assert_eq!(world.counted("SendsSkipped"), 2);
     // A day later the windows are free again.
     let later = NOW.plus(Span::DAY).plus(Span::MINUTE);
     assert_eq!(world.deliver(vec![delivery_of(other(9), 9)], later), [Disposition::Done]);

@@ -4,8 +4,9 @@
 use crate::world::{World, offers, seconds, send_id, ses_event, wants};
 use odyssey_domain::ids::SendId;
 use odyssey_domain::message::SendState;
+use odyssey_flows::ports::Table;
 use odyssey_flows::queue::{Disposition, QueueRecord};
-use odyssey_testkit::Fault;
+use odyssey_testkit::{Call, Fault, Operation};
 use serde_json::json;
 
 fn faults() -> [Fault; 5] {
@@ -86,6 +87,25 @@ fn one_fault_anywhere() {
             }
         }
     }
+}
+
+/// The simulator's seed 1246: its id was that of another day by then, and the claim stood for ever.
+#[test]
+fn a_confirmation_put_back_days_later_ends() {
+    let world = World::empty();
+    let at = crate::world::NOW;
+    let send = SendId::derive_confirmation(crate::world::contact_key(), "offers", at.day());
+    let marks = |call: Call| call.operation == Operation::Write(Table::Ledger);
+    world.memory.on_call(move |call| if marks(call) { Fault::Refuse } else { Fault::None });
+    let asked = world.deliver(vec![wants("offers", at, 1)], at);
+    world.memory.on_call(|_| Fault::None);
+    assert!(matches!(asked.as_slice(), [Disposition::Park { .. }]), "{asked:?}");
+    assert_eq!(world.ledger(send).unwrap().state, SendState::Claimed);
+    let later = at.plus(odyssey_domain::time::Span::DAY.times(5));
+    assert_eq!(world.deliver(vec![wants("offers", at, 1)], later), [Disposition::Done]);
+    let ended = world.ledger(send).unwrap().state;
+    assert!(matches!(ended, SendState::Skipped { .. }), "{ended:?}");
+    assert_eq!(world.memory.rows_of(Table::Ledger).len(), 1);
 }
 
 #[test]

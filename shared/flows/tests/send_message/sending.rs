@@ -48,6 +48,16 @@ fn a_marketing_mail() {
 }
 
 #[test]
+fn what_was_sent_before_counts_as_a_duplicate() {
+    let world = World::with_ann();
+    world.deliver_done(offers(1));
+    assert_eq!(world.counted("SendsAccepted"), 1);
+    world.deliver_done(offers(2));
+    let counts = world.sending.tally.take();
+    assert_eq!(counts.into_iter().find(|(_, count)| *count > 0), Some(("SendsDuplicate", 1)));
+}
+
+#[test]
 fn a_transactional_mail_has_no_list_headers() {
     let world = World::with_ann();
     world.deliver_done(asked("remind", "receipts", 1));

@@ -195,6 +195,12 @@ impl World {
         assert_eq!(self.deliver(vec![record], NOW), [Disposition::Done]);
     }
 
+    /// A count since it was last asked for; the others begin again, too.
+    pub fn counted(&self, metric: &str) -> u64 {
+        let counts = self.sending.tally.take();
+        counts.into_iter().find(|(name, _)| *name == metric).unwrap().1
+    }
+
     pub fn feedback(&self, body: &str) -> Disposition {
         let records = vec![record("f", 1, body)];
         run(record_feedback::run(&self.memory, &self.memory, &keys(), records, NOW)).remove(0)

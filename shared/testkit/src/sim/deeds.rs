@@ -146,6 +146,12 @@ impl Core {
                 for row in after.iter().flatten() {
                     self.trace.bytes(&row.body);
                     self.trace.bytes(&row.version.to_le_bytes());
+                    self.trace.tell(self.now, || {
+                        let Key { table, pk, sk } = &row.key;
+                        let (function, number) = (actor.function.name(), actor.invocation);
+                        let state = super::check::state(row).unwrap_or_default();
+                        format!("{function}#{number} wrote {table:?} {pk} {sk} {state}")
+                    });
                 }
                 self.check.written(self.now, actor, &keys, &before, &after);
                 if keys.iter().any(|key| key.table == Table::Due) {
@@ -168,7 +174,7 @@ impl Core {
     /// Takes an entry onto the bus: each rule that picks it brings it to its queue.
     fn take_entry(&mut self, actor: Actor, entry: &BusEntry) {
         use super::faults::WireFault;
-        self.check.published(self.now, actor, entry);
+        self.check.published(actor, entry);
         let id = self.number();
         let Ok(detail) = RawValue::from_string(entry.detail.clone()) else {
             self.check.fail("bus-entries-are-json", "an entry's detail is no JSON".to_owned());

@@ -29,6 +29,13 @@ impl Trace {
         }
     }
 
+    /// Says something for people alone.
+    pub(crate) fn tell(&mut self, at: Stamp, text: impl FnOnce() -> String) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(format!("       {at} {}", text()));
+        }
+    }
+
     /// Adds bytes to the digest.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
         let mut words = bytes.chunks_exact(8);

@@ -15,6 +15,7 @@ use super::workload::Workload;
 use super::workspace::{Version, publication};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::Table;
+use odyssey_flows::queue::is_redriven;
 use odyssey_flows::{catalog, sweep_due};
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -434,7 +435,11 @@ impl World {
         }
         let mut core = lock(&self.shared);
         let held = core.queues.of(inbox);
-        let fresh = held.messages.values().all(|message| message.receives == 0);
+        // What was put back may have been received before it was parked.
+        let fresh = held
+            .messages
+            .values()
+            .all(|message| message.receives == 0 && !is_redriven(&message.body));
         if fresh && held.dead.is_empty() && core.landing == 0 {
             core.check.idle(inbox);
         }

@@ -9,6 +9,7 @@ mod ending;
 mod journeys;
 mod pacing;
 mod profiles;
+mod reports;
 mod sends;
 mod timers;
 
@@ -27,6 +28,7 @@ use odyssey_domain::wire::{BusEnvelope, Command, ConsentRequested, Parked, detai
 use odyssey_flows::ports::{BusEntry, Key, OutgoingMail, Queue, QueueMessage, Row, Table};
 use odyssey_flows::queue::Disposition;
 use odyssey_flows::stored::{self, Stored};
+pub(super) use sends::state;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An invariant that did not hold.
@@ -90,6 +92,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
     ("confirmations-asked", "each request for consent came to a confirmation or a reason"),
     ("consents-as-answered", "consents are what customers were told they are"),
+    (
+        "reports-recorded",
+        "a report that feedback is done with is in the ledger, on the contact and on the bus",
+    ),
     ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
 ];
 
@@ -102,6 +108,8 @@ struct Invocation {
     events: Vec<profiles::Delivered>,
     /// Of `journey`: the triggers in its records, by record.
     triggers: Vec<Option<journeys::Occasion>>,
+    /// Of `feedback`: the reports in its records, by record.
+    reports: Vec<Option<reports::Report>>,
     /// A call was refused for good.
     refused: bool,
     /// Some fault struck it, or it died.
@@ -121,6 +129,7 @@ pub(crate) struct Check {
     invocations: BTreeMap<u32, Invocation>,
     consents: consents::Consents,
     sends: sends::Sends,
+    told: reports::Told,
     pacing: pacing::Pacing,
     profiles: profiles::Profiles,
     journeys: journeys::Journeys,
@@ -150,6 +159,7 @@ impl Check {
             invocations: BTreeMap::new(),
             consents: consents::Consents::default(),
             sends: sends::Sends::default(),
+            told: reports::Told::new(),
             pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
             journeys: journeys::Journeys::default(),
@@ -189,13 +199,14 @@ impl Check {
 
     /// An invocation begins.
     pub(crate) fn started(&mut self, now: Stamp, actor: Actor, trigger: &Trigger) {
-        let (mut events, mut triggers) = (Vec::new(), Vec::new());
+        let (mut events, mut triggers, mut reports) = (Vec::new(), Vec::new(), Vec::new());
         if let Trigger::Batch { inbox, messages } = trigger {
             for (_, message) in messages {
                 match inbox {
                     Inbox::Profile => events.extend(profiles::delivered(&message.body)),
                     Inbox::Journey => triggers.push(journeys::occasion(&message.body)),
-                    Inbox::Sender | Inbox::Feedback => {}
+                    Inbox::Feedback => reports.push(reports::report(&message.body)),
+                    Inbox::Sender => {}
                 }
             }
         }
@@ -204,6 +215,7 @@ impl Check {
             function: actor.function,
             events,
             triggers,
+            reports,
             refused: false,
             troubled: false,
         };
@@ -237,6 +249,9 @@ impl Check {
                 format!("{} parks a good record: {reason}: {chain:?}", actor.function.name())
             });
         }
+        let Some(known) = self.invocations.get_mut(&actor.invocation) else { return };
+        let reports = std::mem::take(&mut known.reports);
+        self.reports_disposed(&reports, dispositions);
         let Some(known) = self.invocations.get(&actor.invocation) else { return };
         if known.function == Function::Journey {
             for (occasion, disposition) in known.triggers.iter().zip(dispositions) {
@@ -288,12 +303,13 @@ impl Check {
     // ---- the wires -----------------------------------------------------------------------------
 
     /// An entry is on the bus.
-    pub(crate) fn published(&mut self, now: Stamp, _: Actor, entry: &BusEntry) {
+    pub(crate) fn published(&mut self, _: Actor, entry: &BusEntry) {
         match entry.detail_type {
             detail_type::SIGNAL_RAISED => self.journeys.signal_published(&entry.detail),
+            detail_type::MESSAGE_FEEDBACK => self.report_told(&entry.detail),
             detail_type::CONSENT_REQUESTED => {
                 if let Ok(asked) = serde_json::from_str::<ConsentRequested>(&entry.detail) {
-                    self.sends.asked_to_confirm(now, &asked);
+                    self.sends.asked_to_confirm(&asked);
                 }
             }
             _ => {}
