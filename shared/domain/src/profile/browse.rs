@@ -1,9 +1,10 @@
 //! What was looked at: the last products, and categories by day.
 
 use super::product::{Product, ProductFields};
+use super::tally::Tally;
 use super::top::{Top, latest};
 use crate::event::Event;
-use crate::ids::{EventHash, Position};
+use crate::ids::Position;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -32,33 +33,8 @@ pub struct Browse {
     days_trimmed: Option<i64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
-struct Day {
-    #[serde(rename = "c")]
-    categories: BTreeMap<String, u32>,
-    #[serde(default, rename = "t", skip_serializing_if = "std::ops::Not::not")]
-    trimmed: bool,
-}
-
-impl Day {
-    fn add(&mut self, category: &str, times: u32) {
-        if let Some(count) = self.categories.get_mut(category) {
-            *count = count.saturating_add(times);
-            return;
-        }
-        self.categories.insert(category.to_owned(), times);
-        self.bound(CATEGORIES_PER_DAY_MAX);
-    }
-
-    fn bound(&mut self, max: usize) {
-        while self.categories.len() > max {
-            let greatest = self.categories.keys().max_by_key(|name| EventHash::of(name)).cloned();
-            let Some(greatest) = greatest else { return };
-            self.categories.remove(&greatest);
-            self.trimmed = true;
-        }
-    }
-}
+/// Views by category on one day.
+type Day = Tally<CATEGORIES_PER_DAY_MAX>;
 
 impl Browse {
     /// Whether nothing was ever looked at.
@@ -71,7 +47,7 @@ impl Browse {
     pub fn is_trimmed(&self) -> bool {
         self.viewed.is_trimmed()
             || self.days_trimmed.is_some()
-            || self.days.values().any(|day| day.trimmed)
+            || self.days.values().any(Tally::is_trimmed)
     }
 
     /// Folds one event; others than the browsing ones change nothing.
@@ -89,7 +65,7 @@ impl Browse {
         }
     }
 
-    fn count(&mut self, day: i64, category: &str, times: u32) {
+    fn count(&mut self, day: i64, category: &str, times: u64) {
         if self.days_trimmed.is_some_and(|trimmed| day <= trimmed) {
             return;
         }
@@ -121,13 +97,9 @@ impl Browse {
             self.days.retain(|day, _| *day > trimmed);
         }
         for (day, counts) in &other.days {
-            for (category, times) in &counts.categories {
-                self.count(*day, category, *times);
-            }
-            if counts.trimmed
-                && let Some(day) = self.days.get_mut(day)
-            {
-                day.trimmed = true;
+            if self.days_trimmed.is_none_or(|trimmed| *day > trimmed) {
+                self.days.entry(*day).or_default().merge(counts);
+                self.bound_days(CATEGORY_DAYS_MAX);
             }
         }
     }
@@ -135,10 +107,10 @@ impl Browse {
     /// How often each category was looked at on the days that are kept.
     #[must_use]
     pub fn categories(&self) -> BTreeMap<&str, u64> {
-        let mut sums = BTreeMap::new();
+        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
         for day in self.days.values() {
-            for (category, times) in &day.categories {
-                *sums.entry(category.as_str()).or_default() += u64::from(*times);
+            for (category, times) in day.iter() {
+                *sums.entry(category).or_default() += times;
             }
         }
         sums

@@ -272,6 +272,23 @@ impl Cart {
         lines
     }
 
+    /// Since when there has been something in the cart: when the first of its present lines was
+    /// first put in, as far back as changes are kept.
+    #[must_use]
+    pub fn since(&self) -> Option<Stamp> {
+        let lines = self.lines();
+        let open = |id: &str| lines.iter().any(|line| line.id == id);
+        self.log.iter().find(|(_, _, id, _)| open(id)).map(|(at, ..)| *at)
+    }
+
+    /// The checkout that was begun last and that no order has ended, while there is something in
+    /// the cart.
+    #[must_use]
+    pub fn open_checkout(&self) -> Option<Position> {
+        let begun = self.checkout.filter(|at| !self.is_over(*at))?;
+        (!self.lines().is_empty()).then_some(begun)
+    }
+
     /// What the lines are worth together, in the currency of the first that has a price; lines in
     /// another currency are not counted.
     #[must_use]

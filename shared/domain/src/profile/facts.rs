@@ -2,9 +2,16 @@
 
 use super::browse::Browse;
 use super::cart::Cart;
+use super::content::Content;
+use super::forms::Forms;
+use super::mailings::Mailings;
 use super::names::is_counted;
 use super::orders::Orders;
-use super::text::{NAME_BYTES_MAX, TRAIT_TEXT_BYTES_MAX, clip, trait_value};
+use super::rhythm::Rhythm;
+use super::sessions::Sessions;
+use super::setting::Setting;
+use super::support::{Channel, Channels, Support};
+use super::text::{NAME_BYTES_MAX, TRAIT_TEXT_BYTES_MAX, trait_value};
 use super::top::{Register, Top};
 use crate::event::{Event, EventKind};
 use crate::ids::{Position, PredicateKey};
@@ -74,6 +81,30 @@ pub struct Facts {
     /// What was looked at.
     #[serde(default, skip_serializing_if = "Browse::is_empty")]
     pub browse: Browse,
+    /// Sessions, pages, attention.
+    #[serde(default, skip_serializing_if = "Sessions::is_empty")]
+    pub sessions: Sessions,
+    /// What was watched.
+    #[serde(default, skip_serializing_if = "Content::is_empty")]
+    pub content: Content,
+    /// Forms that were begun, sent off, given up.
+    #[serde(default, skip_serializing_if = "Forms::is_empty")]
+    pub forms: Forms,
+    /// Tickets, complaints, scores.
+    #[serde(default, skip_serializing_if = "Support::is_empty")]
+    pub support: Support,
+    /// What became of mails.
+    #[serde(default, skip_serializing_if = "Mailings::is_empty")]
+    pub mailings: Mailings,
+    /// Where the customer was spoken to.
+    #[serde(default, skip_serializing_if = "Channels::is_empty")]
+    pub channels: Channels,
+    /// Device, place, campaign.
+    #[serde(default, skip_serializing_if = "Setting::is_empty")]
+    pub setting: Setting,
+    /// When the customer was here.
+    #[serde(default, skip_serializing_if = "Rhythm::is_empty")]
+    pub rhythm: Rhythm,
     /// The last match of each watched predicate.
     #[serde(default, skip_serializing_if = "Top::is_empty")]
     pub matches: Top<PredicateKey, (), MATCHES_MAX>,
@@ -195,10 +226,24 @@ impl Facts {
         } else if !named.is_empty() || (is_track && is_counted(known_as)) {
             self.counts.insert(known_as.to_owned(), 1);
         }
+        let track = if is_track { known_as } else { "" };
+        self.sessions.fold(track, event, at);
+        self.rhythm.fold(track, event, at);
         if is_track {
-            self.cart.fold(known_as, event, at);
-            self.orders.fold(known_as, event, at);
-            self.browse.fold(known_as, event, at);
+            self.fold_track(known_as, event, at);
+        }
+    }
+
+    fn fold_track(&mut self, name: &str, event: &Event, at: Position) {
+        self.cart.fold(name, event, at);
+        self.orders.fold(name, event, at);
+        self.browse.fold(name, event, at);
+        self.content.fold(name, event, at);
+        self.forms.fold(name, event, at);
+        self.support.fold(name, event, at);
+        self.mailings.fold(name, event, at);
+        if let Some(channel) = Channel::of(name, event) {
+            self.channels.add(channel, 1, at.at);
         }
     }
 
@@ -238,10 +283,11 @@ impl Facts {
     }
 
     fn fold_context(&mut self, event: &Event, at: Position) {
-        let text = |name: &str| event.context.get(name).and_then(Value::as_str);
-        for (name, slot) in [("locale", &mut self.locale), ("timezone", &mut self.timezone)] {
-            if let Some(text) = text(name).filter(|text| !text.is_empty()) {
-                Register::rewrite(slot, at, clip(text, NAME_BYTES_MAX));
+        let texts = self.setting.fold(event, at);
+        let both = [(texts.locale, &mut self.locale), (texts.timezone, &mut self.timezone)];
+        for (text, slot) in both {
+            if let Some(text) = text {
+                Register::rewrite(slot, at, text);
             }
         }
     }
@@ -261,6 +307,14 @@ impl Facts {
         self.cart.merge(&other.cart);
         self.orders.merge(&other.orders);
         self.browse.merge(&other.browse);
+        self.sessions.merge(&other.sessions);
+        self.content.merge(&other.content);
+        self.forms.merge(&other.forms);
+        self.support.merge(&other.support);
+        self.mailings.merge(&other.mailings);
+        self.channels.merge(&other.channels);
+        self.setting.merge(&other.setting);
+        self.rhythm.merge(&other.rhythm);
         self.matches.merge(&other.matches);
         Register::merge(&mut self.locale, other.locale.as_ref());
         Register::merge(&mut self.timezone, other.timezone.as_ref());
@@ -270,12 +324,25 @@ impl Facts {
     /// Whether some collection holds less than there was.
     #[must_use]
     pub fn is_trimmed(&self) -> bool {
-        self.cut
-            || self.traits.is_trimmed()
-            || self.cart.is_trimmed()
-            || self.orders.is_trimmed()
-            || self.browse.is_trimmed()
-            || self.matches.is_trimmed()
+        self.cut || !self.trimmed().is_empty()
+    }
+
+    /// The parts that hold less than there was, by the names of their facts.
+    #[must_use]
+    pub fn trimmed(&self) -> Vec<&'static str> {
+        let parts = [
+            ("traits", self.traits.is_trimmed()),
+            ("cart", self.cart.is_trimmed()),
+            ("orders", self.orders.is_trimmed()),
+            ("browse", self.browse.is_trimmed()),
+            ("sessions", self.sessions.is_trimmed()),
+            ("content", self.content.is_trimmed()),
+            ("forms", self.forms.is_trimmed()),
+            ("support", self.support.is_trimmed()),
+            ("mails", self.mailings.is_trimmed()),
+            ("matches", self.matches.is_trimmed()),
+        ];
+        parts.into_iter().filter(|(_, trimmed)| *trimmed).map(|(name, _)| name).collect()
     }
 
     /// Cuts every collection to at most `max`, for an item that would pass its limit. Counters and
@@ -286,6 +353,11 @@ impl Facts {
         self.cart.bound_to(max, max);
         self.orders.bound_to(max);
         self.browse.bound_to(max);
+        self.sessions.bound_to(max);
+        self.content.bound_to(max);
+        self.forms.bound_to(max);
+        self.support.bound_to(max);
+        self.mailings.bound_to(max);
         self.matches.bound(max.max(16));
     }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// One event of a history, and through which kind of source it came.
 type Told = (Event, SourceKind);
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 40] = [
     "Product Added",
     "Product Added",
     "Product Added",
@@ -32,6 +32,30 @@ const NAMES: [&str; 16] = [
     "Order Refunded",
     "Payment Info Entered",
     "Something Else",
+    "Page Left",
+    "Page Left",
+    "Element Hovered",
+    "Video Content Started",
+    "Video Content Playing",
+    "Video Content Completed",
+    "Form Started",
+    "Form Submitted",
+    "Form Abandoned",
+    "Signed Up",
+    "Ticket Opened",
+    "Ticket Closed",
+    "Complaint Filed",
+    "Score Given",
+    "Email Delivered",
+    "Email Opened",
+    "Email Link Clicked",
+    "Email Bounced",
+    "Unsubscribed",
+    "Subscription Started",
+    "Subscription Renewed",
+    "Subscription Cancelled",
+    "Live Chat Conversation Started",
+    "Call Answered",
 ];
 
 /// How many different products, traits, orders and minutes a history has.
@@ -65,9 +89,33 @@ fn properties(breadth: Breadth) -> impl Strategy<Value = Value> {
             if quantity > 0 {
                 all["quantity"] = quantity.into();
             }
+            touched(&mut all, key, quantity, cents);
             all
         },
     )
+}
+
+/// What the other touchpoints read.
+fn touched(all: &mut Value, key: u32, n: u32, cents: u64) {
+    let more = json!({"content_asset_id": format!("v{key}"), "title": "A film", "position": cents,
+        "total_length": 5_400, "genre": [format!("g{key}"), "drama"], "form": format!("f{}", key % 20),
+        "fields": n, "ticket_id": key, "complaint_id": key % 90, "score": format!("{n}.5"),
+        "email_id": format!("m{key}"), "machine": n == 4, "seconds": cents % 900,
+        "scroll_depth": cents % 140, "session_id": format!("s{key}"), "brand": format!("b{key}"),
+        "dwell": [{"product_id": format!("p{key}"), "category": format!("c{key}"), "seconds": n,
+            "hovers": n}, {"category": "c0", "seconds": cents % 60}],
+        "channel": (["phone", "Store", "letter", "semaphore", ""][n as usize]),
+        "renews_at": "2026-12-24"});
+    let more = more.as_object().cloned().unwrap_or_default();
+    all.as_object_mut().unwrap().extend(more);
+}
+
+/// What comes with most events.
+fn context(key: u32, minute: i64) -> Value {
+    json!({"locale": format!("l{key}"), "timezone": "Europe/Paris", "sessionId": format!("s{key}"),
+        "userAgent": (["Mozilla/5.0 (iPhone; Mobile)", "Mozilla/5.0 (X11; Linux)", "curl"][key as usize % 3]),
+        "location": {"country": format!("C{}", key % 5), "city": "Aix"},
+        "campaign": {"name": format!("n{}", minute % 7), "source": "mail"}})
 }
 
 fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
@@ -83,6 +131,8 @@ fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
                 1 => json!({"type": "page", "name": name, "properties": properties,
                     "context": {"locale": format!("l{key}"), "timezone": "Europe/Paris",
                         "traits": {format!("t{key}"): name}}}),
+                2 => json!({"type": "track", "name": name, "properties": properties,
+                    "context": context(key, minute)}),
                 _ => json!({"type": "track", "name": name, "properties": properties}),
             };
             let mut event = event;

@@ -5,36 +5,58 @@
 //! identifier and those of the anonymous ids linked to it; each event folds into the accumulator
 //! of its own strongest identifier, and the profile is their merge, computed on read.
 //!
-//! What belongs where: `top`, `money`, `product` and `text` are the values; `cart`, `orders`,
-//! `browse` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
-//! roots; `said` is what was said and is armed; `view` is what everyone else reads.
+//! What belongs where: `top`, `tally`, `money`, `number`, `product` and `text` are the values; `cart`,
+//! `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`, `setting`, `rhythm` and
+//! `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
+//! roots; `said` is what was said and is armed; `view` and `touchpoints` are what everyone else reads.
 
 mod accumulator;
+mod bought;
 mod browse;
 mod cart;
+mod content;
 mod facts;
+mod forms;
 mod links;
+mod mailings;
 mod money;
 mod names;
+mod number;
 mod orders;
 mod product;
+mod rhythm;
 mod said;
+mod sessions;
+mod setting;
+mod support;
+mod tally;
 mod text;
 mod top;
+mod touchpoints;
 mod view;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod touchpoint_tests;
 
 pub use accumulator::{Accumulator, Folded, RECENT_IDS_MAX, RecentIds};
+pub use bought::Bought;
 pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};
 pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
+pub use content::{CONTENT_DAYS_MAX, Content, Video, WATCHED_MAX};
 pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
+pub use forms::{FORMS_MAX, Forms};
 pub use links::{LINKS_MAX, RefusedLink, Standing, standing};
+pub use mailings::{MACHINE_WITHIN, MAILS_MAX, Mailings, Told, Touched};
 pub use money::{Currency, Money};
 pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
 pub use product::Product;
+pub use rhythm::{RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
+pub use sessions::{ATTENTION_DAYS_MAX, Left, Sessions};
+pub use setting::{Campaign, DeviceClass, Location, Setting};
+pub use support::{Channel, Channels, Support, TICKETS_MAX, TicketKey};
 pub use text::clip;
 pub use top::{Register, Top};
 pub use view::ProfileView;

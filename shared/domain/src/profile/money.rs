@@ -144,7 +144,7 @@ impl fmt::Display for Money {
 const DIGITS_MAX: usize = 40;
 
 /// `text` in units of 10^-decimals, rounded half up.
-fn minor_units(text: &str, decimals: u32) -> Option<u64> {
+pub(super) fn minor_units(text: &str, decimals: u32) -> Option<u64> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (text, 0),

@@ -1,10 +1,10 @@
 //! The event names that every profile counts.
 
-/// The Segment Spec's commerce, media, e-mail and lifecycle names, and the three this system adds;
+/// The Segment Spec's commerce, media, e-mail, live chat and lifecycle names, and those this system adds;
 /// sorted. Other names are counted where the published workspace watches them. So a counter can
 /// appear for each of these and for each watched name, and for nothing a client makes up: that
 /// bounds them without an eviction, which no order-free counter survives.
-const COUNTED: [&str; 74] = [
+const COUNTED: [&str; 89] = [
     "Account Created",
     "Account Deleted",
     "Application Backgrounded",
@@ -17,6 +17,7 @@ const COUNTED: [&str; 74] = [
     "Checkout Started",
     "Checkout Step Completed",
     "Checkout Step Viewed",
+    "Complaint Filed",
     "Consent Changed",
     "Consent Requested",
     "Coupon Applied",
@@ -29,10 +30,18 @@ const COUNTED: [&str; 74] = [
     "Email Link Clicked",
     "Email Marked as Spam",
     "Email Opened",
+    "Form Abandoned",
+    "Form Started",
+    "Form Submitted",
+    "Live Chat Conversation Ended",
+    "Live Chat Conversation Started",
+    "Live Chat Message Received",
+    "Live Chat Message Sent",
     "Order Cancelled",
     "Order Completed",
     "Order Refunded",
     "Order Updated",
+    "Page Left",
     "Page Scrolled",
     "Payment Info Entered",
     "Product Added",
@@ -51,6 +60,7 @@ const COUNTED: [&str; 74] = [
     "Push Notification Bounced",
     "Push Notification Received",
     "Push Notification Tapped",
+    "Score Given",
     "Session Ended",
     "Signed In",
     "Signed Out",
@@ -58,6 +68,11 @@ const COUNTED: [&str; 74] = [
     "Subscription Cancelled",
     "Subscription Renewed",
     "Subscription Started",
+    "Ticket Closed",
+    "Ticket Created",
+    "Ticket Opened",
+    "Ticket Resolved",
+    "Ticket Solved",
     "Trial Ended",
     "Trial Started",
     "Unsubscribed",

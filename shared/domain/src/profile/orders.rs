@@ -1,7 +1,8 @@
 //! Orders: what was bought, once for each order id.
 
+use super::bought::Bought;
 use super::money::{Currency, Money};
-use super::top::Top;
+use super::top::{Top, earliest, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
 use crate::time::Stamp;
@@ -40,6 +41,12 @@ pub struct Orders {
     /// The last `Order Completed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Stamp>,
+    /// The first `Order Completed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Stamp>,
+    /// What was in the orders that listed it.
+    #[serde(default, skip_serializing_if = "Top::is_empty")]
+    bought: Top<OrderKey, Bought, ORDERS_MAX>,
 }
 
 /// The hash of an order id.
@@ -87,7 +94,11 @@ impl Orders {
                 } else {
                     self.add_gross(Currency::UNKNOWN, 1, 0);
                 }
-                super::top::latest(&mut self.last, Some(at.at));
+                latest(&mut self.last, Some(at.at));
+                earliest(&mut self.first, Some(at.at));
+                if event.properties.get("products").is_some_and(Value::is_array) {
+                    self.bought.write(&key(), at, || Bought::of(&event.properties));
+                }
             }
             "Order Updated" => self.updated.write(&key(), at, value),
             "Order Cancelled" => self.cancelled.write(&key(), at, || ()),
@@ -106,6 +117,7 @@ impl Orders {
         self.updated.bound(max);
         self.cancelled.bound(max);
         self.refunded.bound(max);
+        self.bought.bound(max);
     }
 
     pub(super) fn merge(&mut self, other: &Orders) {
@@ -116,7 +128,32 @@ impl Orders {
         for (currency, (count, minor)) in &other.gross {
             self.add_gross(*currency, *count, *minor);
         }
-        super::top::latest(&mut self.last, other.last);
+        latest(&mut self.last, other.last);
+        earliest(&mut self.first, other.first);
+        self.bought.merge(&other.bought);
+    }
+
+    /// How many different orders were completed, cancelled ones among them; of more than are kept
+    /// one by one, as many as that. It never falls when events are added.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        u64::try_from(self.placed.len()).unwrap_or(u64::MAX)
+    }
+
+    /// How many orders were completed, cancelled ones among them: different ones while all are kept
+    /// one by one, beyond that every `Order Completed`.
+    #[must_use]
+    pub fn placed_in_all(&self) -> u64 {
+        if self.is_trimmed() {
+            return self.gross.values().map(|(count, _)| *count).sum();
+        }
+        self.number()
+    }
+
+    /// What was in the orders that are kept and not cancelled, each once.
+    pub fn bought(&self) -> impl Iterator<Item = &Bought> {
+        let kept = self.bought.iter().filter(|(key, _)| self.cancelled.get(key).is_none());
+        kept.map(|(_, register)| &register.value)
     }
 
     /// Counts and values by currency. Exact while every order is kept; beyond that, every

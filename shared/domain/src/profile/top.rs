@@ -54,6 +54,16 @@ impl<V> Register<V> {
         }
     }
 
+    /// Writes `value` into `slot`, unless an earlier event already wrote there.
+    pub(super) fn rewrite_first(slot: &mut Option<Register<V>>, at: Position, value: &V)
+    where
+        V: Clone,
+    {
+        if slot.as_ref().is_none_or(|held| at < held.at) {
+            *slot = Some(Register { at, value: value.clone() });
+        }
+    }
+
     /// The later of two.
     pub(super) fn merge(slot: &mut Option<Register<V>>, other: Option<&Register<V>>)
     where
@@ -69,6 +79,15 @@ impl<V> Register<V> {
 pub(super) fn latest<T: Ord + Copy>(slot: &mut Option<T>, other: Option<T>) {
     if let Some(other) = other
         && slot.is_none_or(|held| held < other)
+    {
+        *slot = Some(other);
+    }
+}
+
+/// The earlier of two marks.
+pub(super) fn earliest<T: Ord + Copy>(slot: &mut Option<T>, other: Option<T>) {
+    if let Some(other) = other
+        && slot.is_none_or(|held| other < held)
     {
         *slot = Some(other);
     }

@@ -30,15 +30,32 @@ pub struct ProfileView {
     /// | `cart.items`, `cart.products` | how many pieces, how many lines |
     /// | `cart.value`, `cart.currency` | minor units, ISO code; absent where no price is known |
     /// | `cart.lines` | list of `{id, quantity, name, price, amount, currency, category, url, image}` |
-    /// | `cart.id`, `cart.updated`, `cart.checkout` | the property's id; RFC 3339 |
+    /// | `cart.id`, `cart.updated`, `cart.since`, `cart.checkout` | the property's id; RFC 3339 |
+    /// | `checkout.items`, `checkout.since` | pieces in an open checkout; RFC 3339 |
     /// | `orders.count` | how many, cancelled ones left out |
     /// | `orders.value`, `orders.currency` | minor units in the currency with most orders, its code |
     /// | `orders.values` | minor units by currency |
-    /// | `orders.last` | RFC 3339 |
+    /// | `orders.first`, `orders.last` | RFC 3339 |
+    /// | `orders.average`, `orders.days_between` | minor units; whole days on average |
+    /// | `orders.price_band` | `25 to 50`: where the middle price of a piece lies, whole units |
+    /// | `orders.categories`, `orders.brands` | orders by name, of those kept |
     /// | `browse.products` | list like `cart.lines`, with `viewed` for `quantity`, the last first |
     /// | `browse.categories`, `browse.<category>` | views by category in the last 14 days seen |
-    /// | `context.locale`, `context.timezone` | text |
-    /// | `trimmed` | `true` where some collection holds less than there was |
+    /// | `interest.category`, `interest.categories`, `interest.products` | seconds of lingering |
+    /// | `sessions.count`, `.pages`, `.hovers`, `.last` | how many; RFC 3339 |
+    /// | `sessions.seconds`, `.average_seconds` | visible time; of one session |
+    /// | `sessions.scroll_depth`, `.scroll_deepest` | percent, on average and at most |
+    /// | `activity.last`, `activity.days` | the last own deed; days with one, of the last 64 |
+    /// | `content.started`, `.completed`, `.last`, `.genre`, `.genres`, `.recent` | videos |
+    /// | `forms.submitted`, `forms.open` | how many; the names of those begun and not sent off |
+    /// | `support.tickets`, `.open`, `.complaints`, `.complaint`, `.score`, `.average_score` | |
+    /// | `mails.delivered`, `.bounced`, `.spam`, `.unsubscribed`, `.by_machines` | how many |
+    /// | `mails.opened`, `.clicked`, `.last_opened`, `.last_clicked` | by people, of the last 16 |
+    /// | `channels.<channel>`, `channels.last`, `channels.last_at` | how often; which last |
+    /// | `context.locale`, `.timezone`, `.device`, `.country`, `.region`, `.city` | text |
+    /// | `context.campaign`, `.campaign_source`, `.campaign_medium`; the same `first_…` | text |
+    /// | `subscription.renews` | RFC 3339 |
+    /// | `trimmed`, `trimmed.parts` | `true` where some collection holds less than there was; which |
     pub facts: BTreeMap<String, Value>,
     /// The last match of each event predicate that a live journey mentions.
     pub matches: BTreeMap<PredicateKey, Position>,
@@ -77,10 +94,11 @@ impl ProfileView {
         view.cart(&facts.cart);
         view.orders(&facts);
         view.browse(&facts);
+        view.touchpoints(&facts);
         view
     }
 
-    fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+    pub(super) fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         self.facts.insert(name.into(), value.into());
     }
 
@@ -140,6 +158,7 @@ impl ProfileView {
         if let Some(last) = facts.orders.last {
             self.set("orders.last", last.to_string());
         }
+        self.purchases(facts, main.map(|(currency, total)| (*currency, total.count, total.value)));
     }
 
     fn browse(&mut self, facts: &Facts) {

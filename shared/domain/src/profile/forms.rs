@@ -1,0 +1,115 @@
+//! Forms: begun, sent off, given up.
+
+use super::number::{self, whole};
+use super::sessions::is_zero;
+use super::top::{Top, latest};
+use crate::event::Event;
+use crate::ids::Position;
+use serde::{Deserialize, Serialize};
+
+/// Forms kept one by one; of more, those touched last.
+pub const FORMS_MAX: usize = 8;
+const NAME_BYTES_MAX: usize = 64;
+/// What is believed of one visit to a form: a day, and so many fields.
+const SECONDS_MAX: u32 = 86_400;
+const FIELDS_MAX: u32 = 1_000;
+
+/// The forms' part of the facts. A form goes by its `form`, else by its `path`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Forms {
+    /// `Form Started`.
+    #[serde(default, rename = "b", skip_serializing_if = "Top::is_empty")]
+    pub started: Top<String, (), FORMS_MAX>,
+    /// `Form Submitted`.
+    #[serde(default, rename = "s", skip_serializing_if = "Top::is_empty")]
+    pub submitted: Top<String, (), FORMS_MAX>,
+    /// `Form Abandoned`: fields filled in and seconds spent.
+    #[serde(default, rename = "a", skip_serializing_if = "Top::is_empty")]
+    pub abandoned: Top<String, (u32, u32), FORMS_MAX>,
+    /// `Form Submitted`, of any form.
+    #[serde(default, rename = "n", skip_serializing_if = "is_zero")]
+    pub submissions: u64,
+    /// The last `Form Submitted`.
+    #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
+    pub last: Option<Position>,
+    /// The last `Signed Up` or `Account Created`: whatever form led there.
+    #[serde(default, rename = "r", skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Position>,
+}
+
+impl Forms {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Forms::default()
+    }
+
+    /// Whether something is no longer kept.
+    #[must_use]
+    pub fn is_trimmed(&self) -> bool {
+        self.started.is_trimmed() || self.submitted.is_trimmed() || self.abandoned.is_trimmed()
+    }
+
+    pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
+        let properties = &event.properties;
+        let form = || {
+            let given = ["form", "form_id", "path"].map(|name| properties.get(name));
+            given.into_iter().find_map(|value| number::id(value, NAME_BYTES_MAX))
+        };
+        match name {
+            "Form Started" => {
+                if let Some(form) = form() {
+                    self.started.write(&*form, at, || ());
+                }
+            }
+            "Form Submitted" => {
+                self.submissions = self.submissions.saturating_add(1);
+                latest(&mut self.last, Some(at));
+                if let Some(form) = form() {
+                    self.submitted.write(&*form, at, || ());
+                }
+            }
+            "Form Abandoned" => {
+                let fields = whole(properties.get("fields"), FIELDS_MAX).unwrap_or(0);
+                let seconds = whole(properties.get("seconds"), SECONDS_MAX).unwrap_or(0);
+                if let Some(form) = form() {
+                    self.abandoned.write(&*form, at, || (fields, seconds));
+                }
+            }
+            "Signed Up" | "Account Created" => latest(&mut self.registered, Some(at)),
+            _ => {}
+        }
+    }
+
+    pub(super) fn bound_to(&mut self, max: usize) {
+        self.started.bound(max);
+        self.submitted.bound(max);
+        self.abandoned.bound(max);
+    }
+
+    pub(super) fn merge(&mut self, other: &Forms) {
+        self.started.merge(&other.started);
+        self.submitted.merge(&other.submitted);
+        self.abandoned.merge(&other.abandoned);
+        self.submissions = self.submissions.saturating_add(other.submissions);
+        latest(&mut self.last, other.last);
+        latest(&mut self.registered, other.registered);
+    }
+
+    /// The forms that were begun or given up after they were last sent off, the latest first: the
+    /// form, and when it was last touched.
+    #[must_use]
+    pub fn open(&self) -> Vec<(&str, Position)> {
+        let begun = self.started.iter().map(|(form, register)| (form, register.at));
+        let left = self.abandoned.iter().map(|(form, register)| (form, register.at));
+        let mut open: Vec<(&str, Position)> = Vec::new();
+        for (form, at) in begun.chain(left) {
+            let sent = self.submitted.get(form).is_some_and(|sent| sent.at >= at);
+            match open.iter_mut().find(|(known, _)| *known == form) {
+                _ if sent => {}
+                Some((_, held)) => *held = (*held).max(at),
+                None => open.push((form, at)),
+            }
+        }
+        open.sort_by_key(|(_, at)| std::cmp::Reverse(*at));
+        open
+    }
+}

@@ -1,0 +1,142 @@
+//! When somebody was here: the last deed of the customer's own, on which days, and until when a
+//! subscription runs.
+
+use super::number;
+use super::top::{Register, latest};
+use crate::event::{Event, EventKind};
+use crate::ids::Position;
+use crate::time::Stamp;
+use serde::{Deserialize, Serialize};
+
+/// UTC days of which it is known whether somebody was here.
+pub const RHYTHM_DAYS: u32 = 64;
+
+/// Track events that are nobody's deed, or a machine's: none of them ends an absence.
+const NOT_THE_CUSTOMERS: [&str; 19] = [
+    "Consent Changed",
+    "Email Bounced",
+    "Email Delivered",
+    "Email Marked as Spam",
+    "Email Opened",
+    "Install Attributed",
+    "Live Chat Message Received",
+    "Order Cancelled",
+    "Order Refunded",
+    "Order Updated",
+    "Push Notification Bounced",
+    "Push Notification Received",
+    "Subscription Cancelled",
+    "Subscription Renewed",
+    "Ticket Closed",
+    "Ticket Resolved",
+    "Ticket Solved",
+    "Trial Ended",
+    "Unsubscribed",
+];
+
+/// The rhythm's part of the facts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Rhythm {
+    /// The last deed of the customer's own: a page, a screen, a track event other than those that
+    /// tell of somebody else's doing. What a server says of a customer (identify, group, alias) is
+    /// none.
+    #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
+    pub last: Option<Position>,
+    /// The latest day with such a deed, and a bit for each of the 64 days up to it, the lowest
+    /// being that day's.
+    #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
+    days: Option<(i64, u64)>,
+    /// Until when the subscription or trial runs, as the last event about it says.
+    #[serde(default, rename = "s", skip_serializing_if = "Option::is_none")]
+    pub renews: Option<Register<Option<Stamp>>>,
+}
+
+impl Rhythm {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Rhythm::default()
+    }
+
+    pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
+        let is_deed = match event.kind {
+            EventKind::Page | EventKind::Screen => true,
+            EventKind::Track => NOT_THE_CUSTOMERS.binary_search(&name).is_err(),
+            EventKind::Identify | EventKind::Group | EventKind::Alias => false,
+        };
+        if is_deed {
+            latest(&mut self.last, Some(at));
+            self.was_here(at.at.day(), 1);
+        }
+        if event.kind == EventKind::Track {
+            self.subscription(name, event, at);
+        }
+    }
+
+    fn subscription(&mut self, name: &str, event: &Event, at: Position) {
+        let until = match name {
+            "Subscription Started" | "Subscription Renewed" | "Trial Started" => {
+                let names = ["renews_at", "ends_at", "expires_at", "trial_end"];
+                let given = names.iter().find_map(|name| number::time(event.properties.get(*name)));
+                Some(given)
+            }
+            "Subscription Cancelled" | "Trial Ended" => Some(None),
+            _ => None,
+        };
+        if let Some(until) = until {
+            Register::write(&mut self.renews, at, || until);
+        }
+    }
+
+    fn was_here(&mut self, day: i64, bits: u64) {
+        let (latest, held) = self.days.unwrap_or((day, 0));
+        let newest = latest.max(day);
+        self.days = Some((newest, shifted(held, newest - latest) | shifted(bits, newest - day)));
+    }
+
+    pub(super) fn merge(&mut self, other: &Rhythm) {
+        latest(&mut self.last, other.last);
+        if let Some((day, bits)) = other.days {
+            self.was_here(day, bits);
+        }
+        Register::merge(&mut self.renews, other.renews.as_ref());
+    }
+
+    /// On how many of the 64 UTC days up to the last one somebody was here.
+    #[must_use]
+    pub fn days(&self) -> u32 {
+        self.days.map_or(0, |(_, bits)| bits.count_ones())
+    }
+
+    /// The days with a deed, the latest first.
+    #[cfg(test)]
+    pub(crate) fn each_day(&self) -> impl Iterator<Item = i64> {
+        let (day, bits) = self.days.unwrap_or_default();
+        (0..RHYTHM_DAYS).filter(move |n| bits >> n & 1 == 1).map(move |n| day - i64::from(n))
+    }
+}
+
+fn shifted(bits: u64, days: i64) -> u64 {
+    u32::try_from(days).ok().and_then(|days| bits.checked_shl(days)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_sorted() {
+        assert!(NOT_THE_CUSTOMERS.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+
+    #[test]
+    fn days_stand_where_they_belong() {
+        let mut rhythm = Rhythm::default();
+        for day in [100, 90, 101, 20, 100] {
+            rhythm.was_here(day, 1);
+        }
+        assert_eq!(rhythm.each_day().collect::<Vec<_>>(), [101, 100, 90]);
+        rhythm.was_here(1_000, 1);
+        assert_eq!(rhythm.each_day().collect::<Vec<_>>(), [1_000]);
+        rhythm.was_here(0, 1);
+        assert_eq!(rhythm.days(), 1);
+    }
+}
