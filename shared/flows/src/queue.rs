@@ -78,6 +78,15 @@ pub enum Disposition {
 }
 
 impl Disposition {
+    /// A wake came before its time, by a clock that is behind the one it was armed by.
+    #[must_use]
+    pub fn early(due: Stamp, now: Stamp) -> Disposition {
+        Disposition::Retry {
+            reason: "its time has not come".to_owned(),
+            after: Some(due.since(now)),
+        }
+    }
+
     /// Retry for what may pass, park for what will not.
     #[must_use]
     pub fn of_port_error(error: &PortError) -> Disposition {

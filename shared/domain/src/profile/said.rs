@@ -57,8 +57,8 @@ pub enum ProfileEffect {
 pub enum Woken {
     /// It is not the armed one: nothing changed.
     Stale,
-    /// It came too soon: nothing changed, and the timer is to be armed again as it is.
-    Early(ProfileEffect),
+    /// It came before its time, which is this: nothing changed.
+    Early(Stamp),
     /// Silences were decided on; the root is to be written.
     Decided,
 }
@@ -109,7 +109,7 @@ impl Root {
     ) -> Woken {
         let Some(due) = self.said.due.filter(|_| arm == self.said.arm) else { return Woken::Stale };
         if now.plus(EARLY_SLACK) < due {
-            return Woken::Early(ProfileEffect::Arm { arm, due });
+            return Woken::Early(due);
         }
         let now = now.max(due);
         let decided = signal::due(&self.facts(), &self.said.marks, profile, rules, now);

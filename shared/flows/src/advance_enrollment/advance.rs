@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use odyssey_domain::catalog::{Catalog, JourneyState};
 use odyssey_domain::ids::{ContentHash, EnrollmentKeyHash, IdentityKey, ProfileId};
 use odyssey_domain::journey::{
-    Application, Ending, Enrollment, Entry, Input, Journey, Occasion, Plan, SlotId, Transition,
-    enter, erase, park, step,
+    Application, Ending, Enrollment, Entry, Input, Journey, JourneyEffect, Occasion, Plan, SlotId,
+    Transition, enter, erase, park, step,
 };
 use odyssey_domain::profile::{ACCUMULATORS_MAX, ProfileView};
 use odyssey_domain::time::Stamp;
@@ -166,7 +166,12 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
             let Transition { mut enrollment, effects } =
                 self.decide(&slot.item, view, input).await?;
             if enrollment == slot.item {
-                work.effects.add(&slot.item, &effects)?;
+                match (input, effects.as_slice()) {
+                    (Input::Woken { .. }, [JourneyEffect::Wake { due, .. }]) => {
+                        work.early = Some(*due);
+                    }
+                    _ => work.effects.add(&slot.item, &effects)?,
+                }
                 if again {
                     work.effects.add(&slot.item, &slot.item.pending)?;
                 }

@@ -220,6 +220,9 @@ pub struct Counts {
 struct Work {
     effects: Effects,
     counts: Counts,
+    /// A wake came before this, its time. It stays on the queue: a message in its place would not
+    /// say that it was delivered before, and what that delivery still stores would be forgotten.
+    early: Option<Stamp>,
     /// The first fault; the record's other enrollments were moved on all the same.
     failure: Option<AdvanceError>,
 }
@@ -296,17 +299,17 @@ pub async fn run_counted(
         counts.entered += work.counts.entered;
         counts.duplicates += work.counts.duplicates;
     }
-    let (effects, failures): (Vec<Effects>, Vec<Option<AdvanceError>>) =
-        works.into_iter().map(|work| (work.effects, work.failure)).unzip();
+    let (effects, outcomes): (Vec<Effects>, Vec<_>) =
+        works.into_iter().map(|work| (work.effects, (work.failure, work.early))).unzip();
     let carried_out = carry_out_all(tables, queues, effects, now).await;
-    let results = failures.into_iter().zip(carried_out);
+    let results = outcomes.into_iter().zip(carried_out);
     let dispositions = results
-        .map(|(failure, carried_out)| match (failure, carried_out) {
+        .map(|((failure, early), carried_out)| match (failure, carried_out) {
             // What may pass comes first: the record must come back for it.
             (_, Err(error)) if error.is_transient() => AdvanceError::from(error).disposition(),
             (Some(failure), _) => failure.disposition(),
             (None, Err(error)) => AdvanceError::from(error).disposition(),
-            (None, Ok(())) => Disposition::Done,
+            (None, Ok(())) => early.map_or(Disposition::Done, |due| Disposition::early(due, now)),
         })
         .collect();
     (dispositions, counts)

@@ -13,6 +13,7 @@ use crate::due;
 use crate::ports::{Bus, BusEntry, Expect, Queues, Tables, Write};
 use crate::profiles::email_row;
 use crate::stored::StoredError;
+use futures_util::StreamExt as _;
 use odyssey_domain::contact::TopicId;
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
@@ -26,6 +27,9 @@ use odyssey_domain::wire::{
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows of one delivery that are put at a time.
+const PUTS_AT_ONCE: usize = 16;
 
 /// Carries out what others' writes stored in the items that are about to be written over.
 pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
@@ -84,7 +88,8 @@ pub(super) async fn carry_out<T: Tables, B: Bus, Q: Queues>(
             .map(async |delivery| (delivery.index, record(setting, delivery, decided).await)),
     );
     let (unsent, records) = futures_util::future::join(outbox.publish(setting.bus), records).await;
-    let mut failed = Failed::new();
+    let early = decided.early.iter().map(|(index, due)| (*index, FoldError::Early(*due)));
+    let mut failed: Failed = early.collect();
     for (index, result) in records {
         if let Err(error) = result {
             failed.insert(index, error.into());
@@ -240,10 +245,17 @@ async fn record<T: Tables, B, Q>(
             emails.insert((setting.keyring.contact_key(&email), root.into()));
         }
     }
-    for (identity, events) in by_identity {
-        for (first, row) in timeline::pack(*received, source, events) {
-            timeline::put(setting.tables, identity, first, row).await?;
-        }
+    let rows = by_identity.into_iter().flat_map(|(identity, events)| {
+        let rows = timeline::pack(*received, source, events);
+        rows.into_iter().map(move |(first, row)| (identity, first, row))
+    });
+    let puts = rows.map(|(identity, first, row)| {
+        Box::pin(timeline::put(setting.tables, identity, first, row))
+    });
+    // A record of an import has hundreds of rows.
+    let mut puts = futures_util::stream::iter(puts).buffer_unordered(PUTS_AT_ONCE);
+    while let Some(put) = puts.next().await {
+        put?;
     }
     for (contact, profile) in emails {
         let row = email_row(contact, profile)?;

@@ -1,10 +1,10 @@
 //! What a group of deliveries makes of the identity items: folds, links, silences.
 
 use super::delivery::{Claim, Content, Delivery, Item};
-use super::timeline;
-use super::world::{Place, World, spilled_keys};
+use super::recall;
+use super::world::{Place, World};
 use super::{Counts, Setting};
-use crate::ports::{Consistency, Tables};
+use crate::ports::Tables;
 use crate::stored::StoredError;
 use odyssey_domain::ids::{IdentityKey, ProfileId};
 use odyssey_domain::profile::{
@@ -24,7 +24,10 @@ pub(super) struct Decided {
     pub(super) roots: BTreeMap<IdentityKey, IdentityKey>,
     /// The events that were dropped because they are from before an erasure, by record and place.
     pub(super) dropped: BTreeSet<(usize, usize)>,
-    /// Effects that no write holds: armings that were early or overdue.
+    /// Wakes that came before their time, by record. They stay on the queue: a message in the place
+    /// of one would not say that it was delivered before.
+    pub(super) early: Vec<(usize, Stamp)>,
+    /// Effects that no write holds: armings that are overdue.
     pub(super) repeated: Vec<(IdentityKey, ProfileEffect)>,
     /// Whether stored effects are carried out even where nothing was written.
     pub(super) repeat_stored: bool,
@@ -38,6 +41,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
     world: &mut World<'_, T>,
     group: &[Delivery],
 ) -> Result<Option<Decided>, StoredError> {
+    recall::prepare(setting, world, group).await?;
     let mut decided = Decided::default();
     let mut wakes = Vec::new();
     for delivery in group {
@@ -46,7 +50,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
                 // A first delivery that is stale has nothing to repeat: whoever made it stale has.
                 decided.repeat_stored |= again;
                 if world.place(*profile).await? == Some(Place::Root(*profile)) {
-                    wakes.push((*profile, *arm));
+                    wakes.push((delivery.index, *profile, *arm));
                 }
             }
             Content::Events { received, source, items } => {
@@ -129,7 +133,7 @@ async fn fold_item<T: Tables, B, Q>(
             return Ok(None);
         }
     }
-    if is_known(setting, world, root, item, origin.received).await? {
+    if recall::is_known(setting, world, root, item, origin.received).await? {
         return Ok(Some(Fate::Duplicate));
     }
     let Some(held) = world.root_mut(root) else { return Ok(None) };
@@ -151,40 +155,6 @@ fn reborn(identity: IdentityKey, erased: Stamp) -> Root {
     root.accumulators.insert(identity, accumulator);
     root.said.arm = erased.ms().unsigned_abs();
     root
-}
-
-/// Whether an event that is not among the recent ids is among the spilled ones or, where it came
-/// late, in the timeline.
-async fn is_known<T: Tables, B, Q>(
-    setting: &Setting<'_, T, B, Q>,
-    world: &World<'_, T>,
-    root: IdentityKey,
-    item: &Item,
-    received: Stamp,
-) -> Result<bool, StoredError> {
-    let at = item.event.position();
-    let Some(held) = world.root(root) else { return Ok(false) };
-    // A compacted identity's ids may have spilled under either key.
-    let compacted = !held.accumulators.contains_key(&item.own);
-    let key = if compacted { root } else { item.own };
-    let accumulator = held.accumulators.get(&key);
-    if accumulator.is_some_and(|accumulator| accumulator.recent.contains(at.id)) {
-        return Ok(true);
-    }
-    if let Some(since) = accumulator.and_then(|accumulator| accumulator.spilled_since) {
-        let mut keys = spilled_keys(item.own, at.id, since, setting.now);
-        if compacted {
-            keys.extend(spilled_keys(root, at.id, since, setting.now));
-        }
-        if !world.tables().have_ids(&keys, &[at.id]).await?.is_empty() {
-            return Ok(true);
-        }
-    }
-    if received.since(item.event.at) <= LATE_AFTER {
-        return Ok(false);
-    }
-    let row = world.tables().get(&timeline::key(item.own, at), Consistency::Strong).await?;
-    Ok(row.is_some())
 }
 
 /// Links an anonymous id to the user whose root is stored at `user`. False where the items
@@ -295,15 +265,15 @@ async fn take_out<T: Tables>(
 fn decide_silences<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
-    wakes: &[(IdentityKey, u64)],
+    wakes: &[(usize, IdentityKey, u64)],
     decided: &mut Decided,
 ) {
     let rules = &setting.catalog.signals;
-    for (key, arm) in wakes {
+    for (index, key, arm) in wakes {
         let Some(root) = world.root_mut(*key) else { continue };
         match root.wake(ProfileId::from(*key), *arm, rules, setting.now) {
             Woken::Stale => {}
-            Woken::Early(effect) => decided.repeated.push((*key, effect)),
+            Woken::Early(due) => decided.early.push((*index, due)),
             Woken::Decided => world.touch(*key),
         }
     }

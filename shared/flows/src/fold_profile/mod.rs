@@ -8,6 +8,7 @@
 mod delivery;
 mod effects;
 mod fold;
+mod recall;
 pub mod timeline;
 mod world;
 
@@ -59,6 +60,9 @@ enum FoldError {
     /// A stored item or a port failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
+    /// A wake came before this, its time.
+    #[error("its time has not come")]
+    Early(Stamp),
     /// The bus or a queue did not take everything.
     #[error("{0} entries were not taken by the bus")]
     NotPublished(usize),
@@ -71,9 +75,10 @@ impl From<PortError> for FoldError {
 }
 
 impl FoldError {
-    fn disposition(&self, message_id: &str) -> Disposition {
+    fn disposition(&self, message_id: &str, now: Stamp) -> Disposition {
         let after = matches!(self, FoldError::Hot).then(|| jitter(message_id));
         match self {
+            FoldError::Early(due) => Disposition::early(*due, now),
             FoldError::Hot
             | FoldError::NotPublished(_)
             // Written by a newer release: this process is about to be replaced by it.
@@ -304,7 +309,7 @@ async fn process<T: Tables, B: Bus, Q: Queues>(
         Ok(failed) => {
             for delivery in &group {
                 let disposition = match failed.get(&delivery.index) {
-                    Some(error) => error.disposition(&delivery.message_id),
+                    Some(error) => error.disposition(&delivery.message_id, setting.now),
                     None => Disposition::Done,
                 };
                 dispositions.push((delivery.index, disposition));
@@ -313,7 +318,8 @@ async fn process<T: Tables, B: Bus, Q: Queues>(
         Err(error) => {
             counts.hot += usize::from(matches!(error, FoldError::Hot));
             for delivery in &group {
-                dispositions.push((delivery.index, error.disposition(&delivery.message_id)));
+                dispositions
+                    .push((delivery.index, error.disposition(&delivery.message_id, setting.now)));
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The identity items that one group of deliveries reads and writes.
 
+use super::recall::Recalled;
 use super::{FoldError, Preloaded, WRITES_MAX};
 use crate::ports::{Consistency, Key, Table, Tables, Write, Written};
 use crate::profiles::identity_key;
@@ -31,6 +32,8 @@ pub(super) struct World<'a, T> {
     committed: BTreeMap<IdentityKey, usize>,
     /// Effects that somebody else's write stored, by the profile they are of.
     pub(super) foreign: BTreeMap<IdentityKey, Vec<ProfileEffect>>,
+    /// What was asked for the whole group.
+    pub(super) recalled: Recalled,
 }
 
 /// Where the events of an identity fold.
@@ -51,11 +54,8 @@ impl<'a, T: Tables> World<'a, T> {
             slots: BTreeMap::new(),
             committed: BTreeMap::new(),
             foreign: BTreeMap::new(),
+            recalled: Recalled::default(),
         }
-    }
-
-    pub(super) fn tables(&self) -> &'a T {
-        self.tables
     }
 
     /// Takes over what was read for the whole batch, as far as this group touches it. Items that

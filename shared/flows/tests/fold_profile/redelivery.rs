@@ -8,7 +8,7 @@ use odyssey_flows::ports::{
     Consistency, Key, PortError, Query, Row, Table, Tables, Write, Written,
 };
 use odyssey_flows::queue::Disposition;
-use odyssey_testkit::Fault;
+use odyssey_testkit::{Fault, Operation};
 use serde_json::json;
 
 fn sample() -> Vec<odyssey_domain::event::Event> {
@@ -240,12 +240,38 @@ fn thousands_of_events_stay_exact() {
     }
     // Every one once more, all in one record.
     let all = (1..=n).map(|n| track(&format!("e{n}"), 20, "Product Clicked", &who, &json!({})));
+    let before = world.memory.calls().len();
     let counts = world.fold_done(vec![accepted(20, all.collect())], minute(20));
     assert_eq!(counts.duplicates, n);
+    let calls = world.memory.calls().split_off(before);
+    let asked = calls.iter().filter(|call| **call == Operation::HaveIds).count();
+    assert_eq!(asked, 1, "the sets are asked once for all");
     let (_, root) = world.root(world.user("ann"));
     let held = &root.accumulators[&world.user("ann")];
     assert_eq!(held.facts.total, 3_000);
     assert!(held.recent.len() <= 1_000 && held.spilled_since.is_some());
+}
+
+/// The simulator's seed 6276: asked one by one, a record of an import took longer than the function
+/// may, each time it came again.
+#[test]
+fn an_import_asks_the_timeline_for_all_at_once() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let month = 30 * 24 * 60;
+    let events = (0..190).map(|n| track(&format!("old-{n}"), n, "Clicked", &who, &json!({})));
+    let record = accepted(month, events.collect());
+    // The identity, and the timeline's rows a hundred each; its ids are recent when it comes again.
+    for (folded, duplicates, reads) in [(190, 0, 3), (0, 190, 1)] {
+        let before = world.memory.calls().len();
+        let counts = world.fold_done(vec![record.clone()], minute(month));
+        assert_eq!((counts.folded, counts.duplicates), (folded, duplicates));
+        let calls = world.memory.calls().split_off(before);
+        let is_read = |call: &&Operation| {
+            matches!(call, Operation::Get(Table::Timeline | Table::Profiles) | Operation::GetMany)
+        };
+        assert_eq!(calls.iter().filter(is_read).count(), reads);
+    }
 }
 
 #[test]

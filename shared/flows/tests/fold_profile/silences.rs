@@ -3,6 +3,7 @@
 use crate::world::*;
 use odyssey_domain::signal::Outcome;
 use odyssey_flows::ports::Queue;
+use odyssey_flows::queue::Disposition;
 use serde_json::{Value, json};
 
 fn cart(id: &str, at: i64, who: &Value, name: &str) -> odyssey_domain::event::Event {
@@ -188,5 +189,24 @@ fn a_timer_that_was_lost_is_armed_again() {
     let other = track("2", 20, "Page Scrolled", &ann(), &json!({}));
     world.fold_done(vec![accepted(20, vec![other])], minute(20));
     world.wake_until(minute(20));
+    assert_eq!(world.signals().len(), 1);
+}
+
+/// As in journeys: a message in its place would not say that it was delivered before.
+#[test]
+fn a_wake_before_its_time_stays_on_the_queue() {
+    let world = World::new();
+    world.fold_done(vec![accepted(0, vec![cart("1", 0, &ann(), "Product Added")])], minute(0));
+    let wake = world.memory.take(Queue::Profile, minute(10)).remove(0);
+    let rows = world.memory.rows();
+    let (early, _) = world.fold(vec![wake.clone()], minute(9));
+    assert!(
+        matches!(early.as_slice(), [Disposition::Retry { after: Some(left), .. }]
+            if *left == odyssey_domain::time::Span::MINUTE),
+        "{early:?}"
+    );
+    assert_eq!(world.memory.rows(), rows);
+    assert!(world.memory.queue(Queue::Profile).is_empty());
+    world.fold_done(vec![wake], minute(10));
     assert_eq!(world.signals().len(), 1);
 }

@@ -4,7 +4,7 @@ use crate::world::{START, World, ada, after, event, folded, two_mails, wake_of};
 use odyssey_domain::journey::Ending;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{Queue, Table};
-use odyssey_flows::queue::QueueRecord;
+use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_testkit::{Call, Fault, Operation};
 use proptest::prelude::*;
 
@@ -148,4 +148,23 @@ fn a_dead_letter_that_is_put_back_is_carried_out() {
     // SQS counts the receipts of what is put back from one again.
     world.deliver_records(vec![record(wake)], due.plus(Span::HOUR.times(7)));
     assert_eq!(world.sent_steps(), ["remind"]);
+}
+
+/// The simulator's seed 7053: a message in its place would not say that it was delivered before, and
+/// what that delivery's write stored, which landed late, would never be carried out.
+#[test]
+fn a_wake_before_its_time_stays_on_the_queue() {
+    let mut world = World::new(&two_mails());
+    let added = event("Product Added", "m-1", START);
+    world.fold(ada(), &added);
+    world.deliver(&[folded(ada(), &[ada()], &added)], 1, START);
+    let before = (world.memory.rows(), world.memory.calls().len());
+    let early = world.deliver(&[wake_of(&world.hers())], 1, after("59m"));
+    let [Disposition::Retry { after: Some(left), .. }] = early.as_slice() else {
+        panic!("{early:?}")
+    };
+    assert_eq!(*left, Span::MINUTE);
+    assert_eq!(world.memory.rows(), before.0);
+    let calls = world.memory.calls().split_off(before.1);
+    assert!(calls.iter().all(|call| matches!(call, Operation::Get(_))), "{calls:?}");
 }

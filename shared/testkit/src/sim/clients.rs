@@ -41,6 +41,13 @@ impl World {
                 let email = EmailAddress::parse(&customer.email).ok()?;
                 Some(What::Ask { email, topic })
             }),
+            Does::Poison { inbox, body } => {
+                let mut core = lock(&self.shared);
+                core.faults.note(WireFault::Poisoned);
+                core.check.poisoned(inbox, &body);
+                core.enqueue(inbox, body.into(), 0);
+                None
+            }
             Does::Publish(version) => {
                 lock(&self.shared).faults.note(WireFault::Published);
                 self.publications += 1;

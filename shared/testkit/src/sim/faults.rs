@@ -161,11 +161,13 @@ pub enum WireFault {
     Published,
     /// Items past their time to live were deleted.
     Expired,
+    /// A message that can never be dealt with came onto a queue.
+    Poisoned,
 }
 
 impl WireFault {
     /// All of them.
-    pub const ALL: [WireFault; 24] = [
+    pub const ALL: [WireFault; 25] = [
         WireFault::MessageDoubled,
         WireFault::EntryDoubled,
         WireFault::MessageDelayed,
@@ -190,6 +192,7 @@ impl WireFault {
         WireFault::NewerItem,
         WireFault::Published,
         WireFault::Expired,
+        WireFault::Poisoned,
     ];
 
     /// Its name in reports.
@@ -220,6 +223,7 @@ impl WireFault {
             WireFault::NewerItem => "item of a newer release",
             WireFault::Published => "published midway",
             WireFault::Expired => "item expired",
+            WireFault::Poisoned => "message that is none",
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | `setup`, `workload`, `workspace`, `people` | what a seed is like and what happens in it |
 //! | `core`, `world`, `running` | the agenda, the loop, and the flows as invocations |
 //! | `ports`, `deeds`, `store`, `queues`, `ses` | the AWS of a run |
+//! | `poison` | messages that can never be dealt with |
 //! | `faults` | which faults strike where, counted |
 //! | `check` | the invariants |
 //! | `shrink` | the smallest run that still breaks the invariant |
@@ -24,6 +25,7 @@ mod faults;
 pub mod functions;
 pub mod mutants;
 mod people;
+mod poison;
 mod ports;
 mod queues;
 pub mod report;

@@ -3,6 +3,7 @@
 use super::core::{Core, Next};
 use super::faults::WireFault;
 use super::functions::{BATCH_MAX, Inbox, RETENTION_S};
+use super::poison::is_poison;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Parked;
 use odyssey_flows::queue::redriven;
@@ -35,6 +36,13 @@ pub(crate) struct Held {
     poll_at: Option<Stamp>,
 }
 
+impl Held {
+    /// Whether there are dead letters of which something can become.
+    pub(crate) fn has_dead(&self) -> bool {
+        self.dead.iter().any(|letter| !is_poison(letter))
+    }
+}
+
 /// All queues.
 #[derive(Debug, Default)]
 pub(crate) struct Queues {
@@ -62,16 +70,16 @@ impl Queues {
         self.of(inbox).bus_dead.push(body);
     }
 
-    /// Whether everything is empty, dead letters included.
+    /// Whether everything is empty, dead letters included but for what can never be dealt with.
     pub(crate) fn are_empty(&self) -> bool {
-        self.held.values().all(|held| {
-            held.messages.is_empty() && held.dead.is_empty() && held.bus_dead.is_empty()
-        })
+        self.held
+            .values()
+            .all(|held| held.messages.is_empty() && !held.has_dead() && held.bus_dead.is_empty())
     }
 
     /// Whether there are dead letters.
     pub(crate) fn have_dead(&self) -> bool {
-        self.held.values().any(|held| !held.dead.is_empty() || !held.bus_dead.is_empty())
+        self.held.values().any(|held| held.has_dead() || !held.bus_dead.is_empty())
     }
 }
 
@@ -202,7 +210,12 @@ impl Core {
     /// unwrapped.
     pub(crate) fn redrive(&mut self) {
         for inbox in Inbox::ALL {
-            let dead = std::mem::take(&mut self.queues.of(inbox).dead);
+            let mut dead = std::mem::take(&mut self.queues.of(inbox).dead);
+            if self.faults.is_quiet() {
+                // The operator has read them by then.
+                let held = dead.extract_if(.., |letter| is_poison(letter)).collect();
+                self.queues.of(inbox).dead = held;
+            }
             let entries = std::mem::take(&mut self.queues.of(inbox).bus_dead);
             let bodies = dead.into_iter().map(|body| match serde_json::from_str::<Parked>(&body) {
                 Ok(parked) => redriven(&parked.body).into(),

@@ -130,7 +130,7 @@ async fn carry_out(
 ) -> Vec<u64> {
     {
         let mut core = super::core::lock(&ports.shared);
-        core.check.disposed(ports.actor, records.len(), &dispositions);
+        core.check.disposed(ports.actor, &records, &dispositions);
     }
     let undecided = || Disposition::Retry { reason: "undecided".to_owned(), after: None };
     dispositions.resize_with(records.len(), undecided);

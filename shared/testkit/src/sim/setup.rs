@@ -8,7 +8,7 @@ use super::rng::{Rng, Stream};
 use crate::fault::Operation;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::Table;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A dependency that is down for a while.
 #[derive(Debug, Clone, Copy)]
@@ -95,23 +95,37 @@ pub(crate) struct Setup {
     pub(crate) skew_ms: u64,
     /// At most so many instances of a function.
     pub(crate) instances: usize,
-    /// Whether the workspace is published anew midway, journeys paused and resumed.
-    pub(crate) publishes: bool,
-    /// Whether one customer comes with a history that spills.
-    pub(crate) heavy: bool,
-    /// Whether rows expire at the end.
-    pub(crate) expires: bool,
+    /// What else it has.
+    features: BTreeSet<Feature>,
+}
+
+/// What not every seed has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Feature {
+    /// The workspace is published anew midway, journeys paused and resumed.
+    Publishes,
+    /// One customer comes with a history that spills.
+    Heavy,
+    /// Rows expire at the end.
+    Expires,
+    /// Messages that are none come onto the queues.
+    Poisons,
 }
 
 /// 2026-11-21T00:00:00Z.
 const EPOCH: Stamp = Stamp::from_ms(1_795_219_200_000);
 
 impl Setup {
+    /// Whether it has this.
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
     /// What this seed is like.
     pub(crate) fn of(seed: u64) -> Setup {
         let mut rng = Rng::new(seed, Stream::Setup);
         let start = EPOCH.plus(Span::from_ms(rng.below(40 * 86_400_000)));
-        let hours = rng.pick(&[1, 6, 12, 30, 72, 120]).unwrap_or(6);
+        let hours = rng.pick(&[1, 6, 12, 30, 72, 120, 1_200]).unwrap_or(6);
         let lasts = Span::HOUR.times(hours);
         let calm = rng.chance(40);
         let deploys = !calm && rng.chance(150);
@@ -128,11 +142,23 @@ impl Setup {
             deploy: deploys.then(|| (deploy_at, deploy_at.plus(Span::from_ms(deploy_ms)))),
             skew_ms: rng.pick(&[0, 50, 800, 5_000, 30_000]).unwrap_or(0),
             instances: rng.pick(&[1, 2, 3, 5]).unwrap_or(2),
-            publishes: rng.chance(300),
-            heavy: rng.chance(8),
-            expires: rng.chance(300),
+            features: features(&mut rng, calm),
         }
     }
+}
+
+fn features(rng: &mut Rng, calm: bool) -> BTreeSet<Feature> {
+    let chances = [
+        (Feature::Publishes, 300),
+        (Feature::Heavy, 8),
+        (Feature::Expires, 300),
+        (Feature::Poisons, if calm { 0 } else { 250 }),
+    ];
+    chances
+        .into_iter()
+        .filter(|(_, often)| rng.chance(*often))
+        .map(|(feature, _)| feature)
+        .collect()
 }
 
 /// Faults of calls, in 100,000.

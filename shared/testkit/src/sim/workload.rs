@@ -1,10 +1,12 @@
 //! What happens in a run, drawn from the seed before it begins, so that shrinking can leave any
 //! part of it out.
 
+use super::functions::Inbox;
 use super::people::{Customer, Said};
+use super::poison::poison;
 use super::rng::{Rng, Stream};
 use super::ses::Fate;
-use super::setup::Setup;
+use super::setup::{Feature, Setup};
 use super::workspace::Version;
 use odyssey_domain::contact::{ConsentState, TopicId};
 use odyssey_domain::time::{Span, Stamp};
@@ -29,6 +31,8 @@ pub(crate) enum Does {
     Ask { customer: usize, topic: TopicId },
     /// The operator publishes.
     Publish(Version),
+    /// A message comes that is none.
+    Poison { inbox: Inbox, body: String },
 }
 
 /// Everything that happens.
@@ -62,10 +66,10 @@ impl Workload {
             let action = draw.action(&customers);
             actions.extend(action);
         }
-        if setup.publishes {
+        if setup.has(Feature::Publishes) {
             actions.extend(draw.publications());
         }
-        if setup.heavy {
+        if setup.has(Feature::Heavy) {
             actions.extend(draw.history(&customers));
         }
         let mut fates = BTreeMap::new();
@@ -78,6 +82,9 @@ impl Workload {
                 _ => Fate::Delivered,
             };
             fates.insert(customer.email.clone(), fate);
+        }
+        if setup.has(Feature::Poisons) {
+            actions.extend(draw.poison());
         }
         actions.sort_by_key(|action| action.at);
         Workload { customers, actions, fates }
@@ -290,6 +297,17 @@ impl Draw<'_> {
             actions.push(Action { at, does: Does::Publish(version) });
         }
         actions
+    }
+
+    /// A few messages that can never be dealt with.
+    fn poison(&mut self) -> Vec<Action> {
+        let many = self.rng.between(1, 3);
+        let of = |draw: &mut Self, number| {
+            let inbox = draw.rng.pick(&Inbox::ALL)?;
+            let body = poison(inbox, draw.rng.below(4), number);
+            Some(Action { at: draw.moment(), does: Does::Poison { inbox, body } })
+        };
+        (0..many).filter_map(|number| of(self, number)).collect()
     }
 
     /// A long history of one customer, posted twice, so that ids spill out of the profile's item.

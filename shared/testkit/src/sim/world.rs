@@ -9,7 +9,7 @@ use super::ports::Ports;
 use super::rng::{Rng, Stream};
 use super::running::{Answer, Process, Running, Trigger, batch, tick};
 use super::ses::Fate;
-use super::setup::Setup;
+use super::setup::{Feature, Setup};
 use super::trace::Trace;
 use super::workload::Workload;
 use super::workspace::{Version, publication};
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 /// A run that is not over by then never ends.
-const EVENTS_MAX: u64 = 60_000;
+const EVENTS_MAX: u64 = 200_000;
 /// The operator empties the dead letters so often, once faults have stopped.
 const REDRIVES_MAX: u32 = 30;
 /// After the workload, faults go on for so long at most.
@@ -168,7 +168,7 @@ impl World {
             core.plan_in(days * 60_000, Next::Redrive);
             return true;
         }
-        if self.setup.expires && !self.expired {
+        if self.setup.has(Feature::Expires) && !self.expired {
             self.expired = true;
             core.plan_in(Span::DAY.times(62).ms(), Next::Expire);
             return true;
@@ -219,7 +219,7 @@ impl World {
                 core.trace.note(now, &[3], || "faults end".to_owned());
                 core.redrive();
                 // Journeys that were paused run again, so that those inside come out.
-                if self.setup.publishes {
+                if self.setup.has(Feature::Publishes) {
                     self.publications += 1;
                     let number = self.publications;
                     let back = What::Publish { version: Version::First, number };
@@ -440,7 +440,7 @@ impl World {
             .messages
             .values()
             .all(|message| message.receives == 0 && !is_redriven(&message.body));
-        if fresh && held.dead.is_empty() && core.landing == 0 {
+        if fresh && !held.has_dead() && core.landing == 0 {
             core.check.idle(inbox);
         }
     }

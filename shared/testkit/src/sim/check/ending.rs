@@ -1,5 +1,6 @@
 //! When everything has come to rest: what must be true of the whole.
 
+use super::super::poison;
 use super::super::queues::Queues;
 use super::super::ses::Ses;
 use super::super::store::Store;
@@ -33,6 +34,12 @@ impl Check {
         });
         let timers = store.rows_of(Table::Due).count();
         self.holds("nothing-left-over", timers == 0, || format!("{timers} due items"));
+        for (inbox, body) in std::mem::take(&mut self.poisons) {
+            let held = queues.held.get(&inbox);
+            let kept = held
+                .is_some_and(|held| held.dead.iter().any(|letter| poison::held(letter) == body));
+            self.holds("poison-kept", kept, || format!("{inbox:?} has lost {body}"));
+        }
         let accepted = ses.accepted.values().all(|times| times.len() == 1);
         self.holds("one-acceptance", accepted, || "a send was accepted twice".to_owned());
         for inbox in super::Inbox::ALL {

@@ -18,6 +18,7 @@ use super::deeds::schema_of;
 use super::faults::CallFault;
 use super::functions::{Function, Inbox};
 use super::people::{Customer, Said, Told};
+use super::poison::is_poison;
 use super::running::Trigger;
 use super::store::Store;
 use odyssey_domain::contact::{ConsentState, Contact, TopicId};
@@ -26,7 +27,7 @@ use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{BusEnvelope, Command, ConsentRequested, Parked, detail_type};
 use odyssey_flows::ports::{BusEntry, Key, OutgoingMail, Queue, QueueMessage, Row, Table};
-use odyssey_flows::queue::Disposition;
+use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::stored::{self, Stored};
 pub(super) use sends::state;
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,6 +79,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("exits-held", "nothing is sent after a known event that ends the enrollment"),
     ("not-early", "nothing is asked for before its delays are over"),
     ("parked-with-cause", "only what can never succeed is parked"),
+    ("poison-kept", "what is no message is parked, and stays in the dead letters as it came"),
     ("every-record-decided", "a flow answers for every record of its batch"),
     ("no-panic", "nothing panics"),
     ("bus-entries-are-json", "what is published is JSON"),
@@ -130,6 +132,8 @@ pub(crate) struct Check {
     consents: consents::Consents,
     sends: sends::Sends,
     told: reports::Told,
+    /// Messages that are none.
+    poisons: Vec<(Inbox, String)>,
     pacing: pacing::Pacing,
     profiles: profiles::Profiles,
     journeys: journeys::Journeys,
@@ -160,6 +164,7 @@ impl Check {
             consents: consents::Consents::default(),
             sends: sends::Sends::default(),
             told: reports::Told::new(),
+            poisons: Vec::new(),
             pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
             journeys: journeys::Journeys::default(),
@@ -238,15 +243,27 @@ impl Check {
     }
 
     /// What a flow decided about its records.
-    pub(crate) fn disposed(&mut self, actor: Actor, records: usize, dispositions: &[Disposition]) {
-        self.holds("every-record-decided", records == dispositions.len(), || {
-            format!("{} decided {} of {records} records", actor.function.name(), dispositions.len())
+    pub(crate) fn disposed(
+        &mut self,
+        actor: Actor,
+        records: &[QueueRecord],
+        dispositions: &[Disposition],
+    ) {
+        let function = actor.function.name();
+        let (held, decided) = (records.len(), dispositions.len());
+        self.holds("every-record-decided", held == decided, || {
+            format!("{function} decided {decided} of {held} records")
         });
         let refused = self.invocations.get(&actor.invocation).is_some_and(|known| known.refused);
-        for disposition in dispositions {
-            let Disposition::Park { reason, chain } = disposition else { continue };
-            self.holds("parked-with-cause", refused, || {
-                format!("{} parks a good record: {reason}: {chain:?}", actor.function.name())
+        for (record, disposition) in records.iter().zip(dispositions) {
+            let poison = is_poison(&record.body);
+            if let Disposition::Park { reason, chain } = disposition {
+                self.holds("parked-with-cause", refused || poison, || {
+                    format!("{function} parks a good record: {reason}: {chain:?}")
+                });
+            }
+            self.holds("poison-kept", !poison || *disposition != Disposition::Done, || {
+                format!("{function} is done with what is no message: {}", record.body)
             });
         }
         let Some(known) = self.invocations.get_mut(&actor.invocation) else { return };
@@ -260,6 +277,11 @@ impl Check {
                 }
             }
         }
+    }
+
+    /// A message that is none comes onto a queue.
+    pub(crate) fn poisoned(&mut self, inbox: Inbox, body: &str) {
+        self.poisons.push((inbox, body.to_owned()));
     }
 
     /// A record went into the dead letters.
