@@ -32,7 +32,8 @@ fn words(what: &What, detail: Detail) -> Option<(&'static str, String, Value)> {
     let everything = detail == Detail::Everything;
     Some(match what {
         What::Http { method, path, status, .. } => {
-            let internal = path.starts_with("/_odyssey") || path.starts_with("/shop");
+            let internal =
+                ["/_odyssey", "/shop", "/odyssey.js"].iter().any(|p| path.starts_with(p));
             if internal && !everything {
                 return None;
             }

@@ -6,13 +6,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../tests/clients/chromium.rs"]
+mod chromium;
+
 use axum::extract::State;
 use axum::response::Html;
 use axum::routing::{get, post};
 use odyssey::screen::Screen;
 use odyssey::standing::{self, Plan};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -38,6 +40,8 @@ async function visit() {
   const shop = document.getElementById("shop").contentDocument;
   report.external = [...shop.querySelectorAll("[src],link[href]")].map((e) => e.src || e.href).filter((u) => u && !u.startsWith(location.origin) && !u.startsWith("data:"));
   report.unlabelled = [...shop.querySelectorAll("button,a,input")].filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length)).length;
+  report.before = (await until("the question", () => !shop.getElementById("ask").hidden)) && Object.keys(localStorage).filter((key) => /^(ajs|odyssey)_/.test(key));
+  shop.getElementById("agree").click();
   shop.getElementById("first").value = "Vera";
   shop.getElementById("email").value = email;
   shop.getElementById("consent").checked = true;
@@ -66,45 +70,9 @@ visit().catch((error) => ({error: String(error)}))
   .then((report) => fetch("/_test/report", {method: "POST", body: JSON.stringify(report)}));
 </script>"##;
 
-fn chromium() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|file| file.is_file())
-}
-
-/// Chromium, ended when dropped.
-struct Browser(Child);
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn open(chromium: &Path, profile: &Path, url: &str) -> Browser {
-    let child = Command::new(chromium)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
-        .args(["--no-first-run", "--disable-background-networking", "--remote-debugging-port=0"])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(url)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    Browser(child)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visitor_abandons_a_cart_and_is_reminded() {
-    let Some(chromium) = chromium() else {
-        let required = std::env::var("ODYSSEY_REQUIRE_CLIENTS").is_ok_and(|value| value == "1");
-        assert!(!required, "ODYSSEY_REQUIRE_CLIENTS=1 and no Chromium in PATH");
-        eprintln!("SKIPPED: no Chromium in PATH, so /shop and /mail were not tested in a browser");
-        return;
-    };
+    let Some(chromium) = chromium::find("/shop and /mail were") else { return };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap();
     let (reports, mut reported) = mpsc::channel::<String>(1);
     let visitor = axum::Router::new()
@@ -128,7 +96,7 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
     let standing = standing::start_with(&Screen::new(), plan, Some(visitor)).await.unwrap();
     let profile = tempfile::tempdir().unwrap();
     let url = format!("{}/_test/visit", standing.stack.api_url());
-    let browser = open(&chromium, profile.path(), &url);
+    let browser = chromium::open(&chromium, profile.path(), &url);
     let report = tokio::time::timeout(Duration::from_secs(150), reported.recv()).await;
     drop(browser);
     let report: serde_json::Value =
@@ -136,6 +104,7 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
     assert_eq!(report["error"], serde_json::Value::Null, "{report}");
     assert_eq!(report["external"], serde_json::json!([]), "no external assets");
     assert_eq!(report["unlabelled"], 0, "every control has a name");
+    assert_eq!(report["before"], serde_json::json!([]), "nothing is kept before consent");
     assert_eq!(report["asked"], "Please confirm your address");
     assert_eq!(report["confirmed"], 200);
     assert_eq!(report["cart"], "€249.00");

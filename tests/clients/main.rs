@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod chromium;
 mod lost_answer;
 mod payloads;
 mod runtime;
 mod sdk;
+mod snippet;
 mod suites;
 mod triggers;
 mod world;

@@ -33,7 +33,8 @@ pub(crate) fn skip(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {why}");
 }
 
-fn run(command: &mut Command) -> Result<String, String> {
+/// Runs a command; what it printed, or what went wrong.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -43,7 +44,7 @@ fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// Makes a folder of installed packages, once for each state of its lock file.
-fn installed(
+pub(crate) fn installed(
     language: &str,
     lock: &str,
     install: impl FnOnce(&Path, &Path) -> Result<(), String>,

@@ -94,6 +94,11 @@ impl World {
         self.keyring.write_key("shop", 1)
     }
 
+    /// The write key of the browser source.
+    pub(crate) fn browser_key(&self) -> String {
+        self.keyring.write_key("web", 1)
+    }
+
     /// Waits until everything that was posted has gone all its way.
     pub(crate) async fn settle(&self) {
         self.stack.idle(self.stack.now()).await;

@@ -24,6 +24,8 @@ const FRAME: &str = include_str!("frame.html");
 const SHOP: &str = include_str!("shop.html");
 const MAIL: &str = include_str!("mail.html");
 const STYLE: &str = include_str!("style.css");
+/// The browser snippet, as any static host would serve it.
+const SNIPPET: &str = include_str!("../../../web/odyssey.js");
 
 /// What the pages need of the workspace.
 #[derive(Debug, Clone)]
@@ -80,6 +82,7 @@ pub fn router(stack: &Stack, shown: Shown) -> Router {
         .route("/shop", get(shop))
         .route("/mail", get(mail))
         .route("/messages/{id}/why", get(why::page))
+        .route("/odyssey.js", get(snippet))
         .route("/_odyssey/style.css", get(style))
         .route("/_odyssey/mails", get(mails))
         .route("/_odyssey/mails/{id}", get(one_mail))
@@ -125,6 +128,10 @@ impl Pages {
 
 async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+async fn snippet() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], SNIPPET).into_response()
 }
 
 async fn shop(State(pages): State<Pages>) -> Response {
