@@ -7,8 +7,10 @@ use odyssey_flows::ports::PortError;
 
 /// Codes of the five services (and of the signature check before them) that may pass by
 /// themselves. HTTP 5xx and 429 always may.
-const TRANSIENT: [&str; 17] = [
+const TRANSIENT: [&str; 18] = [
     "ExpiredTokenException",
+    // Another release made other writes of the same delivery. What is decided anew has another token.
+    "IdempotentParameterMismatchException",
     "InternalFailure",
     "InternalServerError",
     "InternalServiceError",

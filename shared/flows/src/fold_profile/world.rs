@@ -275,7 +275,7 @@ fn token(writes: &[Write]) -> String {
     let mut bytes = Vec::new();
     for write in writes {
         if let Write::Put { row, expect } = write {
-            bytes.extend_from_slice(format!("{:?}/{expect:?}/", row.key).as_bytes());
+            bytes.extend_from_slice(format!("{:?}/{}/{expect:?}/", row.key, row.schema).as_bytes());
             bytes.extend_from_slice(&row.body);
         }
     }

@@ -107,7 +107,10 @@ impl State {
         }
         match self.tokens.get(token) {
             Some(before) if *before == sent => return Ok(Written::Done),
-            Some(_) => return Err(permanent(AT, "the token was used for other writes")),
+            Some(_) => {
+                let cause = "the token was used for other writes".to_owned();
+                return Err(PortError::Transient { operation: AT.name(), cause });
+            }
             None => {}
         }
         let written = self.write(writes);
