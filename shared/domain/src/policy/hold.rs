@@ -6,7 +6,7 @@
 //! is held back as well: what cannot be counted must not be sent.
 
 use super::{Reason, ReasonCode};
-use crate::catalog::JourneyEntry;
+use crate::catalog::{JourneyEntry, JourneyState};
 use crate::contact::{CLAIMS_MAX, Claim, Claims, JourneyTag, TopicId, TopicTag};
 use crate::ids::SendId;
 use crate::journey::JourneyId;
@@ -14,6 +14,9 @@ use crate::pacing::{FrequencyCap, Instead, Pacing, QuietHours, Zone};
 use crate::time::{Span, Stamp};
 use std::collections::BTreeMap;
 use std::fmt;
+
+/// A message of a paused journey is looked at again after so long at least.
+const PAUSED_LOOK_MIN: Span = Span::from_ms(15 * 60_000);
 
 /// What a message's pacing is decided on, beside the contact and the profile.
 #[derive(Debug, Clone, Copy)]
@@ -145,6 +148,28 @@ impl Paced<'_> {
         let caps = self.pacing.frequency_caps.iter().chain(journeys);
         let longest = caps.map(|cap| cap.within).max().unwrap_or(Span::ZERO);
         needed.get(surplus).map_or(now, |claim| claim.at.plus(longest))
+    }
+
+    /// Where the journey that asks stands still: its messages wait like those inside it, and are
+    /// looked at again after a quarter of what they have waited, as often as they may wait at all.
+    pub(super) fn paused(&self, now: Stamp) -> Option<Hold> {
+        let (journey, entry) = self.journeys.get_key_value(self.journey?)?;
+        match entry.state {
+            JourneyState::Live | JourneyState::Archived => return None,
+            JourneyState::Paused | JourneyState::Draft => {}
+        }
+        let since = self.deferred_since.unwrap_or(now);
+        let last = since.plus(self.pacing.defer_at_most);
+        let found = format!("journey {journey}: not running");
+        let mut reasons = vec![Reason::new(ReasonCode::JourneyPaused, found)];
+        if now >= last {
+            let most = self.pacing.defer_at_most;
+            let found = format!("since {since}; at most {most}");
+            reasons.push(Reason::new(ReasonCode::DeferredTooLong, found));
+            return Some(Hold::Skip(reasons));
+        }
+        let quarter = Span::from_ms(now.since(since).ms() / 4).max(PAUSED_LOOK_MIN);
+        Some(Hold::Defer { until: self.spread(now.plus(quarter), None).min(last), reasons })
     }
 
     /// Where the message must not go out at `now`, what holds it back and what is to become of it.

@@ -458,3 +458,40 @@ fn a_full_memory_holds_back_rather_than_forgets() {
         "24 messages to count, room for 24; free from 2026-12-18T11:06:40.000Z"
     );
 }
+
+#[test]
+fn a_paused_journey_s_messages_wait_and_then_are_skipped() {
+    let mut world = World::new(Pacing::default());
+    world.cap_journey(journey(0), Vec::new());
+    let running = journey(0);
+    let codes = |decision: &Decision| match decision {
+        Decision::Send(_) => Vec::new(),
+        Decision::Skip(reasons) | Decision::Defer { reasons, .. } => {
+            reasons.iter().map(|reason| reason.code).collect()
+        }
+    };
+    let ask = |world: &World, since, now| {
+        let paced = Paced { deferred_since: since, ..world.paced(send(1), &running) };
+        // Transactional, too: what is paused writes to nobody.
+        world.ask(paced, &topic(0), TopicKind::Transactional, now)
+    };
+    assert!(matches!(ask(&world, None, START), Decision::Send(_)));
+    for state in [JourneyState::Paused, JourneyState::Draft] {
+        world.journeys.get_mut(&running).unwrap().state = state;
+        let last = START.plus(world.pacing.defer_at_most);
+        let (mut now, mut looks) = (START, 0);
+        while now < last {
+            let put_off = ask(&world, Some(START), now);
+            assert_eq!(codes(&put_off), [ReasonCode::JourneyPaused]);
+            let Decision::Defer { until, .. } = put_off else { panic!("{put_off:?}") };
+            assert!(until > now && until <= last);
+            (now, looks) = (until, looks + 1);
+        }
+        assert!(looks < 40, "{looks} looks");
+        let over = ask(&world, Some(START), last);
+        assert!(matches!(over, Decision::Skip(_)));
+        assert_eq!(codes(&over), [ReasonCode::JourneyPaused, ReasonCode::DeferredTooLong]);
+    }
+    world.journeys.get_mut(&running).unwrap().state = JourneyState::Archived;
+    assert!(matches!(ask(&world, None, START), Decision::Send(_)), "those inside finish");
+}

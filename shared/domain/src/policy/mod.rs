@@ -81,8 +81,8 @@ pub struct Question<'a> {
 /// Marketing needs a verified address, a granted consent to the topic and no suppression.
 /// Transactional needs a verified address and no suppression, and a withdrawn consent to its topic
 /// stops it as well. A profile that was erased, or has no address, gets nothing; nor does one whose
-/// journey is over. What is allowed so far may still be held back by frequency caps and quiet hours,
-/// which leave exempt topics alone.
+/// journey is over. What is allowed so far may still be held back: by its journey, which stands
+/// still, and by frequency caps and quiet hours, which leave exempt topics alone.
 #[must_use]
 pub fn decide(question: Question<'_>) -> Decision {
     let Some(profile) = question.profile else {
@@ -116,7 +116,8 @@ pub fn decide(question: Question<'_>) -> Decision {
     if !reasons.is_empty() {
         return Decision::Skip(reasons);
     }
-    match held(question, profile) {
+    let paused = question.paced.paused(question.now);
+    match paused.or_else(|| held(question, profile)) {
         None => Decision::Send(evidence),
         Some(Hold::Skip(reasons)) => Decision::Skip(reasons),
         Some(Hold::Defer { until, reasons }) => Decision::Defer { until, reasons },

@@ -42,6 +42,8 @@ pub enum ReasonCode {
     Suppressed,
     /// The enrollment is over: an exit rule or the goal held just before sending.
     JourneyOver,
+    /// The journey that asks is paused, or a draft again.
+    JourneyPaused,
     /// The workspace no longer has the mail or the topic.
     ContentMissing,
     /// The mail could not be rendered for this profile.
@@ -80,6 +82,9 @@ impl ReasonCode {
                 "the address bounced or complained; an operator may lift a suppression once its cause is gone"
             }
             ReasonCode::JourneyOver => "nothing: the customer did what the journey waits for",
+            ReasonCode::JourneyPaused => {
+                "publish its journey with `state: live`, or `archived` to let those inside finish"
+            }
             ReasonCode::ContentMissing => "publish a workspace that has this mail and topic",
             ReasonCode::RenderFailed => {
                 "correct the mail's template or give the profile the values it needs, and publish"

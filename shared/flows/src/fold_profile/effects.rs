@@ -82,11 +82,10 @@ pub(super) async fn carry_out<T: Tables, B: Bus, Q: Queues>(
     for (key, effect) in &decided.repeated {
         carry(setting, world, *key, effect, &mut outbox).await?;
     }
-    let records = futures_util::future::join_all(
-        group
-            .iter()
-            .map(async |delivery| (delivery.index, record(setting, delivery, decided).await)),
-    );
+    let records =
+        futures_util::future::join_all(group.iter().map(async |delivery| {
+            (delivery.index, record(setting, world, delivery, decided).await)
+        }));
     let (unsent, records) = futures_util::future::join(outbox.publish(setting.bus), records).await;
     let early = decided.early.iter().map(|(index, due)| (*index, FoldError::Early(*due)));
     let mut failed: Failed = early.collect();
@@ -233,6 +232,7 @@ fn consent_request(
 /// Writes a delivery's events into the timeline, and the look-ups by the addresses they give.
 async fn record<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
     delivery: &Delivery,
     decided: &Decided,
 ) -> Result<(), StoredError> {
@@ -249,10 +249,12 @@ async fn record<T: Tables, B, Q>(
         let rows = timeline::pack(*received, source, events);
         rows.into_iter().map(move |(first, row)| (identity, first, row))
     });
+    // A record of an import has hundreds of rows: each delivery puts what the one before could not.
+    let rows = rows
+        .filter(|(identity, first, _)| !world.recalled.has_row(&timeline::key(*identity, *first)));
     let puts = rows.map(|(identity, first, row)| {
         Box::pin(timeline::put(setting.tables, identity, first, row))
     });
-    // A record of an import has hundreds of rows.
     let mut puts = futures_util::stream::iter(puts).buffer_unordered(PUTS_AT_ONCE);
     while let Some(put) = puts.next().await {
         put?;

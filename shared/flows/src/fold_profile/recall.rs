@@ -37,11 +37,8 @@ pub(super) async fn prepare<T: Tables, B, Q>(
         for item in items {
             match world.place(item.own).await? {
                 Some(Place::Root(root)) => {
-                    if is_recent(world, root, item) {
-                        continue;
-                    }
                     let keys = sets(setting, world, root, item);
-                    if !keys.is_empty() {
+                    if !keys.is_empty() && !is_recent(world, root, item) {
                         let id = item.event.position().id;
                         spilled.entry(item.own).or_default().insert(id, keys);
                     }
@@ -71,6 +68,13 @@ pub(super) async fn prepare<T: Tables, B, Q>(
     }
     world.recalled = recalled;
     Ok(())
+}
+
+impl Recalled {
+    /// Whether a late event's row was there already.
+    pub(super) fn has_row(&self, key: &Key) -> bool {
+        self.late.get(key).copied().unwrap_or(false)
+    }
 }
 
 /// Whether an event was folded before.

@@ -564,3 +564,27 @@ fn the_ledger_names_the_contact_it_claimed_and_no_other() {
     assert_eq!((item.contact, item.profile), (Some(contact_key()), Some(ann())));
     assert_eq!(item.topic, topic("offers"));
 }
+
+#[test]
+fn a_mail_of_a_paused_journey_waits_until_it_runs_again() {
+    let of = |state: JourneyState| {
+        move |publication: &mut Publication| {
+            with_journey(publication, journey(&json!({})), Vec::new());
+            for entry in publication.catalog.journeys.values_mut() {
+                entry.state = state;
+            }
+        }
+    };
+    let mut world = world(of(JourneyState::Paused));
+    let request = enrolled(version_of(&journey(&json!({}))));
+    world.deliver_done(delivery_of(request, 1));
+    assert_eq!(codes(&world.ledger(send_id()).unwrap()), [ReasonCode::JourneyPaused]);
+    assert_eq!(world.memory.mail_calls(), 0);
+    let mut resumed = publication();
+    of(JourneyState::Live)(&mut resumed);
+    run(publish(&world.memory, &resumed)).unwrap();
+    world.sending = Sending::new(crate::world::keys(), "https://o.example.com/");
+    let due = until(&world);
+    assert_eq!(world.deliver(vec![wake(1, due)], due), [Disposition::Done]);
+    assert_eq!(world.memory.mails().len(), 1);
+}
