@@ -86,8 +86,8 @@ async fn tokens_make_repetition_safe(tables: &impl Tables) {
     // Another release made other writes of the same delivery: it is decided anew.
     let reused = "a token used for other writes is refused, and what is decided anew has another";
     let other = vec![put(row(at, 3, b"third"), Expect::Any)];
-    let refused = tables.transact(other, token).await;
-    assert!(refused.as_ref().is_err_and(PortError::is_transient), "{reused}: {refused:?}");
+    let answer = tables.transact(other, token).await;
+    assert!(answer.as_ref().is_err_and(PortError::is_transient), "{reused}: {answer:?}");
 
     let failed = "a transaction that conflicted may be tried again under its token";
     let at = key(Table::Ledger, "token", "b");
