@@ -7,6 +7,7 @@ use odyssey_domain::journey::{Ending, Enrollment, Journey, StepKind};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::{Delivery, LedgerItem, SendState};
 use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::profile::Said;
 use odyssey_domain::signal::Outcome;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::catalog::{current_key, document_key};
@@ -71,22 +72,22 @@ pub struct ProfilePart {
     pub profile: ProfileId,
     /// Facts worth a line, by name.
     pub facts: BTreeMap<String, Value>,
-    /// Signals by rule: what was decided of the last silence.
+    /// Signals by rule: what was decided last.
     pub signals: Vec<SignalPart>,
     /// Its enrollments.
     pub enrollments: Vec<EnrollmentPart>,
 }
 
-/// What was decided of a silence.
+/// What a rule last decided.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignalPart {
     /// `Cart Abandoned/4h`.
     pub rule: String,
-    /// When the silence began.
+    /// When the silence began, or what was reached happened.
     pub since: Stamp,
     /// When it was decided.
     pub at: Stamp,
-    /// `raised`, `superseded by Cart Abandoned`, `found too late`.
+    /// `raised`, `raised, number 3`, `superseded by Cart Abandoned`, `found too late`, `noted …`.
     pub outcome: String,
 }
 
@@ -217,29 +218,11 @@ async fn profile(
     let (id, owners, facts, signals) = match profiles::find(tables, asked.into()).await? {
         Found::Profile(id, root) => {
             let view = root.item.view(id);
-            let signals = root
-                .item
-                .said
-                .marks
-                .iter()
-                .map(|(rule, mark)| SignalPart {
-                    rule: rule.clone(),
-                    since: mark.episode.at,
-                    at: mark.at,
-                    outcome: match &mark.outcome {
-                        Outcome::Raised => "raised".to_owned(),
-                        Outcome::Superseded(by) => format!("superseded by {by}"),
-                        Outcome::Stale => "found too late".to_owned(),
-                    },
-                })
-                .collect();
-            (id, view.owners, view.facts, signals)
+            (id, view.owners, view.facts, signals_of(&root.item.said))
         }
         Found::Nobody | Found::Erased => (asked, vec![asked.into()], BTreeMap::new(), Vec::new()),
     };
-    let shown =
-        ["orders.count", "orders.value", "cart.items", "cart.value", "seen.first", "seen.last"];
-    let facts = facts.into_iter().filter(|(name, _)| shown.contains(&name.as_str())).collect();
+    let facts = facts.into_iter().filter(|(name, value)| is_shown(name, value)).collect();
     let mut enrollments = Vec::new();
     for owner in owners {
         let query = Query {
@@ -258,6 +241,71 @@ async fn profile(
     }
     enrollments.sort_by_key(|part| part.entered);
     Ok(ProfilePart { profile: id, facts, signals, enrollments })
+}
+
+/// Facts worth a line whatever they are.
+const FACTS_SHOWN: [&str; 6] =
+    ["orders.count", "orders.value", "cart.items", "cart.value", "seen.first", "seen.last"];
+/// Facts worth a line where there is something to them.
+const FACTS_SHOWN_IF_ANY: [&str; 22] = [
+    "activity.last",
+    "channels.last",
+    "checkout.items",
+    "content.genre",
+    "content.started",
+    "context.campaign",
+    "context.country",
+    "context.device",
+    "forms.open",
+    "interest.category",
+    "mails.by_machines",
+    "mails.clicked",
+    "mails.opened",
+    "orders.average",
+    "orders.days_between",
+    "orders.price_band",
+    "sessions.count",
+    "sessions.pages",
+    "subscription.renews",
+    "support.complaints",
+    "support.open",
+    "trimmed.parts",
+];
+
+fn is_shown(name: &str, value: &Value) -> bool {
+    let nothing = match value {
+        Value::Null => true,
+        Value::Number(number) => number.as_u64() == Some(0),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    FACTS_SHOWN.contains(&name) || (!nothing && FACTS_SHOWN_IF_ANY.contains(&name))
+}
+
+/// What each rule last decided, silences and crossings together.
+fn signals_of(said: &Said) -> Vec<SignalPart> {
+    let silences = said.marks.iter().map(|(rule, mark)| SignalPart {
+        rule: rule.clone(),
+        since: mark.episode.at,
+        at: mark.at,
+        outcome: match &mark.outcome {
+            Outcome::Raised => "raised".to_owned(),
+            Outcome::Superseded(by) => format!("superseded by {by}"),
+            Outcome::Stale => "found too late".to_owned(),
+            Outcome::Noted => "noted: the return will be raised".to_owned(),
+        },
+    });
+    let crossings = said.crossed.iter().map(|(rule, crossed)| SignalPart {
+        rule: rule.clone(),
+        since: crossed.since,
+        at: crossed.at,
+        outcome: match (crossed.raised, crossed.number) {
+            (false, _) => "found too late".to_owned(),
+            (true, 0) => format!("raised, {} so far", crossed.keys.len()),
+            (true, number) => format!("raised, number {number}"),
+        },
+    });
+    silences.chain(crossings).collect()
 }
 
 async fn enrollment(

@@ -77,7 +77,7 @@ fn tell(screen: &Screen, dossier: &Dossier) {
         screen.line(&format!("           {}", screen.paint(Style::Faint, &facts.join(" · "))));
         for signal in &profile.signals {
             screen.line(&format!(
-                "  signal   {} {} at {}, silent since {}",
+                "  signal   {} {} at {}, since {}",
                 signal.rule,
                 signal.outcome,
                 clock(signal.at),

@@ -1,5 +1,6 @@
 //! What happens in a local stack, in words and as JSON: for `tail` and the feed's HTTP endpoint.
 
+use odyssey_domain::signal::Threshold;
 use odyssey_domain::wire::{
     Command, ConsentChanged, ConsentRequested, EventFolded, EventsAccepted, MessageFeedback, Owner,
     SignalRaised, Wake, detail_type,
@@ -132,12 +133,13 @@ fn bus(kind: &str, detail: &str, everything: bool) -> Option<(&'static str, Stri
         }
         detail_type::SIGNAL_RAISED => {
             let raised: SignalRaised = serde_json::from_str(detail).ok()?;
-            let text = format!(
-                "signal {} after {} of silence, since {}",
-                raised.signal,
-                raised.after,
-                crate::explain::clock(raised.since)
-            );
+            let since = crate::explain::clock(raised.since);
+            let text = match raised.threshold {
+                Threshold::After(span) => {
+                    format!("signal {} after {span} of silence, since {since}", raised.signal)
+                }
+                threshold => format!("signal {}, {threshold}, at {since}", raised.signal),
+            };
             ("signal", text, json!({"profile": raised.profile.to_string()}))
         }
         detail_type::CONSENT_REQUESTED => {

@@ -7,6 +7,7 @@ use odyssey_domain::ids::{ContactKey, ProfileId, SendId, SignalId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::LedgerItem;
 use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
+use odyssey_domain::signal::Threshold;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{
     Command, ConsentChanged, Owner, SendRequested, SignalRaised, detail_type,
@@ -253,12 +254,13 @@ impl Listener {
                 if !self.tally.signals.insert(raised.id) {
                     return;
                 }
-                let text = format!(
-                    "… silent for {} since {}: {}",
-                    raised.after,
-                    crate::explain::clock(raised.since),
-                    raised.signal
-                );
+                let since = crate::explain::clock(raised.since);
+                let text = match raised.threshold {
+                    Threshold::After(span) => {
+                        format!("… silent for {span} since {since}: {}", raised.signal)
+                    }
+                    threshold => format!("{} ({threshold}) at {since}", raised.signal),
+                };
                 let who = self.people.profile(raised.profile).to_owned();
                 self.teller.line(at, &who, Style::Name, &text);
             }

@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
 use odyssey_domain::catalog::{SourceName, TopicKind};
+use odyssey_domain::signal::Threshold;
 use odyssey_domain::time::Span;
 use odyssey_domain::wire::SourceKind;
 use odyssey_domain::workspace::Workspace;
@@ -46,12 +47,15 @@ impl Shown {
         let settings = &workspace.settings;
         let browser = settings.sources.iter().find(|(_, s)| s.kind == SourceKind::Browser);
         let topic = settings.topics.iter().find(|(_, topic)| topic.kind == TopicKind::Marketing);
-        let signals = &settings.signals;
+        let cart_silence = match settings.signals.get("Cart Abandoned") {
+            Some(Threshold::After(span)) => *span,
+            _ => Span::HOUR.times(4),
+        };
         Shown {
             brand: settings.brand.name.clone(),
             source: browser.map(|(name, source)| (name.clone(), source.key_generation)),
             topic: topic.map(|(id, topic)| (id.to_string(), topic.title.clone())),
-            cart_silence: signals.get("Cart Abandoned").copied().unwrap_or(Span::HOUR.times(4)),
+            cart_silence,
             speed: speed.max(1),
         }
     }

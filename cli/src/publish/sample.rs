@@ -8,6 +8,7 @@ use odyssey_domain::ids::ProfileId;
 use odyssey_domain::journey::Trigger;
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::profile::ProfileView;
+use odyssey_domain::signal::SignalKind;
 use serde_json::{Map, Value, json};
 
 /// Of whom the sample is.
@@ -85,18 +86,53 @@ pub fn trigger(trigger: Option<&Trigger>, customer: Customer) -> Map<String, Val
     let value = match (trigger, customer) {
         (None, _) | (Some(Trigger::Event(_)), Customer::Stranger) => json!({}),
         (Some(Trigger::Event(_)), Customer::WellKnown) => event(),
-        (Some(Trigger::Signal { name, .. }), _) if name == "Cart Abandoned" => json!({
-            "lines": [{"name": "Two-person tent", "price": "249.00", "quantity": 1}],
-            "items": 1, "value": 24_900, "currency": "EUR", "last": "2026-01-01T10:00:00.000Z"
-        }),
-        (Some(Trigger::Signal { .. }), _) => json!({
-            "products": [{"name": "Two-person tent", "price": "249.00"}],
-            "last": "2026-01-01T10:00:00.000Z"
-        }),
+        (Some(Trigger::Signal { name, .. }), _) => evidence(name),
     };
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
+    }
+}
+
+/// What a signal of this name shows.
+fn evidence(name: &str) -> Value {
+    let last = "2026-01-01T10:00:00.000Z";
+    match SignalKind::named(name) {
+        Some(SignalKind::CartAbandoned | SignalKind::CheckoutAbandoned) => json!({
+            "lines": [{"name": "Two-person tent", "price": "249.00", "quantity": 1}],
+            "items": 1, "value": 24_900, "currency": "EUR", "last": last
+        }),
+        Some(SignalKind::BrowseAbandoned) | None => json!({
+            "products": [{"name": "Two-person tent", "price": "249.00"}], "last": last
+        }),
+        Some(SignalKind::FirstPurchase | SignalKind::RepeatPurchase) => json!({
+            "order": 2, "orders": 2, "value": "311.90", "currency": "EUR", "last": last
+        }),
+        Some(SignalKind::LeadSubmitted) => {
+            json!({"form": "quote", "submissions": 1, "last": last})
+        }
+        Some(SignalKind::RegistrationAbandoned) => {
+            json!({"form": "sign-up", "fields": 3, "seconds": 40, "last": last})
+        }
+        Some(SignalKind::ComplaintReceived) => {
+            json!({"about": "late parcel", "complaints": 1, "last": last})
+        }
+        Some(SignalKind::InterestShown) => {
+            json!({"category": "tents", "seconds": 140, "at_least": 90, "last": last})
+        }
+        Some(SignalKind::BingeStarted) => {
+            json!({"day": "2026-01-01T00:00:00.000Z", "videos": 3, "titles": ["Pilot"]})
+        }
+        Some(SignalKind::RenewalDue) => {
+            json!({"renews": "2026-01-08T00:00:00.000Z", "last": last})
+        }
+        Some(SignalKind::BackAfterAbsence) => json!({
+            "active_days": 3, "orders": 1, "absent_days": 41, "last": last,
+            "absent_since": "2025-11-21T10:00:00.000Z"
+        }),
+        Some(SignalKind::BecameDormant | SignalKind::EngagementDeclining) => {
+            json!({"active_days": 9, "usual_gap_hours": 96, "orders": 1, "last": last})
+        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::wire::SourceKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+pub use crate::signal::{SignalKind, SignalRule, Threshold};
+
 slug! {
     /// A source of events.
     SourceName,
@@ -85,27 +87,6 @@ pub struct Brand {
     pub allowed_hosts: Vec<String>,
 }
 
-/// A signal raised by silence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignalRule {
-    /// Its name: `Cart Abandoned`.
-    pub name: String,
-    /// Which built-in definition it has.
-    pub kind: SignalKind,
-    /// Every threshold in use: its own default first, then the overrides of live triggers.
-    pub thresholds: Vec<Span>,
-}
-
-/// The built-in signals of this release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SignalKind {
-    /// Something is in the cart, and nothing was done to it for a while.
-    CartAbandoned,
-    /// Products were looked at, none put into the cart, and none looked at for a while.
-    BrowseAbandoned,
-}
-
 /// Whether a journey takes people in and moves them on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +142,7 @@ pub struct Catalog {
     pub pacing: Pacing,
     /// Who writes.
     pub brand: Brand,
-    /// The silence signals in use.
+    /// The signals in use.
     pub signals: Vec<SignalRule>,
     /// The journeys.
     pub journeys: BTreeMap<JourneyId, JourneyEntry>,

@@ -1,26 +1,39 @@
-//! Signals raised by silence.
+//! Signals: what is derived from behaviour and said to the outside, once.
 //!
-//! A silence begins with an *episode*: the last thing done to the cart, or the last product looked
-//! at. When nothing follows for a rule's threshold, the signal is raised, once: its id is
-//! hash(rule, profile, episode). Everything here is a function of the facts, so events that arrive
-//! late or in another order change what is decided only until it is decided.
+//! There are two kinds of rules, and one mechanism for each.
+//!
+//! A **silence** ([`silence`]) begins with an *episode*: the last thing done to the cart, the last
+//! visit. When nothing follows for a rule's threshold, the signal is raised by a timer.
+//!
+//! A **crossing** ([`crossing`]) is decided on the write that folds: the second order, the complaint,
+//! the third video of a day. What was reached stays reached, so the ids are the same in every order
+//! of arrival.
+//!
+//! Either is raised once: its id is hash(rule, profile, episode). Everything here is a function of
+//! the facts, so events that arrive late or in another order change what is decided only until it
+//! is decided.
 
-use crate::catalog::{SignalKind, SignalRule};
-use crate::ids::{Position, ProfileId, SignalId};
-use crate::profile::{Cart, CartLine, Facts, Product, clip};
+mod crossing;
+mod evidence;
+mod rule;
+mod silence;
+
+pub use crossing::Crossed;
+pub use rule::{NUMBERED_MAX, SignalKind, SignalRule, Threshold};
+
+use crate::ids::{EventHash, Position, ProfileId, SignalId};
+use crate::profile::Facts;
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use silence::Silences;
 use std::collections::BTreeMap;
 
 /// What happened within this long of each other is one session: of its abandonments the deepest is
-/// raised (the cart's before the browsing's). A silence found this long after it was over (an
-/// import of old events, an outage of a week) is not raised either.
+/// raised (the checkout's before the cart's before the browsing's). A silence found this long after
+/// it was over (an import of old events, an outage of a week) is not raised either, nor is what was
+/// reached by events that are older than this.
 pub const SESSION_CLOSE: Span = Span::DAY.times(7);
-/// Lines of a cart, or products, that evidence names; the rest is counted.
-const EVIDENCE_LINES_MAX: usize = 3;
-/// The longest name in evidence, in bytes.
-const EVIDENCE_NAME_BYTES_MAX: usize = 48;
 
 /// What a rule last decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +57,8 @@ pub enum Outcome {
     Superseded(String),
     /// It was found more than [`SESSION_CLOSE`] after it was over.
     Stale,
+    /// The absence is noted: what is raised is the return from it.
+    Noted,
 }
 
 /// A signal to be published.
@@ -54,8 +69,9 @@ pub struct Raise {
     /// Its name.
     pub signal: String,
     /// The threshold it was raised at.
-    pub after: Span,
-    /// When the silence began.
+    #[serde(flatten)]
+    pub threshold: Threshold,
+    /// When the silence began, or what was reached last happened.
     pub since: Stamp,
     /// When it was raised.
     pub at: Stamp,
@@ -70,57 +86,24 @@ pub struct Decided {
     pub raises: Vec<Raise>,
     /// The new marks, by rule id.
     pub marks: BTreeMap<String, Mark>,
+    /// What was crossed, by rule id.
+    pub crossed: BTreeMap<String, Crossed>,
 }
 
-/// The id of a rule at one threshold: `Cart Abandoned/4h`.
+/// The id of a rule at one threshold: `Cart Abandoned/4h`, `Repeat Purchase/2`.
 #[must_use]
-pub fn rule_id(name: &str, after: Span) -> String {
-    format!("{name}/{after}")
+pub fn rule_id(name: &str, threshold: Threshold) -> String {
+    format!("{name}/{}", threshold.value())
 }
 
 /// Whether `id` is a rule of the published workspace.
 #[must_use]
 pub fn is_published(rules: &[SignalRule], id: &str) -> bool {
-    each_threshold(rules).any(|(rule, after)| rule_id(&rule.name, after) == id)
+    each_threshold(rules).any(|(rule, threshold)| rule_id(&rule.name, threshold) == id)
 }
 
-fn each_threshold(rules: &[SignalRule]) -> impl Iterator<Item = (&SignalRule, Span)> {
-    rules.iter().flat_map(|rule| rule.thresholds.iter().map(move |after| (rule, *after)))
-}
-
-/// The episodes under which the rules wait, computed once for all of them.
-struct Episodes<'a> {
-    cart: Option<Position>,
-    browse: Option<Position>,
-    /// The rule that a browsing episode gives way to.
-    deeper: Option<&'a str>,
-}
-
-impl<'a> Episodes<'a> {
-    fn of(facts: &Facts, rules: &'a [SignalRule]) -> Episodes<'a> {
-        let cleared = facts.cart.cleared;
-        let since_order = |at: &Position| cleared.is_none_or(|cleared| at.at > cleared);
-        let filled = !facts.cart.lines().is_empty();
-        let activity = facts.cart.activity.filter(since_order);
-        let cart = activity.filter(|_| filled);
-        let viewed = facts.browse.activity.filter(since_order);
-        let same_session =
-            |viewed: &Position| cart.is_some_and(|cart| cart.at.plus(SESSION_CLOSE) >= viewed.at);
-        let put_in = |viewed: &Position| activity.is_some_and(|activity| activity.at >= viewed.at);
-        let cart_rule = rules.iter().find(|rule| rule.kind == SignalKind::CartAbandoned);
-        let deeper = cart_rule.filter(|_| viewed.as_ref().is_some_and(same_session));
-        // Without a rule for the cart, a product that went into it is simply no browsing episode.
-        let browse =
-            viewed.filter(|viewed| deeper.is_some() || !(put_in(viewed) || same_session(viewed)));
-        Episodes { cart, browse, deeper: deeper.map(|rule| rule.name.as_str()) }
-    }
-
-    const fn episode(&self, kind: SignalKind) -> Option<Position> {
-        match kind {
-            SignalKind::CartAbandoned => self.cart,
-            SignalKind::BrowseAbandoned => self.browse,
-        }
-    }
+fn each_threshold(rules: &[SignalRule]) -> impl Iterator<Item = (&SignalRule, Threshold)> {
+    rules.iter().flat_map(|rule| rule.each().map(move |threshold| (rule, threshold)))
 }
 
 fn is_decided(mark: Option<&Mark>, episode: Position) -> bool {
@@ -134,15 +117,12 @@ pub fn next_due(
     marks: &BTreeMap<String, Mark>,
     rules: &[SignalRule],
 ) -> Option<Stamp> {
-    if facts.cart.activity.is_none() && facts.browse.activity.is_none() {
-        return None;
-    }
-    let episodes = Episodes::of(facts, rules);
+    let silences = Silences::of(facts, rules);
     each_threshold(rules)
-        .filter_map(|(rule, after)| {
-            let episode = episodes.episode(rule.kind)?;
-            let mark = marks.get(&rule_id(&rule.name, after));
-            (!is_decided(mark, episode)).then(|| episode.at.plus(after))
+        .filter_map(|(rule, threshold)| {
+            let silence = silences.of_rule(rule.kind, threshold)?;
+            let mark = marks.get(&rule_id(&rule.name, threshold));
+            (!is_decided(mark, silence.episode)).then_some(silence.over)
         })
         .min()
 }
@@ -156,31 +136,29 @@ pub fn due(
     rules: &[SignalRule],
     now: Stamp,
 ) -> Decided {
-    let episodes = Episodes::of(facts, rules);
+    let silences = Silences::of(facts, rules);
     let mut decided = Decided::default();
-    for (rule, after) in each_threshold(rules) {
-        let id = rule_id(&rule.name, after);
-        let Some(episode) = episodes.episode(rule.kind) else { continue };
-        let over = episode.at.plus(after);
-        if is_decided(marks.get(&id), episode) || over > now {
+    for (rule, threshold) in each_threshold(rules) {
+        let id = rule_id(&rule.name, threshold);
+        let Some(silence) = silences.of_rule(rule.kind, threshold) else { continue };
+        let episode = silence.episode;
+        if is_decided(marks.get(&id), episode) || silence.over > now {
             continue;
         }
-        let outcome = match (rule.kind, episodes.deeper) {
-            (SignalKind::BrowseAbandoned, Some(deeper)) => Outcome::Superseded(deeper.to_owned()),
-            _ if over.plus(SESSION_CLOSE) < now => Outcome::Stale,
-            _ => Outcome::Raised,
+        let outcome = match silences.deeper(rule.kind) {
+            Some(deeper) => Outcome::Superseded(deeper.to_owned()),
+            None if rule.kind == SignalKind::BackAfterAbsence => Outcome::Noted,
+            None if silence.over.plus(SESSION_CLOSE) < now => Outcome::Stale,
+            None => Outcome::Raised,
         };
         if outcome == Outcome::Raised {
             decided.raises.push(Raise {
                 id: SignalId::derive(&id, profile, episode.id),
                 signal: rule.name.clone(),
-                after,
+                threshold,
                 since: episode.at,
                 at: now,
-                evidence: match rule.kind {
-                    SignalKind::CartAbandoned => cart_evidence(&facts.cart, episode),
-                    SignalKind::BrowseAbandoned => browse_evidence(facts, episode),
-                },
+                evidence: silences.evidence(rule.kind, episode),
             });
         }
         decided.marks.insert(id, Mark { episode, at: now, outcome });
@@ -188,57 +166,89 @@ pub fn due(
     decided
 }
 
-/// `{lines: [{name, quantity, price}], more, items, value, currency, cart_id, last}`; `value` in
-/// minor units as the fact `cart.value` is, `price` as people write it.
-fn cart_evidence(cart: &Cart, episode: Position) -> Map<String, Value> {
-    let lines = cart.lines();
-    let mut evidence = Map::new();
-    let named = lines.iter().take(EVIDENCE_LINES_MAX).map(|line| {
-        let mut fields = product_evidence(line.id, line.product);
-        fields.insert("quantity".to_owned(), line.quantity.into());
-        Value::Object(fields)
+/// Decides on everything that the facts have reached and that was not decided on: on each write
+/// that folds.
+#[must_use]
+pub fn cross(
+    facts: &Facts,
+    marks: &BTreeMap<String, Mark>,
+    crossed: &BTreeMap<String, Crossed>,
+    profile: ProfileId,
+    rules: &[SignalRule],
+    now: Stamp,
+) -> Decided {
+    let mut decided = Decided::default();
+    for (rule, threshold) in each_threshold(rules) {
+        if rule.kind == SignalKind::BackAfterAbsence {
+            returned(facts, marks, profile, (rule, threshold), now, &mut decided);
+            continue;
+        }
+        let Threshold::AtLeast(level) = threshold else { continue };
+        let reached = crossing::of_rule(rule.kind, level, facts);
+        if reached.is_empty() {
+            continue;
+        }
+        let id = rule_id(&rule.name, threshold);
+        let mut held = crossed.get(&id).cloned();
+        let mut changed = false;
+        for one in &reached {
+            if held.as_ref().is_some_and(|held| held.has(&one.key)) {
+                continue;
+            }
+            let raised = one.since.plus(SESSION_CLOSE) >= now;
+            let held = held.get_or_insert_with(|| Crossed::new(one.since, now));
+            held.add(&one.key);
+            (held.at, held.since, held.raised) = (now, one.since, raised);
+            changed = true;
+            if raised {
+                decided.raises.push(Raise {
+                    id: SignalId::derive(&id, profile, EventHash::of(&one.key.text())),
+                    signal: rule.name.clone(),
+                    threshold,
+                    since: one.since,
+                    at: now,
+                    evidence: crossing::evidence(rule.kind, threshold, facts, one),
+                });
+            }
+        }
+        if let Some(mut held) = held.filter(|_| changed) {
+            held.bound(&reached);
+            decided.crossed.insert(id, held);
+        }
+    }
+    decided
+}
+
+/// Says the return from an absence that was noted: a deed after the noting. One that was done
+/// before it and arrives later belongs to the time before.
+fn returned(
+    facts: &Facts,
+    marks: &BTreeMap<String, Mark>,
+    profile: ProfileId,
+    (rule, threshold): (&SignalRule, Threshold),
+    now: Stamp,
+    decided: &mut Decided,
+) {
+    let id = rule_id(&rule.name, threshold);
+    let noted = marks.get(&id).filter(|mark| mark.outcome == Outcome::Noted);
+    let (Some(mark), Some(deed)) = (noted, facts.rhythm.last) else { return };
+    if deed.at <= mark.at || deed <= mark.episode {
+        return;
+    }
+    let mut evidence = evidence::absence(facts, None, deed);
+    evidence.insert("absent_since".to_owned(), json!(mark.episode.at.to_string()));
+    let days = deed.at.since(mark.episode.at).ms() / Span::DAY.ms();
+    evidence.insert("absent_days".to_owned(), days.into());
+    decided.raises.push(Raise {
+        id: SignalId::derive(&id, profile, mark.episode.id),
+        signal: rule.name.clone(),
+        threshold,
+        since: deed.at,
+        at: now,
+        evidence,
     });
-    evidence.insert("lines".to_owned(), named.collect());
-    more(&mut evidence, lines.len());
-    let items: u64 = lines.iter().map(|line: &CartLine<'_>| u64::from(line.quantity)).sum();
-    evidence.insert("items".to_owned(), items.into());
-    if let Some(value) = Cart::value(&lines) {
-        evidence.insert("value".to_owned(), value.0.into());
-        evidence.insert("currency".to_owned(), value.1.code().into());
-    }
-    if let Some(id) = &cart.id {
-        evidence.insert("cart_id".to_owned(), id.value.as_str().into());
-    }
-    evidence.insert("last".to_owned(), json!(episode.at.to_string()));
-    evidence
+    decided.marks.insert(id, Mark { outcome: Outcome::Raised, ..mark.clone() });
 }
 
-/// `{products: [{name, price}], more, last}`.
-fn browse_evidence(facts: &Facts, episode: Position) -> Map<String, Value> {
-    let viewed = facts.browse.viewed.latest_first();
-    let mut evidence = Map::new();
-    let named = viewed.iter().take(EVIDENCE_LINES_MAX);
-    let named =
-        named.map(|(id, register)| Value::Object(product_evidence(id, Some(&register.value))));
-    evidence.insert("products".to_owned(), named.collect());
-    more(&mut evidence, viewed.len());
-    evidence.insert("last".to_owned(), json!(episode.at.to_string()));
-    evidence
-}
-
-fn more(evidence: &mut Map<String, Value>, all: usize) {
-    let more = all.saturating_sub(EVIDENCE_LINES_MAX);
-    if more > 0 {
-        evidence.insert("more".to_owned(), more.into());
-    }
-}
-
-fn product_evidence(id: &str, product: Option<&Product>) -> Map<String, Value> {
-    let name = product.and_then(|product| product.name.as_deref()).unwrap_or(id);
-    let mut fields = Map::new();
-    fields.insert("name".to_owned(), clip(name, EVIDENCE_NAME_BYTES_MAX).into());
-    if let Some(price) = product.and_then(|product| product.price) {
-        fields.insert("price".to_owned(), price.amount().into());
-    }
-    fields
-}
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,8 @@ use crate::ids::{ContactKey, ContentHash, IdentityKey, ProfileId, SendId, Signal
 use crate::journey::{JourneyId, SlotId, StepId};
 use crate::message::MailId;
 use crate::personal::EmailAddress;
-use crate::time::{Span, Stamp};
+use crate::signal::Threshold;
+use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 
 /// The schema number of every bus event of this release.
@@ -105,9 +106,11 @@ pub struct SignalRaised {
     pub owners: Vec<IdentityKey>,
     /// Its name: `Cart Abandoned`.
     pub signal: String,
-    /// The threshold it was raised at; a trigger listens to one threshold.
-    pub after: Span,
-    /// When the silence it speaks of began: the last activity.
+    /// The threshold it was raised at (`after`, `before` or `at_least`); a trigger listens to one.
+    #[serde(flatten)]
+    pub threshold: Threshold,
+    /// When the silence it speaks of began: the last activity. Of what needs no silence, when that
+    /// last happened.
     pub since: Stamp,
     /// When it was raised.
     pub at: Stamp,

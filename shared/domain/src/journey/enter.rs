@@ -58,7 +58,7 @@ impl Occasion {
     #[must_use]
     pub fn of_signal(signal: &SignalRaised) -> Occasion {
         Occasion {
-            what: format!("signal {} after {}", signal.signal, signal.after),
+            what: format!("signal {} {}", signal.signal, signal.threshold),
             id: signal.id.to_string(),
             since: signal.since,
             at: signal.at,
@@ -89,7 +89,9 @@ impl Trigger {
     #[must_use]
     pub fn is_signal(&self, signal: &SignalRaised) -> bool {
         match self {
-            Trigger::Signal { name, after } => *name == signal.signal && *after == signal.after,
+            Trigger::Signal { name, threshold } => {
+                *name == signal.signal && *threshold == signal.threshold
+            }
             Trigger::Event(_) => false,
         }
     }

@@ -5,6 +5,7 @@ use super::fixtures::{
 };
 use super::{Ending, Enrollment, Entry, Input, Occasion, Plan, ReEntry, Refusal, Trigger, step};
 use crate::ids::{EnrollmentId, EnrollmentKeyHash, EventHash, ProfileId, SignalId};
+use crate::signal::Threshold;
 use crate::time::Span;
 use crate::wire::SignalRaised;
 use serde_json::json;
@@ -154,14 +155,14 @@ fn signals_let_in_at_their_own_threshold() {
         profile: ProfileId::from_bytes([1; 16]),
         owners: vec![],
         signal: "Cart Abandoned".to_owned(),
-        after: "4h".parse().unwrap(),
+        threshold: Threshold::After("4h".parse().unwrap()),
         since: START,
         at: after("4h"),
         evidence: json!({"cart_id": "c-1"}).as_object().cloned().unwrap(),
     };
     let trigger = |after: &str| Trigger::Signal {
         name: "Cart Abandoned".to_owned(),
-        after: after.parse().unwrap(),
+        threshold: Threshold::After(after.parse().unwrap()),
     };
     assert!(trigger("4h").is_signal(&signal));
     assert!(!trigger("1h").is_signal(&signal));

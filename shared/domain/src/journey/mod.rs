@@ -27,6 +27,7 @@ use crate::ids::{ContentHash, EnrollmentId, EnrollmentKeyHash, ProfileId};
 use crate::message::MailId;
 use crate::pacing::{FrequencyCap, Instead};
 use crate::predicate::{Condition, EventPredicate};
+use crate::signal::Threshold;
 use crate::slug::slug;
 use crate::time::{Span, Stamp};
 use crate::wire::Why;
@@ -57,7 +58,8 @@ pub enum Trigger {
         /// Its name.
         name: String,
         /// The threshold.
-        after: Span,
+        #[serde(flatten)]
+        threshold: Threshold,
     },
 }
 

@@ -281,12 +281,12 @@ impl Cart {
         self.log.iter().find(|(_, _, id, _)| open(id)).map(|(at, ..)| *at)
     }
 
-    /// The checkout that was begun last and that no order has ended, while there is something in
-    /// the cart.
+    /// The checkout that was begun last and that no order has ended, while something is in the cart
+    /// that was there when it was begun.
     #[must_use]
     pub fn open_checkout(&self) -> Option<Position> {
         let begun = self.checkout.filter(|at| !self.is_over(*at))?;
-        (!self.lines().is_empty()).then_some(begun)
+        self.since().filter(|since| *since <= begun.at).map(|_| begun)
     }
 
     /// What the lines are worth together, in the currency of the first that has a price; lines in

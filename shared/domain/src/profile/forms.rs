@@ -2,9 +2,12 @@
 
 use super::number::{self, whole};
 use super::sessions::is_zero;
+use super::tally::Earliest;
 use super::top::{Top, latest};
 use crate::event::Event;
 use crate::ids::Position;
+use crate::signal::NUMBERED_MAX;
+use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 
 /// Forms kept one by one; of more, those touched last.
@@ -29,6 +32,9 @@ pub struct Forms {
     /// `Form Submitted`, of any form.
     #[serde(default, rename = "n", skip_serializing_if = "is_zero")]
     pub submissions: u64,
+    /// The first of them.
+    #[serde(default, rename = "f", skip_serializing_if = "Earliest::is_empty")]
+    firsts: Earliest<NUMBERED_MAX>,
     /// The last `Form Submitted`.
     #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
     pub last: Option<Position>,
@@ -62,6 +68,7 @@ impl Forms {
             }
             "Form Submitted" => {
                 self.submissions = self.submissions.saturating_add(1);
+                self.firsts.add(at.id, at.at);
                 latest(&mut self.last, Some(at));
                 if let Some(form) = form() {
                     self.submitted.write(&*form, at, || ());
@@ -90,8 +97,14 @@ impl Forms {
         self.submitted.merge(&other.submitted);
         self.abandoned.merge(&other.abandoned);
         self.submissions = self.submissions.saturating_add(other.submissions);
+        self.firsts.merge(&other.firsts);
         latest(&mut self.last, other.last);
         latest(&mut self.registered, other.registered);
+    }
+
+    /// When the first forms were sent off, the earliest first; at most 31.
+    pub(crate) fn submitted_at(&self) -> Vec<Stamp> {
+        self.firsts.stamps()
     }
 
     /// The forms that were begun or given up after they were last sent off, the latest first: the
@@ -102,7 +115,7 @@ impl Forms {
         let left = self.abandoned.iter().map(|(form, register)| (form, register.at));
         let mut open: Vec<(&str, Position)> = Vec::new();
         for (form, at) in begun.chain(left) {
-            let sent = self.submitted.get(form).is_some_and(|sent| sent.at >= at);
+            let sent = self.submitted.get(form).is_some_and(|sent| sent.at.at >= at.at);
             match open.iter_mut().find(|(known, _)| *known == form) {
                 _ if sent => {}
                 Some((_, held)) => *held = (*held).max(at),

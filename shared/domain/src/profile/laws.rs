@@ -1,10 +1,10 @@
 //! The laws of the fold, as properties over random histories.
 
 use super::*;
-use crate::catalog::{SignalKind, SignalRule};
 use crate::event::Event;
 use crate::ids::{EventHash, SignalId};
 use crate::predicate::EventPredicate;
+use crate::signal::{SignalKind, SignalRule, Threshold};
 use crate::time::Span;
 use crate::wire::{SourceKind, SourceRef};
 use proptest::prelude::*;
@@ -236,14 +236,29 @@ fn any_merge_gives_the_same_bytes(events: &[Told], parts: &[u8]) {
     }
 }
 
+/// Every signal, at thresholds that a history of minutes reaches.
 fn rules() -> Vec<SignalRule> {
-    let rule =
-        |name: &str, kind, thresholds| SignalRule { name: name.to_owned(), kind, thresholds };
-    let minutes = |n| Span::MINUTE.times(n);
-    vec![
-        rule("Cart Abandoned", SignalKind::CartAbandoned, vec![minutes(30), minutes(5)]),
-        rule("Browse Abandoned", SignalKind::BrowseAbandoned, vec![minutes(8)]),
-    ]
+    let minutes = |n| Threshold::After(Span::MINUTE.times(n));
+    let rule = |kind: SignalKind| {
+        let thresholds = match (kind, kind.default_threshold()) {
+            (SignalKind::CartAbandoned, _) => vec![minutes(30), minutes(5)],
+            (SignalKind::BrowseAbandoned, _) => vec![minutes(8)],
+            (SignalKind::CheckoutAbandoned, _) => vec![minutes(4), minutes(31)],
+            (_, Threshold::After(_)) => vec![minutes(7)],
+            (_, Threshold::Before(_)) => vec![Threshold::Before(Span::DAY.times(7))],
+            (SignalKind::InterestShown, _) => vec![Threshold::AtLeast(3), Threshold::AtLeast(40)],
+            (_, Threshold::AtLeast(n)) => vec![Threshold::AtLeast(n), Threshold::AtLeast(n + 1)],
+        };
+        SignalRule::new(kind, &thresholds)
+    };
+    SignalKind::ALL.into_iter().map(rule).collect()
+}
+
+fn raised(root: &Root) -> impl Iterator<Item = SignalId> {
+    root.said.pending.iter().filter_map(|effect| match effect {
+        ProfileEffect::Raise(raise) => Some(raise.id),
+        ProfileEffect::Arm { .. } => None,
+    })
 }
 
 /// Tells a root of some events at one instant, then lets its timers run until another.
@@ -253,17 +268,15 @@ fn live(root: &mut Root, events: &[&Told], now: Stamp, until: Stamp, ids: &mut V
     for told in events {
         offer(root.accumulator_of(key, key).1, told);
         root.said.pending.clear();
+        root.cross(profile, &rules(), now);
         root.rearm(&rules(), now);
+        ids.extend(raised(root));
     }
     while let Some(due) = root.said.due.filter(|due| *due <= until) {
         root.said.pending.clear();
         let arm = root.said.arm;
         assert_eq!(root.wake(profile, arm, &rules(), due), Woken::Decided);
-        for effect in &root.said.pending {
-            if let ProfileEffect::Raise(raise) = effect {
-                ids.push(raise.id);
-            }
-        }
+        ids.extend(raised(root));
         assert_eq!(root.wake(profile, arm, &rules(), due), Woken::Stale);
     }
 }
@@ -315,6 +328,49 @@ proptest! {
         first.sort();
         second.sort();
         prop_assert_eq!(first, second);
+    }
+
+    /// What is decided on the write that folds: whatever the order, the grouping into writes and the
+    /// duplicates, the same ids are raised, each once; and a redelivery of everything a month later
+    /// raises nothing.
+    #[test]
+    fn crossings_do_not_depend_on_the_order(
+        events in history(NARROW, 16),
+        picks in order(16),
+        cuts in proptest::collection::vec(any::<bool>(), 1..8),
+    ) {
+        let now = Stamp::from_ms(12 * 60_000);
+        let profile = ProfileId::from_bytes([1; 16]);
+        let key = IdentityKey::from(profile);
+        let one: Vec<&Told> = events.iter().collect();
+        let mut all = Vec::new();
+        for (told, cuts) in [(one, vec![true]), (shuffled(&events, &picks), cuts)] {
+            let mut root = Root::default();
+            let mut ids = Vec::new();
+            let rules = rules();
+            let mut write = |root: &mut Root, now: Stamp| {
+                root.cross(profile, &rules, now);
+                ids.extend(raised(root));
+                root.said.pending.clear();
+                *root = serde_json::from_slice(&serde_json::to_vec(root).unwrap()).unwrap();
+            };
+            for (n, told) in told.into_iter().enumerate() {
+                offer(root.accumulator_of(key, key).1, told);
+                if cuts[n % cuts.len()] {
+                    write(&mut root, now);
+                    offer(root.accumulator_of(key, key).1, told);
+                }
+            }
+            write(&mut root, now);
+            for told in &events {
+                offer(root.accumulator_of(key, key).1, told);
+            }
+            write(&mut root, now.plus(Span::DAY.times(30)));
+            prop_assert_eq!(signal_count(&ids), ids.len(), "raised twice");
+            ids.sort();
+            all.push(ids);
+        }
+        prop_assert_eq!(&all[0], &all[1]);
     }
 
     #[test]

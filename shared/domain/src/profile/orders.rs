@@ -2,9 +2,11 @@
 
 use super::bought::Bought;
 use super::money::{Currency, Money};
+use super::tally::Earliest;
 use super::top::{Top, earliest, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
+use crate::signal::NUMBERED_MAX;
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +46,9 @@ pub struct Orders {
     /// The first `Order Completed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<Stamp>,
+    /// When the first orders were completed.
+    #[serde(default, skip_serializing_if = "Earliest::is_empty")]
+    firsts: Earliest<NUMBERED_MAX>,
     /// What was in the orders that listed it.
     #[serde(default, skip_serializing_if = "Top::is_empty")]
     bought: Top<OrderKey, Bought, ORDERS_MAX>,
@@ -96,6 +101,7 @@ impl Orders {
                 }
                 latest(&mut self.last, Some(at.at));
                 earliest(&mut self.first, Some(at.at));
+                self.firsts.add(key().0, at.at);
                 if event.properties.get("products").is_some_and(Value::is_array) {
                     self.bought.write(&key(), at, || Bought::of(&event.properties));
                 }
@@ -130,7 +136,16 @@ impl Orders {
         }
         latest(&mut self.last, other.last);
         earliest(&mut self.first, other.first);
+        self.firsts.merge(&other.firsts);
         self.bought.merge(&other.bought);
+    }
+
+    /// When the first orders were completed, the earliest first, at most 31. An order that was
+    /// folded before such stamps were kept stands as if it were of 1970.
+    pub(crate) fn completed_at(&self) -> Vec<Stamp> {
+        let stamps = self.firsts.stamps();
+        let unknown = self.placed.len().min(NUMBERED_MAX).saturating_sub(stamps.len());
+        std::iter::repeat_n(Stamp::MIN, unknown).chain(stamps).collect()
     }
 
     /// How many different orders were completed, cancelled ones among them; of more than are kept

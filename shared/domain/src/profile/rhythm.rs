@@ -107,7 +107,6 @@ impl Rhythm {
     }
 
     /// The days with a deed, the latest first.
-    #[cfg(test)]
     pub(crate) fn each_day(&self) -> impl Iterator<Item = i64> {
         let (day, bits) = self.days.unwrap_or_default();
         (0..RHYTHM_DAYS).filter(move |n| bits >> n & 1 == 1).map(move |n| day - i64::from(n))

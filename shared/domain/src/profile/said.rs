@@ -2,10 +2,9 @@
 //! laws, but stored in the same write, so that no crash parts a deed from its record.
 
 use super::Root;
-use crate::catalog::SignalRule;
 use crate::ids::ProfileId;
 use crate::journey::OVERDUE;
-use crate::signal::{self, Mark, Raise};
+use crate::signal::{self, Crossed, Mark, Raise, SignalRule};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,6 +24,9 @@ pub struct Said {
     /// never decided twice, so one mark for each rule is enough.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub marks: BTreeMap<String, Mark>,
+    /// What each rule that needs no silence (`Repeat Purchase/2`) has decided on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub crossed: BTreeMap<String, Crossed>,
     /// The last arming's number; never reused.
     #[serde(default)]
     pub arm: u64,
@@ -75,6 +77,12 @@ impl Said {
                 }
             }
         }
+        for (rule, crossed) in other.crossed {
+            match self.crossed.get_mut(&rule) {
+                Some(held) => held.absorb(crossed),
+                None => drop(self.crossed.insert(rule, crossed)),
+            }
+        }
     }
 
     /// The arming that should have fired and did not, to be repeated.
@@ -97,6 +105,19 @@ impl Root {
             self.said.due = Some(needed);
             self.said.pending.push(ProfileEffect::Arm { arm: self.said.arm, due: needed });
         }
+    }
+
+    /// Decides on what the facts have reached, in the write that folds. What a rule that is no
+    /// longer published has decided is forgotten after a while.
+    pub fn cross(&mut self, profile: ProfileId, rules: &[SignalRule], now: Stamp) {
+        let Said { marks, crossed, .. } = &self.said;
+        let decided = signal::cross(&self.facts(), marks, crossed, profile, rules, now);
+        self.said.marks.extend(decided.marks);
+        self.said.crossed.extend(decided.crossed);
+        self.said.crossed.retain(|rule, crossed| {
+            crossed.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
+        });
+        self.said.pending.extend(decided.raises.into_iter().map(ProfileEffect::Raise));
     }
 
     /// Decides on the silences that are over by `now`, as the timer number `arm` asks.

@@ -224,4 +224,11 @@ impl Sessions {
         }
         sums
     }
+
+    /// Seconds of lingering by UTC day and category.
+    pub(crate) fn lingered(&self) -> impl Iterator<Item = (i64, &str, u64)> {
+        self.attention.iter().flat_map(|(day, held)| {
+            held.categories.iter().map(move |(name, seconds)| (day, name, seconds))
+        })
+    }
 }

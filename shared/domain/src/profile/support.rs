@@ -3,7 +3,7 @@
 
 use super::number::{self, decimal};
 use super::sessions::is_zero;
-use super::tally::Distinct;
+use super::tally::Earliest;
 use super::top::{Register, Top, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 /// Tickets kept one by one; of more, those touched last.
 pub const TICKETS_MAX: usize = 16;
-/// Complaints that are told apart exactly.
-const COMPLAINTS_EXACT_MAX: usize = 32;
+/// Complaints that are counted; of more, the first.
+const COMPLAINTS_MAX: usize = 31;
 const TEXT_BYTES_MAX: usize = 80;
 const ID_BYTES_MAX: usize = 64;
 /// The greatest score that is believed, in hundredths.
@@ -34,8 +34,8 @@ pub struct Support {
     #[serde(default, rename = "t", skip_serializing_if = "is_zero")]
     pub tickets: u64,
     /// `Complaint Filed`, told apart by `complaint_id`, `ticket_id`, or one by one.
-    #[serde(default, rename = "k", skip_serializing_if = "Distinct::is_empty")]
-    complaints: Distinct<COMPLAINTS_EXACT_MAX>,
+    #[serde(default, rename = "k", skip_serializing_if = "Earliest::is_empty")]
+    complaints: Earliest<COMPLAINTS_MAX>,
     /// What the last complaint was about.
     #[serde(default, rename = "a", skip_serializing_if = "Option::is_none")]
     pub complaint: Option<Register<Option<String>>>,
@@ -60,7 +60,9 @@ impl Support {
     /// Whether something is no longer kept.
     #[must_use]
     pub fn is_trimmed(&self) -> bool {
-        self.opened.is_trimmed() || self.closed.is_trimmed()
+        self.opened.is_trimmed()
+            || self.closed.is_trimmed()
+            || self.complaints.len() >= COMPLAINTS_MAX
     }
 
     pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
@@ -79,7 +81,8 @@ impl Support {
             }
             "Complaint Filed" => {
                 let id = given("complaint_id").or_else(|| given("ticket_id"));
-                self.complaints.add(&id.unwrap_or_else(|| at.id.to_string().into()));
+                let key = id.map_or(at.id, |id| EventHash::of(&format!("complaint:{id}")));
+                self.complaints.add(key, at.at);
                 let about = ["about", "category", "subject"];
                 let about = about
                     .iter()
@@ -120,16 +123,21 @@ impl Support {
     #[must_use]
     pub fn open(&self) -> u64 {
         let closed = |key: &TicketKey, at: Position| {
-            self.closed.get(key).is_some_and(|closed| closed.at >= at)
+            self.closed.get(key).is_some_and(|closed| closed.at.at >= at.at)
         };
         let open = self.opened.iter().filter(|(key, register)| !closed(key, register.at)).count();
         u64::try_from(open).unwrap_or(u64::MAX)
     }
 
-    /// How many complaints; exact below 32.
+    /// How many complaints, at most 31.
     #[must_use]
     pub fn complaints(&self) -> u64 {
-        self.complaints.count()
+        u64::try_from(self.complaints.len()).unwrap_or(u64::MAX)
+    }
+
+    /// When the first of them were filed, the earliest first.
+    pub(crate) fn complained(&self) -> Vec<Stamp> {
+        self.complaints.stamps()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::top::latest;
 use crate::ids::EventHash;
+use crate::time::Stamp;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -124,6 +125,55 @@ impl<T: Default, const MAX: usize> Days<T, MAX> {
                 add(held, of);
             }
         }
+    }
+}
+
+/// When each of the first so many happened: the `MAX` earliest of their first stamps, by the hash of
+/// what they are.
+///
+/// It commutes as [`super::top::Top`] does, turned round: one that is dropped has `MAX` below it,
+/// each of which can only fall.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Earliest<const MAX: usize>(BTreeMap<EventHash, Stamp>);
+
+impl<const MAX: usize> Default for Earliest<MAX> {
+    fn default() -> Self {
+        Earliest(BTreeMap::new())
+    }
+}
+
+impl<const MAX: usize> Earliest<MAX> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn add(&mut self, what: EventHash, at: Stamp) {
+        let held = self.0.entry(what).or_insert(at);
+        *held = (*held).min(at);
+        if self.0.len() > MAX {
+            let last = self.0.iter().map(|(what, at)| (*at, *what)).max();
+            if let Some((_, what)) = last {
+                self.0.remove(&what);
+            }
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (what, at) in &other.0 {
+            self.add(*what, *at);
+        }
+    }
+
+    /// The stamps, the earliest first.
+    pub(super) fn stamps(&self) -> Vec<Stamp> {
+        let mut stamps: Vec<Stamp> = self.0.values().copied().collect();
+        stamps.sort_unstable();
+        stamps
     }
 }
 

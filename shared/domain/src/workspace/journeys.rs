@@ -5,10 +5,11 @@ use super::fault::{Faults, Place};
 use super::fields::{Fields, Reading};
 use super::settings::one_of;
 use super::yaml::{self, Kind, Node, quoted};
-use super::{Files, JOURNEYS_MAX, JourneyFile, Known, graph, in_folder, pacing, steps};
+use super::{Files, JOURNEYS_MAX, JourneyFile, Known, graph, in_folder, pacing, signals, steps};
 use crate::catalog::JourneyState;
 use crate::journey::{Goal, Journey, JourneyId, ReEntry, Trigger};
 use crate::predicate::EventPredicate;
+use crate::signal::SignalKind;
 use std::collections::BTreeMap;
 
 /// The keys of a journey.
@@ -25,7 +26,6 @@ pub const KEYS: &[&str] = &[
     "frequency_caps",
     "steps",
 ];
-const SIGNAL_TRIGGER_KEYS: &[&str] = &["signal", "after"];
 const GOAL_KEYS: &[&str] = &["event", "where", "within"];
 /// The most exit rules of one journey.
 const EXIT_RULES_MAX: usize = 10;
@@ -136,20 +136,20 @@ fn trigger_of(reading: &mut Reading<'_>, node: &Node, known: &Known) -> Option<T
     if fields.get("signal").is_none() {
         return conditions::event_alone(reading, node, known).map(Trigger::Event);
     }
-    let fields = reading.fields(node, "a trigger", SIGNAL_TRIGGER_KEYS)?;
     let signal = reading.need(fields, "signal", "Cart Abandoned")?;
     let name = reading.text(signal, "the name of a signal");
-    let after = match fields.get("after") {
-        None => Some(None),
-        Some(node) => reading.span(node).map(Some),
-    };
     let name = name?;
-    let Some(default) = known.signals.get(name) else {
+    let Some((kind, default)) = SignalKind::named(name).zip(known.signals.get(name)) else {
         let names: Vec<&str> = known.signals.keys().map(String::as_str).collect();
         reading.unknown(signal.place, "signal", name, names);
         return None;
     };
-    Some(Trigger::Signal { name: name.to_owned(), after: after?.unwrap_or(*default) })
+    signals::check_keys(reading, fields, kind, &["signal"]);
+    let threshold = match fields.get(default.key()) {
+        None => Some(*default),
+        Some(_) => signals::threshold(reading, fields, kind),
+    };
+    Some(Trigger::Signal { name: name.to_owned(), threshold: threshold? })
 }
 
 fn re_entry(reading: &mut Reading<'_>, node: &Node) -> Option<ReEntry> {

@@ -18,13 +18,14 @@ mod names;
 mod pacing;
 mod published;
 mod settings;
+mod signals;
 mod steps;
 mod text;
 mod yaml;
 
 pub use fault::{Fault, Place};
 pub use mails::{MailSource, front_matter_end};
-pub use names::{FACTS, SIGNALS, SPEC_EVENTS, nearest};
+pub use names::{FACTS, SPEC_EVENTS, nearest};
 pub use published::{Published, watched};
 pub use settings::Settings;
 pub use text::plain_text;
@@ -35,6 +36,7 @@ pub mod keys {
     pub use super::journeys::KEYS as JOURNEY_KEYS;
     pub use super::pacing::{CAP_KEYS, DEFERRAL_KEYS, JOURNEY_CAP_KEYS, QUIET_KEYS};
     pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS, TOPIC_KEYS};
+    pub use super::signals::THRESHOLD_KEYS;
     pub use super::steps::{ARM_KEYS, KINDS as STEP_KINDS, WAIT_KEYS};
 }
 
@@ -96,7 +98,8 @@ pub(crate) struct Known {
     topics: Option<BTreeSet<String>>,
     mails: BTreeSet<String>,
     events: Option<BTreeSet<String>>,
-    signals: BTreeMap<String, crate::time::Span>,
+    /// Every signal there is, at its default threshold.
+    signals: BTreeMap<String, crate::signal::Threshold>,
 }
 
 impl Workspace {

@@ -1,7 +1,5 @@
 //! The names a journey may use without declaring them, and the one that was probably meant.
 
-use crate::catalog::SignalKind;
-
 /// The track events of the Segment Spec (e-commerce v2, video, lifecycle, B2B, e-mail and live
 /// chat; read 2026-11), and Odyssey's own for what the Spec lacks.
 pub const SPEC_EVENTS: &[&str] = &[
@@ -103,12 +101,6 @@ pub const SPEC_EVENTS: &[&str] = &[
     "Complaint Filed",
     "Score Given",
     "Consent Requested",
-];
-
-/// The signals of this release and what raises each.
-pub const SIGNALS: &[(&str, SignalKind)] = &[
-    ("Cart Abandoned", SignalKind::CartAbandoned),
-    ("Browse Abandoned", SignalKind::BrowseAbandoned),
 ];
 
 /// The facts a condition may ask for by name ([`crate::profile::ProfileView::facts`]);

@@ -1,12 +1,12 @@
 //! From a workspace and its compiled mails to what is stored.
 
 use super::Workspace;
-use super::names::SIGNALS;
-use crate::catalog::{Catalog, JourneyEntry, JourneyState, SignalRule};
+use crate::catalog::{Catalog, JourneyEntry, JourneyState};
 use crate::ids::{ContentHash, PredicateKey};
 use crate::journey::{Journey, StepKind, Trigger};
 use crate::message::Mail;
 use crate::predicate::{Condition, EventPredicate};
+use crate::signal::{SignalKind, SignalRule, Threshold};
 use crate::time::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,26 +67,25 @@ impl Workspace {
             .map(|file| &file.journey)
     }
 
-    /// Each signal with its default threshold first, then those that live journeys override it
-    /// with.
+    /// Each signal in use with its default threshold first, then those that live journeys override
+    /// it with. In use is what the file names, what a live journey begins with, and what is always
+    /// on.
     fn signals(&self) -> Vec<SignalRule> {
-        SIGNALS
-            .iter()
-            .map(|(name, kind)| {
-                let default = self.settings.signals.get(*name).copied();
-                let mut thresholds: Vec<_> = default.into_iter().collect();
-                let live = self.journeys.values().filter(|file| file.state == JourneyState::Live);
-                for file in live {
-                    if let Trigger::Signal { name: wanted, after } = &file.journey.trigger
-                        && wanted == name
-                        && !thresholds.contains(after)
-                    {
-                        thresholds.push(*after);
-                    }
+        let rule = |kind: SignalKind| {
+            let default = self.settings.signals.get(kind.name()).copied();
+            let mut thresholds: Vec<Threshold> = default.into_iter().collect();
+            let live = self.journeys.values().filter(|file| file.state == JourneyState::Live);
+            for file in live {
+                if let Trigger::Signal { name, threshold } = &file.journey.trigger
+                    && name == kind.name()
+                    && !thresholds.contains(threshold)
+                {
+                    thresholds.push(*threshold);
                 }
-                SignalRule { name: (*name).to_owned(), kind: *kind, thresholds }
-            })
-            .collect()
+            }
+            (!thresholds.is_empty()).then(|| SignalRule::new(kind, &thresholds))
+        };
+        SignalKind::ALL.into_iter().filter_map(rule).collect()
     }
 }
 

@@ -2,15 +2,15 @@
 
 use super::fault::{Faults, Place};
 use super::fields::{Fields, Reading};
-use super::names::{SIGNALS, SPEC_EVENTS};
+use super::names::SPEC_EVENTS;
 use super::yaml::{self, Kind, Node, quoted};
-use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX, pacing};
+use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX, pacing, signals};
 use crate::catalog::{Brand, Source, SourceName, Topic, TopicKind};
 use crate::contact::TopicId;
 use crate::message::MailId;
 use crate::pacing::Pacing;
 use crate::personal::EmailAddress;
-use crate::time::Span;
+use crate::signal::Threshold;
 use crate::wire::SourceKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,8 +25,8 @@ pub struct Settings {
     pub topics: BTreeMap<TopicId, Topic>,
     /// How often and when people are written to.
     pub pacing: Pacing,
-    /// The signals with their default thresholds.
-    pub signals: BTreeMap<String, Span>,
+    /// The signals in use, whatever journeys say, with their default thresholds.
+    pub signals: BTreeMap<String, Threshold>,
     /// Events of the author's own, besides the Spec's.
     pub events: BTreeSet<String>,
     /// The mail that asks an address's owner to confirm.
@@ -53,15 +53,9 @@ pub const BRAND_KEYS: &[&str] =
 const SOURCE_KEYS: &[&str] = &["kind", "key_generation"];
 /// The keys of a topic.
 pub const TOPIC_KEYS: &[&str] = &["title", "kind", "exempt"];
-const SIGNAL_KEYS: &[&str] = &["after"];
-
-/// Thresholds where `workspace.yaml` names none: four hours is the usual first reminder of a cart,
-/// two of a visit without one.
-const CART_ABANDONED_AFTER: Span = Span::HOUR.times(4);
-const BROWSE_ABANDONED_AFTER: Span = Span::HOUR.times(2);
 
 pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Option<Settings> {
-    known.signals = default_signals();
+    known.signals = signals::defaults();
     let Some(text) = files.get(SETTINGS_FILE) else {
         faults.at(SETTINGS_FILE, Place::START, "no such file", "the workspace's settings");
         return None;
@@ -78,9 +72,8 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
     known.topics = topics.and_then(key_names);
     let topics = topics.map(|node| read_topics(&mut reading, node));
     let pacing = pacing::read(&mut reading, fields, topics.as_ref());
-    if let Some(node) = fields.get("signals") {
-        read_signals(&mut reading, node, &mut known.signals);
-    }
+    let signals = signals::read(&mut reading, fields.get("signals"));
+    known.signals.extend(signals.clone());
     let events = fields.get("events").map(|node| read_events(&mut reading, node));
     let events = events.unwrap_or_default();
     known.events =
@@ -94,19 +87,10 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
         sources: sources?,
         topics: topics?,
         pacing,
-        signals: known.signals.clone(),
+        signals,
         events,
         confirmation_mail: confirmation_mail?,
     })
-}
-
-fn default_signals() -> BTreeMap<String, Span> {
-    use crate::catalog::SignalKind;
-    let after = |kind| match kind {
-        SignalKind::CartAbandoned => CART_ABANDONED_AFTER,
-        SignalKind::BrowseAbandoned => BROWSE_ABANDONED_AFTER,
-    };
-    SIGNALS.iter().map(|(name, kind)| ((*name).to_owned(), after(*kind))).collect()
 }
 
 fn key_names(node: &Node) -> Option<BTreeSet<String>> {
@@ -330,22 +314,6 @@ pub(crate) fn one_of<T: Copy>(
     }
     reading.unknown(node.place, what, text, names);
     None
-}
-
-fn read_signals(reading: &mut Reading<'_>, node: &Node, signals: &mut BTreeMap<String, Span>) {
-    let Some(fields) = reading.open(node, "the signals") else { return };
-    for (key, node) in fields.entries() {
-        if !SIGNALS.iter().any(|(name, _)| *name == key.name) {
-            let names = SIGNALS.iter().map(|(name, _)| *name);
-            reading.unknown(key.place, "signal", &key.name, names);
-            continue;
-        }
-        let Some(fields) = reading.fields(node, "a signal", SIGNAL_KEYS) else { continue };
-        let after = reading.need(fields, "after", "4h").and_then(|node| reading.span(node));
-        if let Some(after) = after {
-            signals.insert(key.name.clone(), after);
-        }
-    }
 }
 
 fn read_events(reading: &mut Reading<'_>, node: &Node) -> BTreeSet<String> {

@@ -4,6 +4,7 @@ use super::*;
 use crate::catalog::JourneyState;
 use crate::journey::{ReEntry, StepId, StepKind, Trigger};
 use crate::pacing::Instead;
+use crate::signal::Threshold;
 use crate::time::{Span, Stamp};
 use proptest::prelude::*;
 
@@ -83,7 +84,10 @@ fn a_right_workspace_becomes_a_graph_and_a_catalog() {
     assert_eq!(journey.re_entry, ReEntry::After(Span::DAY.times(7)));
     assert_eq!(
         journey.trigger,
-        Trigger::Signal { name: "Cart Abandoned".to_owned(), after: Span::HOUR.times(2) }
+        Trigger::Signal {
+            name: "Cart Abandoned".to_owned(),
+            threshold: Threshold::After(Span::HOUR.times(2))
+        }
     );
     assert_eq!(journey.first, step("remind"));
     let next = |id: &str| journey.steps.get(&step(id)).unwrap().next.clone();
@@ -142,7 +146,7 @@ fn golden_faults_of_journeys() {
         (
             "signal: Cart Abandoned",
             "signal: Cart Abandonned",
-            "journeys/cart.yaml:3:19: found signal `Cart Abandonned`, expected one of `Browse Abandoned`, `Cart Abandoned`; did you mean `Cart Abandoned`?",
+            "journeys/cart.yaml:3:19: found signal `Cart Abandonned`, expected one of `Back After Absence`, `Became Dormant`, `Binge Started`, `Browse Abandoned`, `Cart Abandoned`, `Checkout Abandoned`, `Complaint Received`, `Engagement Declining`, `First Purchase`, `Interest Shown`, `Lead Submitted`, `Registration Abandoned`; did you mean `Cart Abandoned`?",
         ),
         (
             "state: live",

@@ -153,7 +153,7 @@ async fn carry<T: Tables, B: Bus, Q: Queues>(
                 profile,
                 owners,
                 signal: raise.signal.clone(),
-                after: raise.after,
+                threshold: raise.threshold,
                 since: raise.since,
                 at: raise.at,
                 evidence: raise.evidence.clone(),

@@ -280,6 +280,9 @@ fn decide_silences<T: Tables, B, Q>(
     for (key, dirty) in world.roots() {
         let Some(root) = world.root_mut(key) else { continue };
         if dirty {
+            root.cross(ProfileId::from(key), rules, setting.now);
+        }
+        if dirty {
             root.rearm(rules, setting.now);
         }
         let raised = |effect: &&ProfileEffect| matches!(effect, ProfileEffect::Raise(_));

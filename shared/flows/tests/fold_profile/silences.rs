@@ -31,7 +31,7 @@ fn a_cart_left_alone_is_raised_once_at_each_threshold() {
     let raised = world.signals();
     assert_eq!(raised.len(), 1);
     assert_eq!(
-        (raised[0].signal.as_str(), raised[0].after.to_string().as_str()),
+        (raised[0].signal.as_str(), raised[0].threshold.value().as_str()),
         ("Cart Abandoned", "10m")
     );
     assert_eq!(raised[0].since, minute(0));
@@ -45,7 +45,7 @@ fn a_cart_left_alone_is_raised_once_at_each_threshold() {
     world.wake_until(minute(4 * 60));
     let raised = world.signals();
     assert_eq!(raised.len(), 1);
-    assert_eq!(raised[0].after.to_string(), "4h");
+    assert_eq!(raised[0].threshold.value(), "4h");
     world.wake_until(minute(10_000));
     assert!(world.signals().is_empty());
     assert!(world.memory.queue(Queue::Profile).is_empty());

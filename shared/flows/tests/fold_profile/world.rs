@@ -1,6 +1,6 @@
 //! A stack with a published workspace, and events for it.
 
-use odyssey_domain::catalog::{Brand, Catalog, SignalKind, SignalRule};
+use odyssey_domain::catalog::{Brand, Catalog, SignalKind, SignalRule, Threshold};
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, ProfileId, SignalId};
 use odyssey_domain::keyring::Keyring;
@@ -50,16 +50,11 @@ pub fn catalog() -> Catalog {
             allowed_hosts: Vec::new(),
         },
         signals: vec![
-            SignalRule {
-                name: "Cart Abandoned".to_owned(),
-                kind: SignalKind::CartAbandoned,
-                thresholds: vec![Span::HOUR.times(4), Span::MINUTE.times(10)],
-            },
-            SignalRule {
-                name: "Browse Abandoned".to_owned(),
-                kind: SignalKind::BrowseAbandoned,
-                thresholds: vec![Span::HOUR.times(2)],
-            },
+            SignalRule::new(
+                SignalKind::CartAbandoned,
+                &[Span::HOUR.times(4), Span::MINUTE.times(10)].map(Threshold::After),
+            ),
+            SignalRule::new(SignalKind::BrowseAbandoned, &[Threshold::After(Span::HOUR.times(2))]),
         ],
         journeys: BTreeMap::new(),
         mails: BTreeMap::new(),

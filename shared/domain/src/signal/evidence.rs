@@ -1,0 +1,184 @@
+//! What a signal was decided on, readable, about 400 bytes.
+
+use super::crossing::{Key, Reached};
+use super::rule::Threshold;
+use crate::ids::Position;
+use crate::profile::{Cart, CartLine, Facts, Money, Product, clip};
+use crate::time::Span;
+use serde_json::{Map, Value, json};
+
+/// Lines of a cart, or products, that evidence names; the rest is counted.
+const EVIDENCE_LINES_MAX: usize = 3;
+/// The longest name in evidence, in bytes.
+const EVIDENCE_NAME_BYTES_MAX: usize = 48;
+
+fn put(evidence: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
+    evidence.insert(name.to_owned(), value.into());
+}
+
+fn number_of(reached: &Reached) -> u64 {
+    match &reached.key {
+        Key::Number(n) => *n,
+        Key::Named(_) => 0,
+    }
+}
+
+/// `{order, orders, value, currency, last}`: which order it is of how many, what all are worth.
+pub(super) fn purchase(facts: &Facts, reached: &Reached) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    put(&mut evidence, "order", number_of(reached));
+    put(&mut evidence, "orders", facts.orders.number());
+    let totals = facts.orders.totals();
+    let main = totals.iter().max_by(|(a, x), (b, y)| x.count.cmp(&y.count).then(b.cmp(a)));
+    if let Some((currency, total)) = main {
+        put(&mut evidence, "value", Money(total.value, *currency).amount());
+        put(&mut evidence, "currency", currency.code());
+    }
+    put(&mut evidence, "last", reached.since.to_string());
+    evidence
+}
+
+/// `{form, submissions, last}`.
+pub(super) fn lead(facts: &Facts, reached: &Reached) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    if let Some((form, _)) = facts.forms.submitted.latest_first().first() {
+        put(&mut evidence, "form", clip(form, EVIDENCE_NAME_BYTES_MAX));
+    }
+    put(&mut evidence, "submissions", number_of(reached));
+    put(&mut evidence, "last", reached.since.to_string());
+    evidence
+}
+
+/// `{about, complaints, last}`.
+pub(super) fn complaint(facts: &Facts, reached: &Reached) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    if let Some(about) = facts.support.complaint.as_ref().and_then(|last| last.value.as_deref()) {
+        put(&mut evidence, "about", clip(about, EVIDENCE_NAME_BYTES_MAX));
+    }
+    put(&mut evidence, "complaints", number_of(reached));
+    put(&mut evidence, "last", reached.since.to_string());
+    evidence
+}
+
+/// `{category, seconds, at_least, last}`.
+pub(super) fn interest(threshold: Threshold, reached: &Reached) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    if let Some((category, seconds)) = &reached.subject {
+        put(&mut evidence, "category", clip(category, EVIDENCE_NAME_BYTES_MAX));
+        put(&mut evidence, "seconds", *seconds);
+    }
+    if let Threshold::AtLeast(least) = threshold {
+        put(&mut evidence, "at_least", least);
+    }
+    put(&mut evidence, "last", reached.since.to_string());
+    evidence
+}
+
+/// `{videos, day, titles}`.
+pub(super) fn binge(facts: &Facts, reached: &Reached) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    if let Some((day, videos)) = &reached.subject {
+        put(&mut evidence, "day", day.as_str());
+        put(&mut evidence, "videos", *videos);
+    }
+    let recent = facts.content.recent.latest_first();
+    let titles = recent.iter().filter_map(|(_, video)| video.value.title.as_deref());
+    let titles: Vec<Value> = titles
+        .take(EVIDENCE_LINES_MAX)
+        .map(|title| clip(title, EVIDENCE_NAME_BYTES_MAX).into())
+        .collect();
+    put(&mut evidence, "titles", titles);
+    evidence
+}
+
+/// `{form, fields, seconds, last}`.
+pub(super) fn form(facts: &Facts, form: Option<&str>, episode: Position) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    if let Some(form) = form {
+        put(&mut evidence, "form", clip(form, EVIDENCE_NAME_BYTES_MAX));
+        if let Some(left) = facts.forms.abandoned.get(form) {
+            put(&mut evidence, "fields", left.value.0);
+            put(&mut evidence, "seconds", left.value.1);
+        }
+    }
+    put(&mut evidence, "last", episode.at.to_string());
+    evidence
+}
+
+/// `{renews, last}`.
+pub(super) fn renewal(facts: &Facts, episode: Position) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    if let Some(renews) = facts.rhythm.renews.as_ref().and_then(|renews| renews.value) {
+        put(&mut evidence, "renews", renews.to_string());
+    }
+    put(&mut evidence, "last", episode.at.to_string());
+    evidence
+}
+
+/// `{active_days, usual_gap_hours, orders, last}`: on how many of the last 64 days there was a
+/// deed, and how long it usually is between two of them.
+pub(super) fn absence(facts: &Facts, usual: Option<Span>, episode: Position) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    put(&mut evidence, "active_days", facts.rhythm.days());
+    if let Some(usual) = usual {
+        put(&mut evidence, "usual_gap_hours", usual.ms() / Span::HOUR.ms());
+    }
+    put(&mut evidence, "orders", facts.orders.number());
+    put(&mut evidence, "last", episode.at.to_string());
+    evidence
+}
+
+/// `{lines: [{name, quantity, price}], more, items, value, currency, cart_id, last}`; `value` in
+/// minor units as the fact `cart.value` is, `price` as people write it.
+pub(super) fn cart(cart: &Cart, episode: Position) -> Map<String, Value> {
+    let lines = cart.lines();
+    let mut evidence = Map::new();
+    let named = lines.iter().take(EVIDENCE_LINES_MAX).map(|line| {
+        let mut fields = product_evidence(line.id, line.product);
+        fields.insert("quantity".to_owned(), line.quantity.into());
+        Value::Object(fields)
+    });
+    evidence.insert("lines".to_owned(), named.collect());
+    more(&mut evidence, lines.len());
+    let items: u64 = lines.iter().map(|line: &CartLine<'_>| u64::from(line.quantity)).sum();
+    evidence.insert("items".to_owned(), items.into());
+    if let Some(value) = Cart::value(&lines) {
+        evidence.insert("value".to_owned(), value.0.into());
+        evidence.insert("currency".to_owned(), value.1.code().into());
+    }
+    if let Some(id) = &cart.id {
+        evidence.insert("cart_id".to_owned(), id.value.as_str().into());
+    }
+    evidence.insert("last".to_owned(), json!(episode.at.to_string()));
+    evidence
+}
+
+/// `{products: [{name, price}], more, last}`.
+pub(super) fn browse(facts: &Facts, episode: Position) -> Map<String, Value> {
+    let viewed = facts.browse.viewed.latest_first();
+    let mut evidence = Map::new();
+    let named = viewed.iter().take(EVIDENCE_LINES_MAX);
+    let named =
+        named.map(|(id, register)| Value::Object(product_evidence(id, Some(&register.value))));
+    evidence.insert("products".to_owned(), named.collect());
+    more(&mut evidence, viewed.len());
+    evidence.insert("last".to_owned(), json!(episode.at.to_string()));
+    evidence
+}
+
+fn more(evidence: &mut Map<String, Value>, all: usize) {
+    let more = all.saturating_sub(EVIDENCE_LINES_MAX);
+    if more > 0 {
+        evidence.insert("more".to_owned(), more.into());
+    }
+}
+
+fn product_evidence(id: &str, product: Option<&Product>) -> Map<String, Value> {
+    let name = product.and_then(|product| product.name.as_deref()).unwrap_or(id);
+    let mut fields = Map::new();
+    fields.insert("name".to_owned(), clip(name, EVIDENCE_NAME_BYTES_MAX).into());
+    if let Some(price) = product.and_then(|product| product.price) {
+        fields.insert("price".to_owned(), price.amount().into());
+    }
+    fields
+}

@@ -1,0 +1,347 @@
+//! Each signal: that it is raised, and above all when it is not.
+
+use super::*;
+use crate::event::Event;
+use crate::ids::IdentityKey;
+use crate::profile::{ProfileEffect, Root, Watched, Woken};
+use crate::wire::{SourceKind, SourceRef};
+use serde_json::json;
+
+/// 2026-09-21, a Monday, noon.
+const NOON: Stamp = Stamp::from_ms(1_790_000_000_000 - 1_790_000_000_000 % 86_400_000 + 43_200_000);
+
+/// A customer whose events and timers come in order.
+struct Told {
+    root: Root,
+    rules: Vec<SignalRule>,
+    now: Stamp,
+    events: u32,
+    raised: Vec<Raise>,
+}
+
+impl Told {
+    /// Under every rule at its default.
+    fn new() -> Told {
+        let rules = SignalKind::ALL.map(|kind| SignalRule::new(kind, &[kind.default_threshold()]));
+        Told::under(rules.to_vec())
+    }
+
+    fn under(rules: Vec<SignalRule>) -> Told {
+        Told { root: Root::default(), rules, now: NOON, events: 0, raised: Vec::new() }
+    }
+
+    fn profile() -> ProfileId {
+        ProfileId::from_bytes([1; 16])
+    }
+
+    fn take(&mut self) {
+        for effect in std::mem::take(&mut self.root.said.pending) {
+            if let ProfileEffect::Raise(raise) = effect {
+                self.raised.push(raise);
+            }
+        }
+    }
+
+    /// Folds an event that happened so long ago, without the write that decides.
+    fn fold(&mut self, name: &str, properties: &Value, ago: Span) {
+        self.events += 1;
+        let event: Event = serde_json::from_value(json!({"type": "track", "name": name,
+            "id": format!("e{}", self.events), "at": self.now.minus(ago).ms(),
+            "properties": properties}))
+        .unwrap();
+        let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
+        let own = IdentityKey::from(Told::profile());
+        let _ = self.root.accumulator_of(own, own).1.fold(&event, &source, &Watched::default());
+    }
+
+    fn write(&mut self) {
+        self.root.cross(Told::profile(), &self.rules, self.now);
+        self.root.rearm(&self.rules, self.now);
+        self.take();
+    }
+
+    fn late(&mut self, name: &str, properties: &Value, ago: Span) -> &mut Told {
+        self.fold(name, properties, ago);
+        self.write();
+        self
+    }
+
+    fn tell(&mut self, name: &str, properties: &Value) -> &mut Told {
+        self.late(name, properties, Span::ZERO)
+    }
+
+    /// Lets time pass, and timers run in it.
+    fn pass(&mut self, span: Span) -> &mut Told {
+        let until = self.now.plus(span);
+        while let Some(due) = self.root.said.due.filter(|due| *due <= until) {
+            let arm = self.root.said.arm;
+            let woken = self.root.wake(Told::profile(), arm, &self.rules, due);
+            assert_eq!(woken, Woken::Decided);
+            self.root.cross(Told::profile(), &self.rules, due);
+            self.take();
+        }
+        self.now = until;
+        self
+    }
+
+    /// The names of what was raised since this was asked last.
+    fn names(&mut self) -> Vec<String> {
+        let names = self.raised.iter().map(|raise| raise.signal.clone()).collect();
+        self.raised.clear();
+        names
+    }
+
+    fn evidence(&self, signal: &str) -> &Map<String, Value> {
+        &self.raised.iter().find(|raise| raise.signal == signal).unwrap().evidence
+    }
+}
+
+fn product(id: &str) -> Value {
+    json!({"product_id": id, "name": "Two-person tent", "price": 249, "category": "Tents"})
+}
+
+fn order(id: u32) -> Value {
+    json!({"order_id": id, "total": 100, "currency": "EUR"})
+}
+
+const HOUR: Span = Span::HOUR;
+const DAY: Span = Span::DAY;
+
+#[test]
+fn the_deepest_abandonment_wins() {
+    let mut told = Told::new();
+    told.tell("Product Viewed", &product("a")).tell("Product Added", &product("a"));
+    told.tell("Checkout Started", &json!({})).pass(HOUR.times(12));
+    assert_eq!(told.evidence("Checkout Abandoned")["items"], 1);
+    assert_eq!(told.names(), ["Checkout Abandoned"]);
+    let superseded = Outcome::Superseded("Checkout Abandoned".to_owned());
+    for rule in ["Cart Abandoned/4h", "Browse Abandoned/2h"] {
+        assert_eq!(told.root.said.marks[rule].outcome, superseded, "{rule}");
+    }
+}
+
+#[test]
+fn a_checkout_that_was_paid_or_emptied_is_not_abandoned() {
+    let mut told = Told::new();
+    told.tell("Product Added", &product("a")).tell("Checkout Started", &json!({}));
+    told.tell("Order Completed", &order(1)).pass(HOUR.times(12));
+    assert_eq!(told.names(), ["First Purchase"]);
+    told.tell("Product Added", &product("b")).tell("Checkout Started", &json!({}));
+    told.tell("Product Removed", &product("b")).pass(HOUR.times(12));
+    assert!(told.names().is_empty());
+    // What goes into the cart after the order is a new cart without a checkout.
+    told.tell("Product Added", &product("c")).pass(HOUR.times(12));
+    assert_eq!(told.names(), ["Cart Abandoned"]);
+}
+
+#[test]
+fn without_its_rule_the_cart_speaks_for_the_checkout() {
+    let rules = [SignalKind::CartAbandoned, SignalKind::BrowseAbandoned];
+    let rules = rules.map(|kind| SignalRule::new(kind, &[kind.default_threshold()]));
+    let mut told = Told::under(rules.to_vec());
+    told.tell("Product Added", &product("a")).tell("Checkout Started", &json!({}));
+    told.pass(DAY);
+    assert_eq!(told.names(), ["Cart Abandoned"]);
+}
+
+#[test]
+fn purchases_are_numbered() {
+    let mut told = Told::new();
+    told.tell("Order Completed", &order(1));
+    assert_eq!(told.names(), ["First Purchase"]);
+    // The server tells of the same order, then corrects it.
+    told.tell("Order Completed", &order(1)).tell("Order Updated", &order(1));
+    assert!(told.names().is_empty());
+    // Two orders in one write are two signals.
+    told.fold("Order Completed", &order(2), Span::ZERO);
+    told.fold("Order Completed", &order(3), HOUR);
+    told.write();
+    assert_eq!(told.evidence("Repeat Purchase")["orders"], 3);
+    assert_eq!(told.names(), ["Repeat Purchase", "Repeat Purchase"]);
+    for n in 4..80 {
+        told.tell("Order Completed", &order(n));
+    }
+    assert_eq!(told.names().len(), NUMBERED_MAX - 3);
+}
+
+#[test]
+fn an_import_of_old_orders_is_no_first_purchase() {
+    let mut told = Told::new();
+    told.late("Order Completed", &order(1), DAY.times(400));
+    told.late("Order Completed", &order(2), DAY.times(300));
+    assert!(told.names().is_empty());
+    assert!(!told.root.said.crossed["First Purchase/1"].raised);
+    told.tell("Order Completed", &order(3));
+    assert_eq!(told.names(), ["Repeat Purchase"]);
+}
+
+#[test]
+fn a_rule_that_comes_later_says_nothing_of_the_past() {
+    let mut told = Told::under(Vec::new());
+    for n in 0..5 {
+        told.tell("Order Completed", &order(n)).tell("Form Submitted", &json!({"form": "quote"}));
+        told.pass(DAY.times(10));
+    }
+    told.rules = Told::new().rules;
+    told.tell("Order Completed", &order(9));
+    assert_eq!(told.evidence("Repeat Purchase")["order"], 6);
+    assert_eq!(told.names(), ["Repeat Purchase"]);
+}
+
+#[test]
+fn dormant_after_a_long_silence_of_somebody_known() {
+    let mut told = Told::new();
+    told.tell("Looked In", &json!({})).pass(DAY.times(3)).tell("Looked In", &json!({}));
+    told.pass(DAY.times(59));
+    assert!(told.names().is_empty());
+    // A delivered mail, a refund, an open by whoever: none of them is a deed.
+    for name in ["Email Delivered", "Email Opened", "Order Refunded", "Subscription Renewed"] {
+        told.tell(name, &json!({}));
+    }
+    told.pass(DAY.times(2));
+    assert_eq!(told.evidence("Became Dormant")["active_days"], 2);
+    assert_eq!(told.names(), ["Became Dormant"]);
+    told.pass(DAY.times(300));
+    assert!(told.names().is_empty(), "once for each silence");
+}
+
+#[test]
+fn a_stranger_who_looked_in_once_does_not_become_dormant() {
+    let mut told = Told::new();
+    told.tell("Looked In", &json!({})).pass(DAY.times(200));
+    assert!(told.names().is_empty());
+}
+
+#[test]
+fn back_after_an_absence() {
+    let rule = SignalRule::new(SignalKind::BackAfterAbsence, &[Threshold::After(DAY.times(30))]);
+    let mut told = Told::under(vec![rule]);
+    told.tell("Looked In", &json!({})).pass(DAY.times(29)).tell("Looked In", &json!({}));
+    assert!(told.names().is_empty());
+    told.pass(DAY.times(41));
+    assert!(told.names().is_empty(), "nobody is back yet");
+    // It was done before the absence was noted, and arrives now: nobody is back.
+    told.late("Looked In", &json!({}), DAY.times(20));
+    assert!(told.names().is_empty());
+    told.tell("Looked In", &json!({})).tell("Looked In", &json!({}));
+    assert_eq!(told.evidence("Back After Absence")["absent_days"], 41);
+    assert_eq!(told.names(), ["Back After Absence"]);
+}
+
+#[test]
+fn a_registration_is_abandoned() {
+    let started = json!({"form": "Sign-Up", "path": "/join"});
+    let mut told = Told::new();
+    told.tell("Form Started", &started);
+    told.tell("Form Abandoned", &json!({"form": "Sign-Up", "fields": 2, "seconds": 31}));
+    told.pass(HOUR.times(2));
+    assert_eq!(told.evidence("Registration Abandoned")["fields"], 2);
+    assert_eq!(told.names(), ["Registration Abandoned"]);
+    // Begun again and sent off; begun and registered another way; another kind of form.
+    told.tell("Form Started", &started).tell("Form Submitted", &started).pass(DAY);
+    told.tell("Form Started", &started).tell("Signed Up", &json!({})).pass(DAY);
+    told.tell("Form Started", &json!({"form": "search"})).pass(DAY);
+    assert_eq!(told.names(), ["Lead Submitted"]);
+}
+
+#[test]
+fn leads_and_complaints_are_numbered() {
+    let mut told = Told::new();
+    told.tell("Form Submitted", &json!({"form": "quote"}));
+    assert_eq!(told.evidence("Lead Submitted")["form"], "quote");
+    told.tell("Complaint Filed", &json!({"ticket_id": 7, "about": "late parcel"}));
+    assert_eq!(told.evidence("Complaint Received")["about"], "late parcel");
+    // The same complaint, told by another system.
+    told.tell("Complaint Filed", &json!({"ticket_id": 7}));
+    told.tell("Complaint Filed", &json!({"ticket_id": 8}));
+    assert_eq!(told.names(), ["Lead Submitted", "Complaint Received", "Complaint Received"]);
+}
+
+#[test]
+fn interest_is_lingering_and_not_a_glance() {
+    let left = |category: &str, seconds: u32| json!({"seconds": 600, "dwell": [{"category": category, "seconds": seconds, "hovers": 9}]});
+    let mut told = Told::new();
+    told.tell("Page Left", &left("Tents", 60)).tell("Page Left", &left("Stoves", 80));
+    assert!(told.names().is_empty());
+    told.tell("Page Left", &left("Tents", 30)).tell("Page Left", &left("Tents", 300));
+    assert_eq!(told.evidence("Interest Shown")["category"], "Tents");
+    assert_eq!(told.names(), ["Interest Shown"], "once in a week");
+    told.pass(DAY.times(8)).tell("Page Left", &left("Tents", 100));
+    assert_eq!(told.names(), ["Interest Shown"]);
+}
+
+#[test]
+fn a_binge_is_several_videos_on_one_day() {
+    let video = |id: &str| json!({"content_asset_id": id, "title": id});
+    let mut told = Told::new();
+    // One video, begun again and again, is no binge, nor are three on three days.
+    for _ in 0..5 {
+        told.tell("Video Content Started", &video("pilot"));
+    }
+    told.pass(DAY).tell("Video Content Started", &video("two"));
+    told.pass(DAY).tell("Video Content Started", &video("three"));
+    assert!(told.names().is_empty());
+    told.tell("Video Content Started", &video("four"));
+    told.tell("Video Content Started", &video("five"));
+    assert_eq!(told.evidence("Binge Started")["videos"], 3);
+    told.tell("Video Content Started", &video("six"));
+    assert_eq!(told.names(), ["Binge Started"]);
+}
+
+#[test]
+fn a_renewal_is_due() {
+    let renews = |days: u64| json!({"renews_at": NOON.plus(DAY.times(days)).to_string()});
+    let mut told = Told::new();
+    told.tell("Subscription Started", &renews(30)).pass(DAY.times(22));
+    assert!(told.names().is_empty());
+    told.pass(DAY.times(2));
+    assert!(told.names().contains(&"Renewal Due".to_owned()));
+    told.tell("Subscription Renewed", &renews(60)).pass(DAY.times(10));
+    told.tell("Subscription Cancelled", &json!({})).pass(DAY.times(60));
+    assert!(!told.names().contains(&"Renewal Due".to_owned()), "it was cancelled");
+}
+
+#[test]
+fn engagement_declines_against_the_own_rhythm() {
+    let rule = SignalRule::new(SignalKind::EngagementDeclining, &[Threshold::AtLeast(3)]);
+    let mut told = Told::under(vec![rule]);
+    // Every fourth day; then silence. Three days have no rhythm yet.
+    for n in 0..6 {
+        told.tell("Looked In", &json!({}));
+        if n < 5 {
+            told.pass(DAY.times(4));
+        }
+    }
+    assert!(told.names().is_empty());
+    told.pass(DAY.times(11));
+    assert!(told.names().is_empty());
+    told.pass(DAY.times(2));
+    assert_eq!(told.evidence("Engagement Declining")["usual_gap_hours"], 96);
+    assert_eq!(told.names(), ["Engagement Declining"]);
+}
+
+/// Thresholds stand where older releases and other systems read them.
+#[test]
+fn thresholds_are_stored_by_their_key() {
+    let raise = |threshold| Raise {
+        id: SignalId::from_bytes([1; 16]),
+        signal: "s".to_owned(),
+        threshold,
+        since: NOON,
+        at: NOON,
+        evidence: Map::new(),
+    };
+    for (threshold, expected) in [
+        (Threshold::After(HOUR.times(4)), json!("4h")),
+        (Threshold::Before(DAY.times(7)), json!("7d")),
+        (Threshold::AtLeast(3), json!(3)),
+    ] {
+        let stored = serde_json::to_value(raise(threshold)).unwrap();
+        assert_eq!(stored[threshold.key()], expected);
+        assert_eq!(serde_json::from_value::<Raise>(stored).unwrap().threshold, threshold);
+    }
+    let old = json!({"name": "Cart Abandoned", "kind": "cart_abandoned", "thresholds": ["4h"]});
+    let rule: SignalRule = serde_json::from_value(old.clone()).unwrap();
+    assert_eq!(rule.each().collect::<Vec<_>>(), [Threshold::After(HOUR.times(4))]);
+    assert_eq!(serde_json::to_value(&rule).unwrap(), old);
+}
