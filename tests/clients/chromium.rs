@@ -46,6 +46,8 @@ pub(crate) fn open(chromium: &Path, profile: &Path, url: &str) -> Browser {
         .arg("--remote-allow-origins=*")
         .args(["--disable-background-timer-throttling", "--disable-renderer-backgrounding"])
         .arg("--disable-backgrounding-occluded-windows")
+        // Subdomains, and an address that is not a secure context.
+        .arg("--host-resolver-rules=MAP *.shop.test 127.0.0.1")
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(url)
         .stdout(Stdio::null())

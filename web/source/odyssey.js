@@ -113,7 +113,7 @@
   const current = () => {
     const shared = read(SESSION) || session;
     if (shared.id !== session.id || shared.at > session.at) session = shared;
-    if (!(Date.now() - session.at < SESSION_GAP)) session = { id: uuid() };
+    if (!session.id || Date.now() - session.at > SESSION_GAP) session = { id: uuid() };
     session.at = Date.now();
     write(SESSION, session);
     return session.id;
@@ -230,6 +230,7 @@
   const flush = () => {
     timer = clearTimeout(timer);
     if (!writeKey || busy || !granted()) return;
+    if (document.prerendering) return later(1e3); // a page that nobody has seen yet, and perhaps never will
     if (paused() > 0) return again();
     queue = [...(read(SHELF) || []), ...queue];
     remove(SHELF);
@@ -247,6 +248,7 @@
 
   // The page goes: what waits is handed to the browser.
   const beacon = () => {
+    if (document.prerendering) return;
     while (writeKey && granted() && queue[0] && navigator.onLine && paused() <= 0) {
       const batch = cut();
       if (!navigator.sendBeacon(url(), body(batch))) {

@@ -249,6 +249,7 @@ const scenarios = {
       return [analytics.consent(), analytics.user().anonymousId()]
     })
     same(before, ['pending', null], 'before')
+    await tab.send('Input.dispatchMouseEvent', { type: 'mouseMoved', x: 50, y: 50 })
     await stage.nothing()
     same(await tab.stored(), {}, 'localStorage')
     same(await tab.cookies(), [], 'cookies')
@@ -320,24 +321,26 @@ const scenarios = {
     same((await stage.posted())[0].body.context.gpc, true, 'and says so')
   },
 
-  async 'cookies are set where a domain is named, after consent'(stage) {
+  async 'cookies are set where a domain is named, after consent, and subdomains share them'(stage) {
+    const port = new URL(config.site).port
+    const at = async (host, options) => (await stage.page(host, { cookieDomain: 'shop.test', ...options })).replace(/127\.0\.0\.1:\d+/, `${host}.shop.test:${port}`)
     const tab = await stage.tab()
-    const url = await stage.page('a', { cookieDomain: '127.0.0.1' })
-    await tab.go(url)
+    await tab.go(await at('www', {}))
     await tab.loaded()
+    same(await tab.run(() => window.isSecureContext), false, 'a secure context')
     await tab.run(() => { analytics.identify('ü-1') })
     await wait(300)
     same(await tab.cookies(), [], 'before consent')
     await tab.run(() => { analytics.consent('granted') })
     const [{ anonymousId }] = await stage.arrived('identify')
     same(await tab.cookies(), ['ajs_anonymous_id', 'ajs_user_id'], 'after')
-    // As on another subdomain, which shares nothing else.
-    await tab.run(() => { localStorage.clear() })
-    await tab.go(await stage.page('b', { cookieDomain: '127.0.0.1', consent: 'granted' }))
+    await tab.go(await at('pay', GRANTED))
     await tab.loaded()
     await tab.run(() => { analytics.track('Over there') })
     const [there] = await stage.arrived('Over there')
     same([there.anonymousId, there.userId], [anonymousId, 'ü-1'], 'ids')
+    await tab.run(() => { analytics.reset() })
+    same(await tab.cookies(), ['ajs_anonymous_id'], 'after reset')
     await tab.run(() => { analytics.consent('denied') })
     same(await tab.cookies(), [], 'withdrawn')
   },
@@ -470,9 +473,11 @@ const scenarios = {
     same((await stage.events('Page Left')).length, 1, 'the same page again is not left')
   },
 
-  async 'one tag is enough, under a strict policy'(stage) {
+  async 'one tag is enough, pinned and under a strict policy'(stage) {
     const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ${config.site}; connect-src ${config.api}">`
-    const tag = `<script async src="/odyssey.js" data-write-key="${stage.key}" data-host="${config.api}" data-consent="granted" data-flush-interval="100"></script>`
+    const script = await (await fetch('/odyssey.js')).arrayBuffer()
+    const hash = btoa(String.fromCharCode(...new Uint8Array(await crypto.subtle.digest('SHA-384', script))))
+    const tag = `<script async src="/odyssey.js" integrity="sha384-${hash}" crossorigin="anonymous" data-write-key="${stage.key}" data-host="${config.api}" data-consent="granted" data-flush-interval="100"></script>`
     const tab = await stage.tab()
     await tab.go(await stage.html('a', policy + tag))
     const [page] = await stage.arrived('page')
@@ -500,6 +505,43 @@ const scenarios = {
     const [always] = await stage.arrived('Always')
     same(always.context.page.url, 'https://shop.example/', 'url')
     same((await stage.events('Never')).length + (await stage.events('Broken')).length, 0, 'refused')
+  },
+
+  async 'a page prepared in advance and not yet seen sends nothing'(stage) {
+    const tab = await stage.tab("window.unseen = true; Object.defineProperty(document, 'prerendering', { get: () => window.unseen })")
+    await tab.go(await stage.page('a', GRANTED))
+    await tab.loaded()
+    await stage.nothing()
+    await tab.run(() => { window.unseen = false })
+    await stage.arrived('page')
+  },
+
+  async 'a page that comes back goes on'(stage) {
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', GRANTED))
+    await tab.loaded()
+    const [page] = await stage.arrived('page')
+    await tab.go(await stage.html('b', '<title>b</title>'))
+    await stage.arrived('Page Left')
+    await tab.run(() => history.back())
+    await until('the page', () => tab.run(() => document.title === 'a').catch(() => false))
+    await tab.loaded()
+    await tab.run(() => { analytics.track('Back again') })
+    const [back] = await stage.arrived('Back again')
+    same([back.anonymousId, back.context.sessionId], [page.anonymousId, page.context.sessionId], 'ids')
+  },
+
+  async 'two hundred events wait, the oldest go'(stage) {
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', {}))
+    await tab.loaded()
+    await tab.run(() => {
+      for (let i = 0; i < 250; i++) analytics.track('Held', { i })
+      analytics.consent('granted')
+    })
+    const events = await stage.arrived('Held', 200)
+    same(events[0].properties.i, 50, 'the first that is left')
+    holds(withheld(tab).includes('[odyssey] Over 200 events are waiting; the oldest are dropped.'), 'console')
   },
 
   async 'included twice it counts once'(stage) {
