@@ -142,6 +142,18 @@ class Stage {
     return Tab.open(this.devtools, this.context, before)
   }
 
+  // Opens another tab in front of this one, which is then hidden; returns what closes it again.
+  async cover(tab) {
+    const { send } = this.devtools
+    const { targetId } = await send('Target.createTarget', { url: 'about:blank', browserContextId: this.context })
+    await send('Target.activateTarget', { targetId })
+    await until('a hidden page', () => tab.run(() => document.visibilityState === 'hidden'))
+    return async () => {
+      await send('Target.closeTarget', { targetId })
+      await until('a visible page', () => tab.run(() => document.visibilityState === 'visible'))
+    }
+  }
+
   // A page of this scenario's with the snippet as the README embeds it; returns its address.
   async page(name, options, body = '') {
     const given = { host: config.api, flushInterval: 100, ...options }

@@ -165,6 +165,17 @@ async fn what_the_snippet_sends_is_in_the_profile() {
     assert_eq!(profile.facts["events.Product Added"], 1);
     assert_eq!(profile.email.as_ref().unwrap().expose(), "snippet-1@example.com");
     assert_eq!(profile.owners.len(), 2, "the device of before is linked");
+    for (fact, expected) in [
+        ("sessions.count", json!(1)),
+        ("sessions.pages", json!(1)),
+        ("sessions.scroll_deepest", json!(100)),
+        ("interest.category", json!("cooking")),
+        ("forms.submitted", json!(1)),
+    ] {
+        assert_eq!(profile.facts[fact], expected, "{fact} in {:#?}", profile.facts);
+    }
+    assert!(profile.facts["sessions.seconds"].as_u64().unwrap() >= 2);
+    assert!(profile.facts.contains_key("context.timezone"), "{:#?}", profile.facts);
     let mut timeline = Vec::new();
     for owner in &profile.owners {
         timeline.extend(world.timeline(*owner).await);
