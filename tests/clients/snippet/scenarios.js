@@ -219,6 +219,7 @@ const scenarios = {
 
   async 'a hidden page tells what it has, and the rest when it goes'(stage) {
     const tab = await stage.tab()
+    const began = Date.now()
     await tab.go(await stage.page('a', GRANTED))
     await tab.loaded()
     await stage.arrived('page')
@@ -227,16 +228,14 @@ const scenarios = {
     const [first] = await stage.arrived('Page Left')
     holds(first.properties.seconds >= 1, 'seconds')
     same((await stage.posted()).map((post) => post.mode), ['cors', 'cors'], 'a hidden page awaits its answer')
-    await wait(1500)
+    await wait(3000)
     await uncover()
-    const again = await stage.cover(tab)
-    await wait(300)
-    same((await stage.events('Page Left')).length, 1, 'nothing new to tell')
-    await again()
     await wait(1600)
     await tab.go('about:blank')
     const [, second] = await stage.arrived('Page Left', 2)
-    holds(second.properties.seconds >= 1 && second.properties.seconds <= 2, `the seconds since: ${second.properties.seconds}`)
+    const seconds = first.properties.seconds + second.properties.seconds
+    const visible = (Date.now() - began) / 1000 - 3
+    holds(second.properties.seconds >= 1 && seconds <= visible, `${seconds} seconds of ${visible}`)
   },
 
   async 'pending: held in memory, then sent with the ids that consent allows'(stage) {
