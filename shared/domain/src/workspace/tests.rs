@@ -275,6 +275,71 @@ fn golden_faults_of_settings_and_mails() {
     }
 }
 
+#[test]
+fn golden_faults_of_signals() {
+    let settings = |lines: &str| format!("{SETTINGS}signals:\n{lines}");
+    let cases = [
+        (
+            "  Repeat Purchas: {at_least: 3}",
+            "workspace.yaml:13:3: found signal `Repeat Purchas`, expected one of `Cart Abandoned`, `Browse Abandoned`, `Checkout Abandoned`, `First Purchase`, `Repeat Purchase`, `Became Dormant`, `Registration Abandoned`, `Lead Submitted`, `Back After Absence`, `Complaint Received`, `Interest Shown`, `Binge Started`; did you mean `Repeat Purchase`?",
+        ),
+        (
+            "  Repeat Purchase: {after: 4h}",
+            "workspace.yaml:13:21: found key `after` of the signal `Repeat Purchase`, expected `at_least: 2`",
+        ),
+        (
+            "  Repeat Purchase: {atleast: 4}",
+            "workspace.yaml:13:21: found key `atleast`, expected one of `at_least`; did you mean `at_least`?",
+        ),
+        (
+            "  Repeat Purchase: {at_least: 1}",
+            "workspace.yaml:13:31: found the number 1, expected a whole number of orders, from 2 to 31",
+        ),
+        (
+            "  Interest Shown: {at_least: -5}",
+            "workspace.yaml:13:30: found the number -5, expected a whole number of seconds in one week, from 1 to 86400",
+        ),
+        (
+            "  Renewal Due: {before: soon}",
+            "workspace.yaml:13:25: found `soon`, expected a length of time such as 90s, 15m, 4h, 3d or 1w, at most 730d",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let found = faults(&[("workspace.yaml", &settings(lines))]);
+        assert!(found.contains(&expected.to_owned()), "{expected}\n--\n{}", found.join("\n"));
+    }
+    let trigger = |trigger: &str| journey_faults("signal: Cart Abandoned, after: 2h", trigger);
+    let found = trigger("signal: Became Dormant, at_least: 2");
+    let expected = "journeys/cart.yaml:3:35: found key `at_least` of the signal `Became Dormant`, expected `after: 60d`";
+    assert_eq!(found, [expected]);
+}
+
+/// What the file names, what a live journey begins with, and what is always on.
+#[test]
+fn signals_in_use() {
+    let rules = |settings: &str, trigger: &str| -> Vec<(String, Vec<Threshold>)> {
+        let journey = JOURNEY.replace("signal: Cart Abandoned, after: 2h", trigger);
+        let given = [("workspace.yaml", settings), ("journeys/cart.yaml", &*journey)];
+        let workspace = Workspace::read(&files(&given)).unwrap();
+        let signals = workspace.publish(Vec::new(), Stamp::from_ms(1)).catalog.signals;
+        signals.iter().map(|rule| (rule.name.clone(), rule.each().collect())).collect()
+    };
+    let after = |hours| Threshold::After(Span::HOUR.times(hours));
+    let always = [
+        ("Cart Abandoned".to_owned(), vec![after(4)]),
+        ("Browse Abandoned".to_owned(), vec![after(2)]),
+    ];
+    assert_eq!(rules(SETTINGS, "event: Order Completed"), always);
+    let named = format!("{SETTINGS}signals:\n  First Purchase: {{}}\n  Repeat Purchase:\n");
+    let found = rules(&named, "signal: Repeat Purchase, at_least: 5");
+    assert_eq!(found[2], ("First Purchase".to_owned(), vec![Threshold::AtLeast(1)]));
+    let both = vec![Threshold::AtLeast(2), Threshold::AtLeast(5)];
+    assert_eq!(found[3], ("Repeat Purchase".to_owned(), both));
+    let found = rules(SETTINGS, "signal: Renewal Due");
+    let due = vec![Threshold::Before(Span::DAY.times(7))];
+    assert_eq!(found[2..], [("Renewal Due".to_owned(), due)]);
+}
+
 /// Settings with more lines, a journey with another send step.
 const PACED: &str = "\
 frequency_caps:

@@ -6,8 +6,10 @@
     reason = "a test has no one outside, and what goes wrong in it has failed it"
 )]
 
+mod crossings;
 mod echo;
 mod links;
 mod redelivery;
 mod silences;
+mod sizes;
 mod world;

@@ -67,10 +67,22 @@ pub fn catalog() -> Catalog {
 
 impl World {
     pub fn new() -> World {
+        World::of(catalog())
+    }
+
+    /// One whose workspace also raises these signals, at their defaults.
+    pub fn raising(kinds: &[SignalKind]) -> World {
+        let mut catalog = catalog();
+        let rules = kinds.iter().map(|kind| SignalRule::new(*kind, &[kind.default_threshold()]));
+        catalog.signals.extend(rules);
+        World::of(catalog)
+    }
+
+    fn of(catalog: Catalog) -> World {
         let memory = Memory::new();
         memory.set_now(minute(0));
         let publication =
-            Publication { catalog: catalog(), journeys: BTreeMap::new(), mails: BTreeMap::new() };
+            Publication { catalog, journeys: BTreeMap::new(), mails: BTreeMap::new() };
         run(publish(&memory, &publication)).unwrap();
         let keyring = Keyring::parse(r#"{"k1":"0123456789abcdef0123456789abcdef"}"#).unwrap();
         World { memory, keyring, catalog: CatalogCache::default(), heard: RefCell::default() }
