@@ -102,6 +102,11 @@ pub struct SimArgs {
     /// Each seed twice: both runs must be the same to the byte
     #[arg(long)]
     pub twice: bool,
+    /// At the rates of faults that docs/RELIABILITY.md states, those of calls so many times: how many
+    /// sends stay unconfirmed
+    #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u64).range(10..=10_000),
+        conflicts_with_all = ["seed", "mutants"])]
+    pub stated: Option<u64>,
     /// Build each deliberate bug of tests/sim/mutants and see that an invariant notices it
     #[arg(long, conflicts_with_all = ["seed", "from", "twice"])]
     pub mutants: bool,

@@ -81,6 +81,9 @@ pub fn run(screen: &Screen, args: &SimArgs) -> Result<Exit, Failure> {
             "--from",
             &args.from.to_string(),
         ]);
+        if let Some(times) = args.stated {
+            simulate.args(["--stated", &times.to_string()]);
+        }
     }
     for (flag, wanted) in [("--twice", args.twice), ("--json", args.json)] {
         if wanted {

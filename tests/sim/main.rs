@@ -1,7 +1,7 @@
 //! The simulator's seeds, as tests: some dozens here, thousands by `cargo odyssey sim`.
 
 use odyssey_testkit::sim::mutants::Mutant;
-use odyssey_testkit::sim::{Filter, INVARIANTS, Plan, campaign, report, run, shrink};
+use odyssey_testkit::sim::{Filter, INVARIANTS, Plan, Rates, campaign, report, run, shrink};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const SEEDS: u64 = 24;
 
 #[test]
 fn seeds_hold_every_invariant_and_run_the_same_twice() {
-    let plan = Plan { from: 0, seeds: SEEDS, twice: true, threads: 4 };
+    let plan = Plan { from: 0, seeds: SEEDS, twice: true, threads: 4, rates: Rates::Swarm };
     let tally = campaign(plan, |_| {});
     if let Some(broken) = &tally.broken {
         let shrunk = shrink(broken.seed, 60);
@@ -27,7 +27,10 @@ fn seeds_hold_every_invariant_and_run_the_same_twice() {
 fn every_invariant_that_is_checked_is_named() {
     let named: BTreeSet<&str> = INVARIANTS.iter().map(|(name, _)| *name).collect();
     assert_eq!(named.len(), INVARIANTS.len());
-    let tally = campaign(Plan { from: 0, seeds: 12, twice: false, threads: 4 }, |_| {});
+    let tally = campaign(
+        Plan { from: 0, seeds: 12, twice: false, threads: 4, rates: Rates::Swarm },
+        |_| {},
+    );
     for name in tally.checked.keys() {
         assert!(named.contains(name), "{name} is checked and not named");
     }

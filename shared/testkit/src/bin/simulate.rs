@@ -1,13 +1,13 @@
 //! The simulator as a program: what `cargo odyssey sim` builds and runs.
 //!
 //! ```text
-//! simulate --seeds N [--from S] [--twice] [--threads N] [--json]
+//! simulate --seeds N [--from S] [--twice] [--stated TIMES] [--threads N] [--json]
 //! simulate --seed S [--trace]
 //! simulate --mutants ROOT [--mutant NAME] [--seeds N] [--json]
 //! ```
 
 use odyssey_testkit::sim::mutants::{Caught, Mutant, MutantError, Nursery};
-use odyssey_testkit::sim::{Filter, Plan, campaign, report, run, shrink};
+use odyssey_testkit::sim::{Filter, Plan, Rates, campaign, report, run, shrink};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -30,6 +30,7 @@ struct Arguments {
     /// The flags that were given.
     flags: BTreeSet<Flag>,
     threads: usize,
+    rates: Rates,
     commit: String,
 }
 
@@ -60,6 +61,7 @@ impl Arguments {
             mutant: None,
             flags: BTreeSet::new(),
             threads,
+            rates: Rates::Swarm,
             commit: "unknown".to_owned(),
         };
         while let Some(word) = words.next() {
@@ -75,6 +77,7 @@ impl Arguments {
                 "--threads" => read.threads = usize::try_from(number(value()?)?).unwrap_or(1),
                 "--mutants" => read.mutants = Some(value()?.into()),
                 "--mutant" => read.mutant = Some(value()?),
+                "--stated" => read.rates = Rates::Stated { times: number(value()?)? },
                 "--commit" => read.commit = value()?,
                 "--trace" => drop(read.flags.insert(Flag::Trace)),
                 "--json" => drop(read.flags.insert(Flag::Json)),
@@ -138,6 +141,7 @@ fn many(arguments: &Arguments) -> ExitCode {
         seeds,
         twice: arguments.has(Flag::Twice),
         threads: arguments.threads,
+        rates: arguments.rates,
     };
     let tally = campaign(plan, |through| {
         if through % step == 0 {
@@ -154,6 +158,9 @@ fn many(arguments: &Arguments) -> ExitCode {
         say(&format!("{}\n", report::json(&tally, seconds)));
     } else {
         say(&report::text(&tally, seconds));
+        if let Rates::Stated { times } = arguments.rates {
+            say(&report::unconfirmed(&tally, times));
+        }
         say(&format!(
             "{seconds:.1} s on {} threads, commit {}\n",
             arguments.threads, arguments.commit
@@ -169,7 +176,7 @@ fn many(arguments: &Arguments) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
-    if !arguments.has(Flag::Json) {
+    if !arguments.has(Flag::Json) && arguments.rates == Rates::Swarm {
         let runs = if arguments.has(Flag::NoShrinking) { 1 } else { SHRINK_RUNS_MAX };
         let shrunk = shrink(broken.seed, runs);
         say(&shrunk.map_or_else(String::new, |shrunk| report::broken(&shrunk, &arguments.commit)));

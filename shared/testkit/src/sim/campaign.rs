@@ -1,6 +1,6 @@
 //! Many seeds: in parallel, until one breaks an invariant.
 
-use super::faults::{Coverage, Filter};
+use super::faults::{Coverage, Filter, Rates};
 use super::world::{Outcome, run};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +17,8 @@ pub struct Plan {
     pub twice: bool,
     /// At so many at once.
     pub threads: usize,
+    /// How often things go wrong.
+    pub rates: Rates,
 }
 
 /// What came of it.
@@ -85,6 +87,7 @@ pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
     let through = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
     let total = Mutex::new(Tally::default());
+    let filter = Filter { rates: plan.rates, ..Filter::default() };
     let work = || {
         let mut mine = Tally::default();
         while !stop.load(Ordering::Relaxed) {
@@ -92,9 +95,9 @@ pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
             if seed >= end {
                 break;
             }
-            let outcome = run(seed, &Filter::default(), false);
+            let outcome = run(seed, &filter, false);
             if plan.twice {
-                let again = run(seed, &Filter::default(), false);
+                let again = run(seed, &filter, false);
                 if (again.digest, again.events) != (outcome.digest, outcome.events) {
                     mine.unsteady = Some(seed);
                     stop.store(true, Ordering::Relaxed);

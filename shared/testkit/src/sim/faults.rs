@@ -228,9 +228,24 @@ impl WireFault {
     }
 }
 
-/// What is left out of a run while shrinking.
+/// How often things go wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rates {
+    /// Far more often than anywhere, and each seed otherwise: what finds bugs.
+    #[default]
+    Swarm,
+    /// At the stated rates, those of calls so many times: what is measured.
+    Stated {
+        /// How many times.
+        times: u64,
+    },
+}
+
+/// How a run differs from what its seed says: its rates, and what is left out while shrinking.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
+    /// How often things go wrong.
+    pub rates: Rates,
     /// Faults of calls that do not happen.
     pub calls_off: BTreeSet<CallFault>,
     /// Faults of wires that do not happen.

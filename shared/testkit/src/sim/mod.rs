@@ -42,6 +42,6 @@ mod world;
 
 pub use campaign::{Plan, Tally, campaign};
 pub use check::{INVARIANTS, Violation};
-pub use faults::{CallFault, Coverage, Filter, Site, WireFault};
+pub use faults::{CallFault, Coverage, Filter, Rates, Site, WireFault};
 pub use shrink::{Shrunk, shrink};
 pub use world::{Outcome, run};

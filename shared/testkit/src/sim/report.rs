@@ -80,6 +80,20 @@ fn rate(events: u64, seconds: f64) -> u64 {
     if seconds > 0.0 { (events as f64 / seconds) as u64 } else { 0 }
 }
 
+/// How many sends stay unconfirmed at the stated rates, by what was seen at `times` those of calls:
+/// each took one fault, so that they are in proportion.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a rate for people to read")]
+pub fn unconfirmed(tally: &Tally, times: u64) -> String {
+    let sends = tally.mails + tally.unconfirmed;
+    let seen = tally.unconfirmed as f64 * 100_000.0 / sends.max(1) as f64;
+    format!(
+        "unconfirmed at {times} times the stated rates of calls: {} of {sends} sends, {seen:.1} in 100,000; at the stated rates {:.2} in 100,000\n",
+        tally.unconfirmed,
+        seen / times.max(1) as f64
+    )
+}
+
 /// What a campaign came to, for people.
 #[must_use]
 pub fn text(tally: &Tally, seconds: f64) -> String {

@@ -3,7 +3,7 @@
 //! Swarm testing: each seed enables a random part of the faults and features at random rates, which
 //! finds more than all of them at one middling rate.
 
-use super::faults::{CallFault, WireFault};
+use super::faults::{CallFault, Rates, WireFault};
 use super::rng::{Rng, Stream};
 use crate::fault::Operation;
 use odyssey_domain::time::{Span, Stamp};
@@ -112,6 +112,27 @@ pub(crate) enum Feature {
     Poisons,
 }
 
+/// The stated rates of calls, in a million of each: assumed, not measured anywhere.
+const STATED_CALLS: [(CallFault, u64); 9] = [
+    (CallFault::CrashBefore, 1),
+    (CallFault::CrashAfter, 1),
+    (CallFault::CrashInFlight, 1),
+    (CallFault::TimeOut, 1),
+    (CallFault::AnswerLost, 1),
+    (CallFault::Late, 1),
+    (CallFault::Unavailable, 10),
+    (CallFault::Throttled, 10),
+    (CallFault::Echoed, 10),
+];
+/// Those of wires, in 100,000 occasions of each.
+const STATED_WIRES: [(WireFault, u64); 5] = [
+    (WireFault::MessageDoubled, 10),
+    (WireFault::EntryDoubled, 10),
+    (WireFault::ReportMissing, 100),
+    (WireFault::ReportLate, 100),
+    (WireFault::ReportDoubled, 100),
+];
+
 /// 2026-11-21T00:00:00Z.
 const EPOCH: Stamp = Stamp::from_ms(1_795_219_200_000);
 
@@ -119,6 +140,22 @@ impl Setup {
     /// Whether it has this.
     pub(crate) fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
+    }
+
+    /// The same at other rates: nothing is down, deployed, published, doubled or late but what the
+    /// rates say.
+    pub(crate) fn at(self, rates: Rates) -> Setup {
+        let Rates::Stated { times } = rates else { return self };
+        let calls = STATED_CALLS.map(|(fault, per_million)| (fault, per_million * times / 10));
+        Setup {
+            calls: calls.into_iter().collect(),
+            wires: STATED_WIRES.into_iter().collect(),
+            outages: Vec::new(),
+            deploy: None,
+            skew_ms: self.skew_ms.min(50),
+            features: BTreeSet::new(),
+            ..self
+        }
     }
 
     /// What this seed is like.

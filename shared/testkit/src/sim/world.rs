@@ -84,7 +84,7 @@ pub(super) struct World {
 /// Runs one seed.
 #[must_use]
 pub fn run(seed: u64, filter: &Filter, keep_log: bool) -> Outcome {
-    let setup = Setup::of(seed);
+    let setup = Setup::of(seed).at(filter.rates);
     let workload = Workload::of(seed, &setup);
     let faults = Faults::new(seed, setup.calls.clone(), setup.wires.clone(), filter.clone());
     let check = Check::new(setup.skew_ms);
