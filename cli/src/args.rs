@@ -107,6 +107,12 @@ pub struct SimArgs {
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u64).range(10..=10_000),
         conflicts_with_all = ["seed", "mutants"])]
     pub stated: Option<u64>,
+    /// In place of seeds: how long a backlog of so many mails takes to drain
+    #[arg(long, value_name = "N", conflicts_with_all = ["seeds", "seed", "from", "twice", "json", "stated", "mutants"])]
+    pub drain: Option<u64>,
+    /// With --drain: how many mails SES takes in a second
+    #[arg(long, value_name = "R", default_value_t = 200, requires = "drain")]
+    pub rate: u64,
     /// Build each deliberate bug of tests/sim/mutants and see that an invariant notices it
     #[arg(long, conflicts_with_all = ["seed", "from", "twice"])]
     pub mutants: bool,

@@ -69,6 +69,8 @@ pub fn run(screen: &Screen, args: &SimArgs) -> Result<Exit, Failure> {
             simulate.args(["--mutant", name]);
         }
         simulate.args(["--seeds", &args.seeds.unwrap_or(MUTANT_SEEDS).to_string()]);
+    } else if let Some(messages) = args.drain {
+        simulate.args(["--drain", &messages.to_string(), "--rate", &args.rate.to_string()]);
     } else if let Some(seed) = args.seed {
         simulate.args(["--seed", &seed.to_string()]);
         if args.trace {

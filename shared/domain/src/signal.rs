@@ -2,10 +2,10 @@
 //!
 //! There are two kinds of rules, and one mechanism for each.
 //!
-//! A **silence** ([`silence`]) begins with an *episode*: the last thing done to the cart, the last
+//! A **silence** (`silence`) begins with an *episode*: the last thing done to the cart, the last
 //! visit. When nothing follows for a rule's threshold, the signal is raised by a timer.
 //!
-//! A **crossing** ([`crossing`]) is decided on the write that folds: the second order, the complaint,
+//! A **crossing** (`crossing`) is decided on the write that folds: the second order, the complaint,
 //! the third video of a day. What was reached stays reached, so the ids are the same in every order
 //! of arrival.
 //!

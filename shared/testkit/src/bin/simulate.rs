@@ -3,11 +3,14 @@
 //! ```text
 //! simulate --seeds N [--from S] [--twice] [--stated TIMES] [--threads N] [--json]
 //! simulate --seed S [--trace]
+//! simulate --drain N [--rate R]
 //! simulate --mutants ROOT [--mutant NAME] [--seeds N] [--json]
 //! ```
 
 use odyssey_testkit::sim::mutants::{Caught, Mutant, MutantError, Nursery};
-use odyssey_testkit::sim::{Filter, Plan, Rates, campaign, report, run, shrink};
+use odyssey_testkit::sim::{
+    Backlog, Drained, Filter, Plan, Rates, campaign, drain, report, run, shrink,
+};
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -31,6 +34,10 @@ struct Arguments {
     flags: BTreeSet<Flag>,
     threads: usize,
     rates: Rates,
+    /// So many messages are drained.
+    drain: Option<u64>,
+    /// SES takes so many a second.
+    rate: u64,
     commit: String,
 }
 
@@ -62,6 +69,8 @@ impl Arguments {
             flags: BTreeSet::new(),
             threads,
             rates: Rates::Swarm,
+            drain: None,
+            rate: 200,
             commit: "unknown".to_owned(),
         };
         while let Some(word) = words.next() {
@@ -77,6 +86,8 @@ impl Arguments {
                 "--threads" => read.threads = usize::try_from(number(value()?)?).unwrap_or(1),
                 "--mutants" => read.mutants = Some(value()?.into()),
                 "--mutant" => read.mutant = Some(value()?),
+                "--drain" => read.drain = Some(number(value()?)?),
+                "--rate" => read.rate = number(value()?)?,
                 "--stated" => read.rates = Rates::Stated { times: number(value()?)? },
                 "--commit" => read.commit = value()?,
                 "--trace" => drop(read.flags.insert(Flag::Trace)),
@@ -105,6 +116,9 @@ fn main() -> ExitCode {
     };
     // A panic is a violation, told with its seed; its backtrace would drown that.
     std::panic::set_hook(Box::new(|_| {}));
+    if let Some(messages) = arguments.drain {
+        return backlog(messages, arguments.rate);
+    }
     match (&arguments.mutants, arguments.one) {
         (Some(root), _) => all_mutants(root, &arguments).unwrap_or_else(|problem| {
             let _ = writeln!(io::stderr(), "{problem}");
@@ -112,6 +126,29 @@ fn main() -> ExitCode {
         }),
         (None, Some(seed)) => one(seed, &arguments),
         (None, None) => many(&arguments),
+    }
+}
+
+/// A backlog, drained.
+#[expect(clippy::cast_precision_loss, reason = "figures for people to read")]
+fn backlog(messages: u64, per_second: u64) -> ExitCode {
+    let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    match drain(Backlog { messages: whole(messages), per_second: whole(per_second) }) {
+        Ok(drained) => {
+            let Drained { lasted, mails, tries, writes, dead } = drained;
+            let (seconds, each) = (lasted.ms() as f64 / 1_000.0, mails.max(1) as f64);
+            say(&format!(
+                "{mails} of {messages} mails in {seconds:.0} s, {:.0} a second of the {per_second} that SES takes; {:.2} calls of SES and {:.2} writes a mail; {dead} dead letters\n",
+                each / seconds.max(0.001),
+                tries as f64 / each,
+                writes as f64 / each,
+            ));
+            ExitCode::from(u8::from(dead > 0 || mails != whole(messages)))
+        }
+        Err(problem) => {
+            let _ = writeln!(io::stderr(), "{problem}");
+            ExitCode::from(1)
+        }
     }
 }
 

@@ -119,6 +119,8 @@ pub(crate) struct Core {
     numbers: u64,
     /// Calls that will take effect although nobody waits for them.
     pub(crate) landing: u64,
+    /// Calls take their usual time and batches are full, instead of whatever may be.
+    pub(crate) steady: bool,
     /// When the next tick is on the agenda.
     pub(crate) tick_at: Option<Stamp>,
 }
@@ -149,6 +151,7 @@ impl Core {
             agenda: BinaryHeap::new(),
             numbers: 0,
             landing: 0,
+            steady: false,
             tick_at: None,
         }
     }
@@ -182,6 +185,9 @@ impl Core {
 
     /// How long a call takes to get somewhere.
     fn latency_ms(&mut self) -> u64 {
+        if self.steady {
+            return self.latency.between(2, 8);
+        }
         match self.latency.below(100) {
             0..=89 => self.latency.between(1, 15),
             90..=97 => self.latency.between(15, 250),

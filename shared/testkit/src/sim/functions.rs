@@ -92,6 +92,8 @@ pub struct InboxSettings {
     pub window_s: u64,
 }
 
+/// `MaximumConcurrency` of the sender's queue.
+pub const SENDERS_MAX: usize = 5;
 /// `BatchSize` of every queue.
 pub const BATCH_MAX: usize = 10;
 /// `MessageRetentionPeriod` of every queue: 14 days.

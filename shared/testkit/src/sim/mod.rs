@@ -14,6 +14,7 @@
 //! | `poison` | messages that can never be dealt with |
 //! | `faults` | which faults strike where, counted |
 //! | `check` | the invariants |
+//! | `drain` | a backlog, drained |
 //! | `shrink` | the smallest run that still breaks the invariant |
 
 mod campaign;
@@ -21,6 +22,7 @@ mod check;
 mod clients;
 mod core;
 mod deeds;
+mod drain;
 mod faults;
 pub mod functions;
 pub mod mutants;
@@ -42,6 +44,7 @@ mod world;
 
 pub use campaign::{Plan, Tally, campaign};
 pub use check::{INVARIANTS, Violation};
+pub use drain::{Backlog, Drained, drain};
 pub use faults::{CallFault, Coverage, Filter, Rates, Site, WireFault};
 pub use shrink::{Shrunk, shrink};
 pub use world::{Outcome, run};

@@ -393,6 +393,7 @@ impl Mailer for Ports {
             match fault {
                 Some(CallFault::Unavailable) => SendAnswer::Released("no connection".to_owned()),
                 Some(CallFault::Throttled) => SendAnswer::Released("429".to_owned()),
+                None if !core.has_room() => SendAnswer::Released("429".to_owned()),
                 Some(CallFault::Refused) => SendAnswer::Failed("400".to_owned()),
                 Some(CallFault::TimeOut) => ambiguous(),
                 Some(CallFault::Late) => {

@@ -77,6 +77,11 @@ impl Queues {
             .all(|held| held.messages.is_empty() && !held.has_dead() && held.bus_dead.is_empty())
     }
 
+    /// The sum of a number over all queues.
+    pub(crate) fn of_all(&self, number: impl Fn(&Held) -> usize) -> usize {
+        self.held.values().map(number).sum()
+    }
+
     /// Whether there are dead letters.
     pub(crate) fn have_dead(&self) -> bool {
         self.held.values().any(|held| held.has_dead() || !held.bus_dead.is_empty())
@@ -138,6 +143,7 @@ impl Core {
         let settings = inbox.settings();
         let hidden_until = now.plus(Span::SECOND.times(settings.visibility_s));
         let most = match self.wires.below(4) {
+            _ if self.steady => BATCH_MAX as u64,
             0 => 1,
             1 => self.wires.between(1, 4),
             _ => BATCH_MAX as u64,

@@ -28,6 +28,10 @@ pub(crate) struct Ses {
     pub(crate) fates: BTreeMap<String, Fate>,
     /// Accepted mails by send id: the instants.
     pub(crate) accepted: BTreeMap<SendId, Vec<Stamp>>,
+    /// Mails it accepts in any one second; any number where nothing is said.
+    pub(crate) per_second: Option<usize>,
+    /// How many it accepted in which second.
+    in_second: (i64, usize),
     /// Mails that reached their inbox and were not looked at yet.
     pub(crate) arrivals: Vec<OutgoingMail>,
 }
@@ -38,12 +42,24 @@ impl Ses {
             rng: Rng::new(seed, Stream::People),
             fates: BTreeMap::new(),
             accepted: BTreeMap::new(),
+            per_second: None,
+            in_second: (0, 0),
             arrivals: Vec::new(),
         }
     }
 }
 
 impl Core {
+    /// Whether SES takes one more mail in this second.
+    pub(crate) fn has_room(&mut self) -> bool {
+        let Some(most) = self.ses.per_second else { return true };
+        let second = self.now.ms() / 1_000;
+        let (then, taken) = self.ses.in_second;
+        let taken = if then == second { taken } else { 0 };
+        self.ses.in_second = (second, taken + usize::from(taken < most));
+        taken < most
+    }
+
     /// Accepts a mail: from now on nothing takes it back.
     pub(crate) fn accept(&mut self, actor: Actor, mail: OutgoingMail) -> String {
         let id = format!("ses-{}", self.number());

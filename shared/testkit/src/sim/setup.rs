@@ -142,6 +142,13 @@ impl Setup {
         self.features.contains(&feature)
     }
 
+    /// Nothing goes wrong.
+    pub(crate) fn calm(instances: usize) -> Setup {
+        // The day is quiet before five and after eleven.
+        let start = EPOCH.plus(Span::HOUR.times(6));
+        Setup { start, skew_ms: 0, instances, ..Setup::of(0).at(Rates::Stated { times: 0 }) }
+    }
+
     /// The same at other rates: nothing is down, deployed, published, doubled or late but what the
     /// rates say.
     pub(crate) fn at(self, rates: Rates) -> Setup {

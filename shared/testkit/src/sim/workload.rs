@@ -36,7 +36,7 @@ pub(crate) enum Does {
 }
 
 /// Everything that happens.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Workload {
     pub(crate) customers: Vec<Customer>,
     pub(crate) actions: Vec<Action>,

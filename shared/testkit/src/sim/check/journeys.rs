@@ -279,8 +279,12 @@ impl Check {
         let Some(begun) = self.invocations.get(&actor.invocation).map(|known| known.started) else {
             return;
         };
-        let root = self.profiles.root_of(after.slot.profile.into());
-        let Some(root) = root else { return };
+        let profile = after.slot.profile.into();
+        // Linked meanwhile: it could not know what the other identities had done.
+        if !self.profiles.was_linked(profile, begun) {
+            return;
+        }
+        let Some(root) = self.profiles.root_of(profile) else { return };
         let ends: Vec<&str> = journey.exit_when.iter().map(|event| event.event.as_str()).collect();
         let known = self.profiles.events_of(root).into_iter().find(|(_, folded)| {
             let event = &folded.event;

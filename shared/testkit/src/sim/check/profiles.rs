@@ -47,6 +47,8 @@ pub(super) struct Profiles {
     reference: BTreeMap<IdentityKey, Accumulator>,
     timeline: BTreeSet<(IdentityKey, EventHash)>,
     spilled: BTreeSet<(IdentityKey, EventHash)>,
+    /// When an identity was linked into the root it is in.
+    linked: BTreeMap<IdentityKey, Stamp>,
     /// The items as they stand.
     pub(super) items: BTreeMap<IdentityKey, IdentityItem>,
 }
@@ -130,6 +132,11 @@ impl Profiles {
         }
     }
 
+    /// Whether an identity has been in the root it is in since before `at`.
+    pub(super) fn was_linked(&self, identity: IdentityKey, at: Stamp) -> bool {
+        self.linked.get(&identity).is_none_or(|linked| *linked < at)
+    }
+
     /// A root as it stands.
     pub(super) fn root(&self, identity: IdentityKey) -> Option<&Root> {
         match self.items.get(&identity)? {
@@ -167,6 +174,11 @@ impl Check {
         let Ok(identity) = key.pk.parse::<IdentityKey>() else { return };
         let after = after.and_then(super::item::<IdentityItem>);
         let before = self.profiles.items.remove(&identity);
+        if let Some(IdentityItem::Pointer { to, .. }) = &after
+            && !matches!(&before, Some(IdentityItem::Pointer { to: held, .. }) if held == to)
+        {
+            self.profiles.linked.insert(identity, now);
+        }
         if let Some(IdentityItem::Root(root)) = &before {
             let kept = match &after {
                 Some(IdentityItem::Root(root)) => root.said.pending.as_slice(),
