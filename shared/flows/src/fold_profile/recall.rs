@@ -103,7 +103,10 @@ pub(super) async fn is_known<T: Tables, B, Q>(
     let Some(row) = row_of_late(item, received) else { return Ok(false) };
     match world.recalled.late.get(&row) {
         Some(known) => Ok(*known),
-        None => Ok(setting.tables.get(&row, Consistency::Strong).await?.is_some()),
+        None => {
+            let found = setting.tables.get_many(&[row], Consistency::Strong).await?;
+            Ok(found.iter().any(Option::is_some))
+        }
     }
 }
 

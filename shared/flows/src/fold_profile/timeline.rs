@@ -83,7 +83,8 @@ pub(super) async fn put(
             Written::Done => return Ok(()),
             Written::Conflict { current: Some(current), .. } => Some(current),
             Written::Conflict { current: None, .. } => {
-                tables.get(&key, Consistency::Strong).await?
+                let found = tables.get_many(&[key], Consistency::Strong).await?;
+                found.into_iter().next().flatten()
             }
         };
         // Gone meanwhile, as only its erasure or its expiry can make it: nothing to write beside.
