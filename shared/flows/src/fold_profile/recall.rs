@@ -101,13 +101,11 @@ pub(super) async fn is_known<T: Tables, B, Q>(
         }
     }
     let Some(row) = row_of_late(item, received) else { return Ok(false) };
-    match world.recalled.late.get(&row) {
-        Some(known) => Ok(*known),
-        None => {
-            let found = setting.tables.get_many(&[row], Consistency::Strong).await?;
-            Ok(found.iter().any(Option::is_some))
-        }
+    if let Some(known) = world.recalled.late.get(&row) {
+        return Ok(*known);
     }
+    let found = setting.tables.get_many(&[row], Consistency::Strong).await?;
+    Ok(found.iter().any(Option::is_some))
 }
 
 /// The accumulator that knows an event, and whether it is the root's own because the event's
