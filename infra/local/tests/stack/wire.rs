@@ -46,13 +46,13 @@ async fn the_ports_work_over_the_wire() {
 #[tokio::test]
 async fn a_role_allows_what_is_written_and_nothing_else() {
     let stack = start().await;
-    let tables = &stack.environment()["TIMELINE_TABLE"];
+    let tables = &stack.environment()["PROFILES_TABLE"];
     let input = json!({"TableName": tables, "Key": {"pk": {"S": "x"}, "sk": {"S": "y"}}});
     let get = "DynamoDB_20120810.GetItem";
     let denied = call(&stack, "TickFunction", get, &input).await.unwrap();
     assert_eq!(denied.headers["x-amzn-errortype"], "AccessDeniedException");
     let message = denied.json()["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("dynamodb:GetItem") && message.contains("TimelineTable"), "{message}");
+    assert!(message.contains("dynamodb:GetItem") && message.contains("ProfilesTable"), "{message}");
     assert_eq!(call(&stack, "ProfileFunction", get, &input).await.unwrap().status, 200);
     let stranger = call(&stack, "NoFunction", get, &input).await.unwrap();
     assert_eq!(stranger.headers["x-amzn-errortype"], "UnrecognizedClientException");
@@ -64,8 +64,8 @@ async fn a_role_allows_what_is_written_and_nothing_else() {
                 && unused.action == action
         })
     };
-    assert!(told("ProfileFunctionRole", "Timeline", "dynamodb:PutItem"));
-    assert!(!told("ProfileFunctionRole", "Timeline", "dynamodb:GetItem"));
+    assert!(told("ProfileFunctionRole", "Profiles", "dynamodb:PutItem"));
+    assert!(!told("ProfileFunctionRole", "Profiles", "dynamodb:GetItem"));
     assert!(told("SenderFunctionRole", "SendMail", "*"));
 }
 
