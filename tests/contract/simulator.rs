@@ -1,7 +1,9 @@
 //! The simulator's wiring is the template's.
 
 use crate::{Template, logical_id, texts};
-use odyssey_testkit::sim::functions::{BATCH_MAX, Function, Inbox, RETENTION_S, RULES};
+use odyssey_testkit::sim::functions::{
+    BATCH_MAX, Function, Inbox, RETENTION_S, RULES, SENDERS_MAX,
+};
 
 #[test]
 fn its_rules_are_the_templates() {
@@ -42,6 +44,9 @@ fn its_queues_are_the_templates() {
         assert_eq!(source["MaximumBatchingWindowInSeconds"], settings.window_s, "{name}");
         assert_eq!(source["BatchSize"], BATCH_MAX, "{name}");
     }
+    let sender = template.properties("SenderFunction");
+    let source = &sender["Events"]["Queue"]["Properties"];
+    assert_eq!(source["ScalingConfig"]["MaximumConcurrency"], SENDERS_MAX);
 }
 
 #[test]
