@@ -86,7 +86,14 @@ pub(super) async fn carry_out<T: Tables, B: Bus, Q: Queues>(
         futures_util::future::join_all(group.iter().map(async |delivery| {
             (delivery.index, record(setting, world, delivery, decided).await)
         }));
-    let (unsent, records) = futures_util::future::join(outbox.publish(setting.bus), records).await;
+    let (unsent, records) = if decided.counts.folded == 0 {
+        // A redelivery: what the tables do not take yet would reach the bus once more with every try.
+        let records = records.await;
+        outbox.hold_back(|index| records.iter().any(|(at, done)| *at == index && done.is_err()));
+        (outbox.publish(setting.bus).await, records)
+    } else {
+        futures_util::future::join(outbox.publish(setting.bus), records).await
+    };
     let early = decided.early.iter().map(|(index, due)| (*index, FoldError::Early(*due)));
     let mut failed: Failed = early.collect();
     for (index, result) in records {
@@ -117,6 +124,15 @@ impl Outbox {
             self.entries.push(BusEntry { source: source::PROFILE, detail_type, detail });
             self.records.push(record);
         }
+    }
+
+    /// Leaves out what is of these records.
+    fn hold_back(&mut self, held: impl Fn(usize) -> bool) {
+        let (entries, records) =
+            (std::mem::take(&mut self.entries), std::mem::take(&mut self.records));
+        let kept =
+            entries.into_iter().zip(records).filter(|(_, record)| !record.is_some_and(&held));
+        (self.entries, self.records) = kept.unzip();
     }
 
     async fn publish(&self, bus: &impl Bus) -> Result<Vec<usize>, FoldError> {

@@ -169,6 +169,25 @@ fn a_fault_at_any_call_is_healed_by_redelivery() {
     }
 }
 
+/// The simulator's seed 46707: while the timeline was down for hours, each try of each record put
+/// its events on the bus once more, and each copy had journey retry in turn.
+#[test]
+fn what_the_timeline_does_not_take_reaches_the_bus_once() {
+    let world = World::new();
+    world.memory.on_call(|call| match call.operation {
+        Operation::Write(Table::Timeline) => Fault::FailBefore,
+        _ => Fault::None,
+    });
+    for at in 5..15 {
+        let (dispositions, _) = world.fold(vec![accepted(5, sample())], minute(at));
+        assert!(matches!(dispositions[..], [Disposition::Retry { .. }]));
+    }
+    assert_eq!(world.memory.take_bus_entries().len(), 2);
+    world.memory.calm();
+    world.fold_done(vec![accepted(5, sample())], minute(15));
+    assert_eq!(world.memory.take_bus_entries().len(), 2);
+}
+
 /// Tables to whose every profile somebody else just wrote.
 struct Contended(odyssey_testkit::Memory);
 
