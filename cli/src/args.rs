@@ -52,6 +52,12 @@ pub enum Command {
     ///
     /// Reads profiles, contacts, enrollments and the ledger of sends; changes nothing.
     Explain(ExplainArgs),
+    /// One customer's profile: why ids are one
+    ///
+    /// An id is given as user:42, anonymous:…, email:…, phone:+…, external:TYPE:VALUE, or as a
+    /// profile's own id. Talks to the running local stack, or to AWS where --stack or the variables of
+    /// the tables say so.
+    Profile(ProfileArgs),
     /// Dead letters: what could not be dealt with, why, and back onto its queue
     ///
     /// Talks to the running local stack, or to AWS where --stack or the variables of the queues say
@@ -329,6 +335,41 @@ pub struct ChaosArgs {
     /// Print the outcome as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `odyssey profile`.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub what: Profile,
+}
+
+/// What can be done with a profile.
+#[derive(Debug, Subcommand)]
+pub enum Profile {
+    /// Why two ids are one customer, or why they are not
+    ///
+    /// Shows where each id stands, the claim that linked it with its time and event, and whether
+    /// that is final. Changes nothing.
+    Why(ProfileWhyArgs),
+}
+
+/// `odyssey profile why`.
+#[derive(Debug, Args)]
+pub struct ProfileWhyArgs {
+    /// One id
+    #[arg(value_name = "ID")]
+    pub one: String,
+    /// The other
+    #[arg(value_name = "ID")]
+    pub other: String,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
 }
 
 /// `odyssey dlq`.

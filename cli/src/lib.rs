@@ -11,6 +11,7 @@ pub mod explain;
 pub mod http;
 pub mod local;
 pub mod pages;
+pub mod profile;
 pub mod publish;
 pub mod screen;
 pub mod sim;
@@ -97,6 +98,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Explain(args) => wait(explain::run(screen, args)),
         Command::Demo(args) => wait(demo::run(screen, args)),
         Command::Chaos(args) => wait(chaos::run(screen, args)),
+        Command::Profile(args) => wait(profile::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
         Command::Sim(args) => sim::run(screen, args),

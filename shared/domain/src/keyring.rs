@@ -4,6 +4,7 @@
 //! Each use has its own subkey, HMAC-SHA-256(secret, purpose), so that no value made for one
 //! purpose is worth anything for another.
 
+use crate::identity::Identifier;
 use crate::ids::{ContactKey, IdentityKey};
 use crate::personal::{AnonymousId, EmailAddress, UserId};
 use hmac::{Hmac, KeyInit, Mac};
@@ -134,6 +135,25 @@ impl Keyring {
         IdentityKey::from_bytes(first_16(mac(&self.first, "identity.anonymous.v1", &parts)))
     }
 
+    /// The key of an identifier, whatever its kind: an HMAC of its kind and its normalised value.
+    #[must_use]
+    pub fn identity_key(&self, identifier: &Identifier) -> IdentityKey {
+        let key =
+            |tag, parts: &[&[u8]]| IdentityKey::from_bytes(first_16(mac(&self.first, tag, parts)));
+        match identifier {
+            Identifier::User(user) => self.user_key(user),
+            Identifier::Anonymous(anonymous) => self.anonymous_key(anonymous),
+            Identifier::Email(address) => {
+                key("identity.email.v1", &[address.normalized().as_bytes()])
+            }
+            Identifier::Phone(number) => key("identity.phone.v1", &[number.expose().as_bytes()]),
+            Identifier::External(named, id) => {
+                let parts = [named.as_str().as_bytes(), id.expose().as_bytes()];
+                key("identity.external.v1", &parts)
+            }
+        }
+    }
+
     /// The key of an address on the e-mail channel: of its normalised form.
     #[must_use]
     pub fn contact_key(&self, address: &EmailAddress) -> ContactKey {
@@ -213,6 +233,31 @@ mod tests {
             "k1.cGF5bG9hZA.8StGSu-drndBf9i_RDyXZw",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn golden_vectors_of_identifiers() {
+        let keys = Keyring::parse(ONE).unwrap();
+        let key = |text: &str| keys.identity_key(&text.parse().unwrap()).to_string();
+        let found = [
+            "user:u1",
+            "anonymous:u1",
+            "email:Ann@Example.com",
+            "phone:+49 151 1234567",
+            "external:shop_customer_id:u1",
+            "external:ticket_user:u1",
+        ]
+        .map(key);
+        let expected = [
+            "3bisqaicyczurvyy4vvs7vwszy",
+            "45g5by4kk5izxye4vsj3e7svqu",
+            "nqxcdrao2lgnmmu5i5s7svtely",
+            "ecx43446f5azeus5cjgmfwg7wi",
+            "3fqefytymmwjadhjieh2qn2brm",
+            "z36an2scj2elqt7oehjgta2n7a",
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(key("email:ann@example.com"), key("email:ANN@EXAMPLE.COM"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod contact;
 pub mod event;
+pub mod identity;
 pub mod ids;
 pub mod journey;
 pub mod keyring;

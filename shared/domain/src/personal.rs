@@ -64,6 +64,9 @@ pub enum PersonalError {
     /// Not of the form `local@domain`.
     #[error("is not an e-mail address")]
     NotAnAddress,
+    /// Not a phone number with its country code.
+    #[error("is not a phone number with its country code, such as +4930123456")]
+    NotANumber,
 }
 
 personal_string! {
@@ -139,6 +142,45 @@ personal_string! {
 personal_string! {
     /// The id a device or browser gave itself (`anonymousId`); at most 256 bytes.
     AnonymousId
+}
+
+personal_string! {
+    /// The id another system gave a customer (a shop's customer id, a ticket system's user); its
+    /// type says which system. At most 256 bytes.
+    ExternalId
+}
+personal_string! {
+    /// A phone number in E.164's form: `+`, a country code, at most 15 digits in all.
+    PhoneNumber
+}
+
+/// The most digits of a phone number (ITU-T E.164 §6.2).
+const PHONE_DIGITS_MAX: usize = 15;
+/// Fewer digits are a short code, or somebody's slip.
+const PHONE_DIGITS_MIN: usize = 7;
+
+impl PhoneNumber {
+    /// Reads a number with its country code, `+` or `00` before it; spaces, dots, dashes, slashes
+    /// and parentheses are only for people. One without a country code is somebody's in every
+    /// country, so it is none here.
+    ///
+    /// # Errors
+    /// Where it is empty or not of that form.
+    pub fn parse(text: &str) -> Result<PhoneNumber, PersonalError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(PersonalError::Empty);
+        }
+        let rest = text.strip_prefix('+').or_else(|| text.strip_prefix("00"));
+        let rest = rest.ok_or(PersonalError::NotANumber)?;
+        // `+44 (0)20 …` is how people write a number for both kinds of callers.
+        let rest = rest.replacen("(0)", "", 1);
+        let digits: String = rest.chars().filter(|c| !" .-/()\u{a0}".contains(*c)).collect();
+        let right = (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0');
+        if right { Ok(PhoneNumber(format!("+{digits}"))) } else { Err(PersonalError::NotANumber) }
+    }
 }
 
 /// Longer ids are refused: they are some other value put in the wrong field.
@@ -220,6 +262,16 @@ impl AnonymousId {
     }
 }
 
+impl ExternalId {
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// Where it is empty, too long, has control characters, or is a placeholder.
+    pub fn parse(text: &str) -> Result<ExternalId, PersonalError> {
+        parse_id(text).map(ExternalId)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,5 +322,31 @@ mod tests {
             assert_eq!(UserId::parse(id), Err(PersonalError::Placeholder), "{id}");
         }
         assert!(UserId::parse("u1").is_ok());
+    }
+
+    #[test]
+    fn numbers() {
+        for (text, number) in [
+            ("+49 151 1234567", "+491511234567"),
+            ("0049-151-123.45.67", "+491511234567"),
+            ("+44 (0)20 7946 0000", "+442079460000"),
+            (" +1 (212) 555-0100 ", "+12125550100"),
+        ] {
+            assert_eq!(PhoneNumber::parse(text).unwrap().expose(), number, "{text}");
+        }
+        for bad in [
+            "",
+            "0151 1234567",
+            "151",
+            "+",
+            "+49",
+            "+0491511234567",
+            "+49151123456789012",
+            "+49 151 CALL",
+            "null",
+            "+\u{0661}\u{0662}\u{0663}\u{0664}\u{0665}\u{0666}\u{0667}",
+        ] {
+            assert!(PhoneNumber::parse(bad).is_err(), "{bad}");
+        }
     }
 }

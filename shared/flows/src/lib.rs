@@ -11,6 +11,7 @@ pub mod contacts;
 pub mod due;
 pub mod fold_profile;
 pub mod ledger;
+pub mod links;
 pub mod ports;
 pub mod profiles;
 pub mod queue;

@@ -1,0 +1,109 @@
+//! Where an identifier stands, and on whose word.
+
+use crate::fold_profile::timeline;
+use crate::ports::{Consistency, Tables};
+use crate::profiles::identity_key;
+use crate::stored::{StoredError, load};
+use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::ids::{IdentityKey, Position, ProfileId};
+use odyssey_domain::profile::{IdentityItem, Root};
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::SourceRef;
+
+/// Where one identifier stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Placed {
+    /// The key asked for.
+    pub identity: IdentityKey,
+    /// What stands there.
+    pub stands: Stands,
+}
+
+/// What stands at an identifier's key.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Stands {
+    /// No event was ever folded under it, and nobody claimed it.
+    Nobody,
+    /// It was erased then.
+    Erased(Stamp),
+    /// It is a profile of its own.
+    Profile,
+    /// It belongs to another profile.
+    Linked(Box<Claimed>),
+}
+
+/// A link, and the claim that made it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    /// The profile.
+    pub to: ProfileId,
+    /// The claim: the position of the event that named the user. None where the link is final and
+    /// its claim is no longer known.
+    pub claim: Option<Position>,
+    /// Whether its accumulator was compacted into the profile's own.
+    pub is_final: bool,
+    /// The event that claimed, where the timeline still holds it.
+    pub event: Option<(SourceRef, Event)>,
+}
+
+impl Placed {
+    /// The profile that its events are in; none where it is nobody's or erased.
+    #[must_use]
+    pub fn profile(&self) -> Option<ProfileId> {
+        match &self.stands {
+            Stands::Nobody | Stands::Erased(_) => None,
+            Stands::Profile => Some(self.identity.into()),
+            Stands::Linked(claimed) => Some(claimed.to),
+        }
+    }
+}
+
+impl Claimed {
+    /// How the event that claimed is called: `identify`, `track Order Completed`.
+    #[must_use]
+    pub fn event_name(&self) -> Option<String> {
+        let (_, event) = self.event.as_ref()?;
+        let kind = match event.kind {
+            EventKind::Track => "track",
+            EventKind::Identify => "identify",
+            EventKind::Page => "page",
+            EventKind::Screen => "screen",
+            EventKind::Group => "group",
+            EventKind::Alias => "alias",
+        };
+        Some(event.name.as_ref().map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}")))
+    }
+}
+
+/// Where an identifier stands, and on which event's word; strongly consistent, but for the event.
+///
+/// # Errors
+/// Where the port fails or an item cannot be read.
+pub async fn place(tables: &impl Tables, identity: IdentityKey) -> Result<Placed, StoredError> {
+    let found = load::<IdentityItem>(tables, identity_key(identity), Consistency::Strong).await?;
+    let stands = match found.map(|found| found.item) {
+        None => Stands::Nobody,
+        Some(IdentityItem::Tombstone { erased }) => Stands::Erased(erased),
+        Some(IdentityItem::Root(_)) => Stands::Profile,
+        Some(IdentityItem::Pointer { to, claim }) => {
+            let is_final = claim == Root::final_claim();
+            let claim = (!is_final).then_some(claim);
+            let event = match claim {
+                Some(claim) => event_at(tables, to, claim).await?,
+                None => None,
+            };
+            Stands::Linked(Box::new(Claimed { to: to.into(), claim, is_final, event }))
+        }
+    };
+    Ok(Placed { identity, stands })
+}
+
+/// The event at a position, from the timeline of the user whose it is.
+async fn event_at(
+    tables: &impl Tables,
+    user: IdentityKey,
+    at: Position,
+) -> Result<Option<(SourceRef, Event)>, StoredError> {
+    let events = timeline::read(tables, user, at.at, at.at).await?;
+    Ok(events.into_iter().find(|(_, event)| event.position() == at))
+}
