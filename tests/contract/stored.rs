@@ -5,6 +5,7 @@ use odyssey_domain::contact::Contact;
 use odyssey_domain::journey::{Enrollment, Journey};
 use odyssey_domain::message::{LedgerItem, Mail};
 use odyssey_domain::profile::IdentityItem;
+use odyssey_domain::signal::Raise;
 use odyssey_domain::wire::Wake;
 use odyssey_flows::fold_profile::timeline::TimelineRow;
 use odyssey_flows::profiles::EmailLookUp;
@@ -24,6 +25,7 @@ fn items() -> BTreeMap<String, (String, String)> {
         in_code::<IdentityItem>(),
         in_code::<EmailLookUp>(),
         in_code::<TimelineRow>(),
+        in_code::<Raise>(),
         in_code::<Enrollment>(),
         in_code::<Wake>(),
         in_code::<Contact>(),

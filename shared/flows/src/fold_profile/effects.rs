@@ -12,6 +12,7 @@ use super::{Failed, FoldError, Setting};
 use crate::due;
 use crate::ports::{Bus, BusEntry, Expect, Queues, Tables, Write};
 use crate::profiles::email_row;
+use crate::signals;
 use crate::stored::StoredError;
 use futures_util::StreamExt as _;
 use odyssey_domain::contact::TopicId;
@@ -175,7 +176,7 @@ async fn carry<T: Tables, B: Bus, Q: Queues>(
                 evidence: raise.evidence.clone(),
             };
             outbox.push(None, detail_type::SIGNAL_RAISED, &raised);
-            Ok(())
+            signals::keep(setting.tables, key, raise).await
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The timeline: what was folded, by identity and time.
 //!
-//! A delivery's events of one identity are packed into one row that stands at the first of them;
-//! an event received more than seven days after its stamp has a row of its own, so that it can be
+//! A delivery's events of one identity are packed into one row that stands at the first of them,
+//! those more than five minutes on into the next one; an event received more than seven days after its stamp has a row of its own, so that it can be
 //! looked up by itself. Rows are written only after the fold, so their presence proves it.
 
 use super::fold::LATE_AFTER;
@@ -16,6 +16,9 @@ use std::collections::BTreeSet;
 
 /// Rows of one read of a timeline.
 const ROWS_PER_READ: usize = 1_000;
+/// The events of one row lie within this of its first: who looks for what happened at a time then
+/// knows how far back a row that holds it can stand.
+pub const ROW_SPAN: Span = Span::MINUTE.times(5);
 /// What was folded is kept so long.
 const KEPT: Span = Span::DAY.times(400);
 
@@ -65,7 +68,17 @@ pub(super) fn pack(
         let events = events.iter().map(|event| (*event).clone()).collect();
         Some((first, TimelineRow { received, source: source.clone(), events }))
     };
-    late.iter().map(std::slice::from_ref).chain([packed.as_slice()]).filter_map(row).collect()
+    late.iter().map(std::slice::from_ref).chain(spans(&packed)).filter_map(row).collect()
+}
+
+/// Sorted events in runs of at most [`ROW_SPAN`].
+fn spans<'e, 'a>(mut events: &'e [&'a Event]) -> impl Iterator<Item = &'e [&'a Event]> {
+    std::iter::from_fn(move || {
+        let last = events.first()?.at.plus(ROW_SPAN);
+        let (row, rest) = events.split_at(events.partition_point(|event| event.at <= last));
+        events = rest;
+        Some(row)
+    })
 }
 
 /// Puts a row. One that already stands there stays as it is, and what it lacks is put at the next

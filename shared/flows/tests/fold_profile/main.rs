@@ -8,6 +8,7 @@
 
 mod crossings;
 mod echo;
+mod history;
 mod links;
 mod redelivery;
 mod silences;
