@@ -61,6 +61,7 @@ fn stack() -> Memory {
         ended: None,
         forget: None,
         why: Why::default().into(),
+        earlier: Vec::new(),
         pending: Vec::new(),
     };
     run(memory.write(put(slot_key(&slot), &enrollment, None).unwrap())).unwrap();

@@ -12,8 +12,10 @@ use aws_sdk_sesv2::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_types::SdkConfig;
+use odyssey_domain::time::Span;
 use odyssey_flows::ports::{Mailer, OutgoingMail, SendAnswer};
 use std::error::Error;
+use std::time::Duration;
 
 /// Codes that say "not now": the rate or the day's quota is used up, or sending is off.
 const NOT_NOW: [&str; 6] = [
@@ -78,6 +80,10 @@ impl Mailer for SesMailer {
             },
             Err(error) => classify(&error),
         }
+    }
+
+    async fn wait(&self, span: Span) {
+        tokio::time::sleep(Duration::from_millis(span.ms())).await;
     }
 }
 

@@ -371,4 +371,8 @@ pub enum SendAnswer {
 pub trait Mailer: Send + Sync {
     /// Makes exactly one `SendEmail` call.
     fn send(&self, mail: &OutgoingMail) -> impl Future<Output = SendAnswer> + Send;
+
+    /// Lets so much time pass, so that calls keep to SES's rate; at most
+    /// [`odyssey_domain::message::WAIT_MAX`].
+    fn wait(&self, span: Span) -> impl Future<Output = ()> + Send;
 }

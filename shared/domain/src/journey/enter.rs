@@ -1,6 +1,9 @@
 //! Entering: who is let in, under which enrollment key, and how often.
 
-use super::{Ending, Enrollment, Input, Journey, Plan, ReEntry, SlotId, Transition, Trigger, step};
+use super::{
+    EARLIER_MAX, Ending, Enrollment, Input, Journey, Plan, ReEntry, SlotId, Transition, Trigger,
+    step,
+};
 use crate::event::{Event, EventKind};
 use crate::ids::{ContentHash, EnrollmentId, EnrollmentKeyHash};
 use crate::predicate::{Answer, Facts, path};
@@ -121,7 +124,8 @@ pub enum Refusal {
     Inside,
     /// The re-entry rule says not again, or not yet.
     ReEntry,
-    /// The trigger is older than the one that let them in last: a late redelivery.
+    /// The trigger is older than the one that let them in last, or let them in before that: a late
+    /// redelivery.
     Older,
     /// The trigger is older than [`TRIGGER_AGE_MAX`].
     TooOld,
@@ -167,6 +171,10 @@ pub fn enter(application: &Application<'_>) -> Entry {
     if let Some(same) = application.slots.iter().find(|slot| slot.id == id) {
         return Entry::Repeated(Box::new(same.clone()));
     }
+    // The first stamp of an event counts; a later copy with another one is the same trigger.
+    if application.slots.iter().any(|slot| slot.earlier.contains(&id)) {
+        return Entry::Refused(Refusal::Older);
+    }
     if let Some(refusal) = refuses_again(application) {
         return Entry::Refused(refusal);
     }
@@ -190,6 +198,7 @@ pub fn enter(application: &Application<'_>) -> Entry {
         parked: None,
         ended: None,
         forget: None,
+        earlier: earlier(application.slots),
         why: Arc::new(Why {
             trigger: occasion.what.clone(),
             trigger_id: occasion.id.clone(),
@@ -213,6 +222,20 @@ pub fn enter(application: &Application<'_>) -> Entry {
     }
     Arc::make_mut(&mut enrollment.why).trim();
     Entry::Enrolled(Box::new(step(plan, &enrollment, view, Input::Entered, now)))
+}
+
+/// Who entered under this key before, the latest first.
+fn earlier(slots: &[Enrollment]) -> Vec<EnrollmentId> {
+    let mut latest_first: Vec<&Enrollment> = slots.iter().collect();
+    latest_first.sort_by_key(|slot| std::cmp::Reverse(slot.entered));
+    let before = latest_first.iter().flat_map(|slot| &slot.earlier);
+    let mut ids: Vec<EnrollmentId> = Vec::new();
+    for id in latest_first.iter().map(|slot| &slot.id).chain(before) {
+        if ids.len() < EARLIER_MAX && !ids.contains(id) {
+            ids.push(*id);
+        }
+    }
+    ids
 }
 
 fn refuses_again(application: &Application<'_>) -> Option<Refusal> {

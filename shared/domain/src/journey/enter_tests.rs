@@ -46,6 +46,35 @@ fn the_same_trigger_again_is_a_repetition_even_after_the_end() {
     }
 }
 
+/// The simulator's seed 12755: the retry of a post carries another stamp, and so may come after
+/// somebody else's trigger that its first copy came before.
+#[test]
+fn a_trigger_of_before_lets_nobody_in_again_whatever_its_stamp() {
+    let steps = json!({"a": delay("1h", "b"), "b": {"kind": "exit"}});
+    let plan = plan_with(&steps, &json!({"re_entry": "after_exit"}));
+    let over = |enrollment: &Enrollment| {
+        let input = Input::Woken { arm: enrollment.arm };
+        step(&plan, enrollment, &view(&[]), input, enrollment.due.unwrap()).enrollment
+    };
+    let mut slot = ended(&plan);
+    for n in 0..20 {
+        let when = after(&format!("{}h", 2 * n + 2));
+        let next = occasion_at(&format!("next-{n}"), when);
+        let slots = std::slice::from_ref(&slot);
+        let Entry::Enrolled(let_in) = apply(&plan, &next, &view(&[]), slots, when) else {
+            panic!("the {n}th was not let in");
+        };
+        slot = over(&let_in.enrollment);
+        let known = n.min(super::EARLIER_MAX - 1);
+        for back in 0..known {
+            let copy = occasion_at(&format!("next-{}", n - back - 1), when.plus(Span::MINUTE));
+            let again = apply(&plan, &copy, &view(&[]), std::slice::from_ref(&slot), after("70h"));
+            assert_eq!(refused(again), Refusal::Older);
+        }
+        assert!(slot.earlier.len() <= super::EARLIER_MAX);
+    }
+}
+
 #[test]
 fn re_entry_rules_hold() {
     let steps = json!({"a": delay("1h", "b"), "b": {"kind": "exit"}});

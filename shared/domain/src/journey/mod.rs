@@ -233,6 +233,10 @@ pub struct Enrollment {
     /// for it; never while it runs, nor where one may enter only once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forget: Option<Stamp>,
+    /// Whom the slot held before, the latest first, at most [`EARLIER_MAX`]: their triggers let
+    /// nobody in again, whatever stamp a late copy of one carries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EnrollmentId>,
     /// What led here so far; shared, because most steps leave it as it is.
     #[serde(with = "why::shared")]
     pub why: Arc<Why>,
@@ -240,6 +244,10 @@ pub struct Enrollment {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<JourneyEffect>,
 }
+
+/// Earlier enrollments that a slot remembers. A retry comes within hours, and of fewer re-entries
+/// than this.
+pub const EARLIER_MAX: usize = 8;
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,

@@ -8,12 +8,14 @@ mod ledger;
 mod ledger_tests;
 pub mod link;
 mod money;
+mod rate;
 pub mod render;
 
 pub use guard::{STRING_CHARS_MAX, UrlGuard};
 pub use ledger::{
     CallOutcome, Deferral, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState, Verdict,
 };
+pub use rate::{SendRate, Turn, WAIT_MAX};
 
 use crate::slug::slug;
 use serde::{Deserialize, Serialize};

@@ -257,7 +257,7 @@ fn rules() -> Vec<SignalRule> {
 fn raised(root: &Root) -> impl Iterator<Item = SignalId> {
     root.said.pending.iter().filter_map(|effect| match effect {
         ProfileEffect::Raise(raise) => Some(raise.id),
-        ProfileEffect::Arm { .. } => None,
+        ProfileEffect::Arm { .. } | ProfileEffect::Settle { .. } => None,
     })
 }
 

@@ -52,6 +52,12 @@ pub enum ProfileEffect {
         /// When.
         due: Stamp,
     },
+    /// Carry out what stands in another profile: the same write took an accumulator out of it, and
+    /// a redelivery does not lead there any more.
+    Settle {
+        /// Which.
+        profile: ProfileId,
+    },
 }
 
 /// What a wake did.

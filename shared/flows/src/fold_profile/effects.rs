@@ -10,17 +10,17 @@ use super::timeline;
 use super::world::World;
 use super::{Failed, FoldError, Setting};
 use crate::due;
-use crate::ports::{Bus, BusEntry, Expect, Queues, Tables, Write};
-use crate::profiles::email_row;
+use crate::ports::{Bus, BusEntry, Consistency, Expect, Queues, Tables, Write};
+use crate::profiles::{email_row, identity_key};
 use crate::signals;
-use crate::stored::StoredError;
+use crate::stored::{StoredError, Versioned, load};
 use futures_util::StreamExt as _;
 use odyssey_domain::contact::TopicId;
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{ProfileEffect, Root, email_of};
+use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root, email_of};
 use odyssey_domain::wire::{
     BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
     source,
@@ -54,7 +54,7 @@ pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
 /// down, put one more wake on the queue that does the same: twice as many with every round.
 fn is_superseded(root: Option<&Root>, effect: &ProfileEffect) -> bool {
     match effect {
-        ProfileEffect::Raise(_) => false,
+        ProfileEffect::Raise(_) | ProfileEffect::Settle { .. } => false,
         ProfileEffect::Arm { arm, due } => {
             root.is_none_or(|root| root.said.arm != *arm || root.said.due != Some(*due))
         }
@@ -156,6 +156,31 @@ async fn carry<T: Tables, B: Bus, Q: Queues>(
     effect: &ProfileEffect,
     outbox: &mut Outbox,
 ) -> Result<(), StoredError> {
+    let ProfileEffect::Settle { profile } = effect else {
+        return carry_own(setting, (key, world.root(key)), effect, outbox).await;
+    };
+    let other = IdentityKey::from(*profile);
+    if world.root(other).is_some() {
+        // It is of the group, and so are its effects.
+        return Ok(());
+    }
+    let found =
+        load::<IdentityItem>(setting.tables, identity_key(other), Consistency::Strong).await?;
+    if let Some(Versioned { item: IdentityItem::Root(root), .. }) = found {
+        for effect in &root.said.pending {
+            carry_own(setting, (other, Some(&root)), effect, outbox).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Carries out one effect that stands in the root of `key`; what stands in others' is theirs.
+async fn carry_own<T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    (key, root): (IdentityKey, Option<&Root>),
+    effect: &ProfileEffect,
+    outbox: &mut Outbox,
+) -> Result<(), StoredError> {
     let profile = ProfileId::from(key);
     match effect {
         ProfileEffect::Arm { arm, due } => {
@@ -163,7 +188,7 @@ async fn carry<T: Tables, B: Bus, Q: Queues>(
             due::arm(setting.tables, setting.queues, &wake, setting.now).await
         }
         ProfileEffect::Raise(raise) => {
-            let owners = world.root(key).map_or_else(|| vec![key], |root| root.owners(profile));
+            let owners = root.map_or_else(|| vec![key], |root| root.owners(profile));
             let raised = SignalRaised {
                 v: BUS_SCHEMA,
                 id: raise.id,
@@ -178,6 +203,7 @@ async fn carry<T: Tables, B: Bus, Q: Queues>(
             outbox.push(None, detail_type::SIGNAL_RAISED, &raised);
             signals::keep(setting.tables, key, raise).await
         }
+        ProfileEffect::Settle { .. } => Ok(()),
     }
 }
 

@@ -199,6 +199,10 @@ async fn apply_claim<T: Tables, B, Q>(
             let Some(root) = world.root_mut(user) else { return Ok(false) };
             root.adopt(claim.anonymous, moved.accumulator, claim.at);
             root.said.absorb(moved.said);
+            if let Standing::OthersLater(other) = found {
+                let settle = ProfileEffect::Settle { profile: other.into() };
+                root.said.pending.push(settle);
+            }
         }
     }
     world.replace(claim.anonymous, IdentityItem::Pointer { to: user, claim: claim.at });

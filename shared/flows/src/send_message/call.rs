@@ -33,9 +33,13 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             SendAnswer::Ambiguous(_) => CallOutcome::Unconfirmed,
         };
         match outcome {
-            CallOutcome::Sent(_) => self.sending.tally.accepted(),
+            CallOutcome::Sent(_) => {
+                self.sending.tally.accepted();
+                self.sending.rate().accepted();
+            }
             CallOutcome::Unconfirmed => self.sending.tally.unconfirmed(),
-            CallOutcome::Released(_) | CallOutcome::Failed(_) => {}
+            CallOutcome::Released(_) => self.sending.rate().refused(self.now),
+            CallOutcome::Failed(_) => {}
         }
         if let (CallOutcome::Released(_) | CallOutcome::Failed(_), Some(contact)) =
             (&outcome, sending.contact)

@@ -5,6 +5,8 @@
 //! finds, and who may move a send where, is the table of [`odyssey_domain::message::LedgerItem`]'s
 //! module; this flow carries it out:
 //!
+//! 0. Where SES refused mails for its rate, wait for one's turn ([`SendRate`]), before anything is
+//!    read: what was decided must not grow old.
 //! 1. Read the ledger. Terminal states acknowledge, a fresh SENDING waits, an old one is given up
 //!    to UNCONFIRMED.
 //! 2. Decide over profile, contact, topic and journey, and render. A skip is recorded with all its
@@ -40,11 +42,12 @@ use compose::{Composition, Decided};
 use futures_util::StreamExt as _;
 use job::{Asked, Job};
 use odyssey_domain::catalog::Catalog;
-use odyssey_domain::ids::OwnerToken;
+use odyssey_domain::ids::{EventHash, OwnerToken};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::render::TemplateCache;
-use odyssey_domain::message::{LedgerItem, OnDelivery};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::message::{LedgerItem, OnDelivery, SendRate, Turn};
+use odyssey_domain::time::{Span, Stamp};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How often a delivery begins again because the contact or the ledger changed under it.
 const CLAIM_ATTEMPTS: usize = 5;
@@ -68,6 +71,8 @@ pub struct Sending {
     pub templates: TemplateCache,
     /// What became of sends since it was last asked.
     pub tally: Tally,
+    /// How fast SES takes mails from this process.
+    rate: Mutex<SendRate>,
 }
 
 impl Sending {
@@ -80,7 +85,13 @@ impl Sending {
             catalog: CatalogCache::default(),
             templates: TemplateCache::default(),
             tally: Tally::default(),
+            rate: Mutex::default(),
         }
+    }
+
+    /// The rate is whole after every call, so that a panic elsewhere spoils nothing.
+    fn rate(&self) -> MutexGuard<'_, SendRate> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,10 +133,19 @@ pub async fn run(
     records: Vec<QueueRecord>,
     now: Stamp,
 ) -> Vec<Disposition> {
+    sending.rate().begin(now);
     let delivery = Delivery { sending, tables, queues, mailer, now };
     let all = records.iter().enumerate();
     let each = all.map(|(index, record)| Box::pin(delivery.record(index, record)));
     futures_util::stream::iter(each).buffered(AT_ONCE).collect().await
+}
+
+/// Back to the queue until SES may have room, up to half as long again by the message's id.
+fn later(span: Span, message_id: &str) -> Disposition {
+    let [byte, ..] = EventHash::of(message_id).0;
+    let jitter = Span::from_ms(span.ms() * u64::from(byte) / 510);
+    let reason = "SES takes no more for now".to_owned();
+    Disposition::Retry { reason, after: Some(Span::from_ms(span.ms() + jitter.ms())) }
 }
 
 /// One invocation.
@@ -148,6 +168,12 @@ impl<T: Tables, Q: Queues, M: Mailer> Delivery<'_, T, Q, M> {
             Ok(asked) => asked,
             Err(refused) => return refused,
         };
+        let turn = self.sending.rate().turn(self.now);
+        match turn {
+            Turn::In(Span::ZERO) => {}
+            Turn::In(span) => self.mailer.wait(span).await,
+            Turn::Later(span) => return later(span, &record.message_id),
+        }
         // The index keeps one message, twice in one batch, from taking itself for its own owner.
         let receipt = format!("{}#{}#{index}", record.message_id, record.receive_count);
         let owner = OwnerToken::derive(&record.request_id, &receipt);

@@ -4,7 +4,7 @@ use crate::world::*;
 use odyssey_domain::profile::{IdentityItem, RefusedLink};
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::ports::Table;
-use odyssey_testkit::Operation;
+use odyssey_testkit::{Fault, Operation};
 use serde_json::json;
 
 fn browse(id: &str, at: i64, who: &serde_json::Value) -> odyssey_domain::event::Event {
@@ -181,4 +181,50 @@ fn what_was_erased_stays_erased() {
     let view = world.view(world.user("ann"));
     assert_eq!(view.facts["events.total"], 1);
     assert!(world.root(world.user("ann")).1.said.arm > 1_000_000);
+}
+
+/// The simulator's seed 301691: a device leaves one customer for another, and with it the order
+/// that had emptied the cart. The process dies before the timer that this asks for is armed, and
+/// the redelivery finds the device where it belongs.
+#[test]
+fn whom_a_device_leaves_is_armed_whatever_happens() {
+    let ann = json!({"userId": "ann"});
+    let on_tablet = json!({"userId": "ann", "anonymousId": "tablet"});
+    let nobody = json!({"anonymousId": "tablet"});
+    let bob = json!({"userId": "bob", "anonymousId": "tablet"});
+    for fault in [Fault::HaltBefore, Fault::HaltAfter, Fault::FailAfter] {
+        for at in 0..8 {
+            let world = World::new();
+            let earlier = vec![
+                browse("1", 10, &ann),
+                track("2", 11, "Signed In", &on_tablet, &json!({})),
+                track("3", 12, "Order Completed", &nobody, &json!({"order_id": "o-1"})),
+            ];
+            world.fold_done(vec![accepted(12, earlier)], minute(12));
+            let claim = accepted(13, vec![track("4", 5, "Signed In", &bob, &json!({}))]);
+            let (mut n, wrong) = (0, fault.clone());
+            world.memory.on_call(move |_| {
+                n += 1;
+                if n == at + 1 { wrong.clone() } else { Fault::None }
+            });
+            let World { memory, keyring, catalog, .. } = &world;
+            let _ = odyssey_testkit::run_or_halt(odyssey_flows::fold_profile::run(
+                memory,
+                memory,
+                memory,
+                keyring,
+                catalog,
+                vec![claim.clone()],
+                minute(13),
+            ));
+            world.memory.calm();
+            world.fold_done(vec![claim], minute(14));
+            world.wake_until(minute(60));
+            let raised = world.signals();
+            assert!(
+                raised.iter().any(|signal| signal.profile == world.user("ann").into()),
+                "no cart of Ann's after {fault:?} at call {at}: {raised:?}"
+            );
+        }
+    }
 }

@@ -4,7 +4,7 @@ use crate::world::{World, change, keys, offers, record, seconds, send_id, ses_ev
 use odyssey_domain::contact::ConsentState;
 use odyssey_domain::ids::EventHash;
 use odyssey_domain::message::SendState;
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{
     Consistency, Key, Mailer, OutgoingMail, PortError, Query, Queue, QueueMessage, Queues, Row,
     SendAnswer, Table, Tables, Write, Written,
@@ -86,6 +86,10 @@ impl Mailer for Turns<'_> {
     async fn send(&self, mail: &OutgoingMail) -> SendAnswer {
         Turn(false).await;
         Mailer::send(self.memory, mail).await
+    }
+
+    async fn wait(&self, _: Span) {
+        Turn(false).await;
     }
 }
 

@@ -102,4 +102,7 @@ impl Mailer for Memory {
             _ => answer,
         }
     }
+
+    /// Time does not pass here.
+    async fn wait(&self, _: Span) {}
 }

@@ -197,7 +197,6 @@ impl Core {
 
     /// Makes a gate that opens by itself after a while.
     pub(crate) fn gate(&mut self, actor: Actor, fault: Option<CallFault>, before: bool) -> u64 {
-        let id = self.number();
         let ms = match (fault, before) {
             (Some(CallFault::Slow), true) => self.latency.between(3_000, 45_000),
             (Some(CallFault::TimeOut | CallFault::Late), false) => {
@@ -205,17 +204,23 @@ impl Core {
             }
             _ => self.latency_ms(),
         };
-        let gate = Gate {
-            invocation: actor.invocation,
-            crash: matches!(
-                (fault, before),
-                (Some(CallFault::CrashBefore | CallFault::CrashInFlight), true)
-                    | (Some(CallFault::CrashAfter), false)
-            ),
-            in_flight: None,
-            open: false,
-            waker: None,
-        };
+        let crash = matches!(
+            (fault, before),
+            (Some(CallFault::CrashBefore | CallFault::CrashInFlight), true)
+                | (Some(CallFault::CrashAfter), false)
+        );
+        self.gate_of(actor, crash, ms)
+    }
+
+    /// Makes a gate at which an invocation waits for so long.
+    pub(crate) fn pause(&mut self, actor: Actor, ms: u64) -> u64 {
+        self.gate_of(actor, false, ms)
+    }
+
+    fn gate_of(&mut self, actor: Actor, crash: bool, ms: u64) -> u64 {
+        let id = self.number();
+        let gate =
+            Gate { invocation: actor.invocation, crash, in_flight: None, open: false, waker: None };
         self.gates.insert(id, gate);
         self.plan_in(ms, Next::Open(id));
         id

@@ -416,4 +416,9 @@ impl Mailer for Ports {
         self.leave(fault).await;
         answer
     }
+
+    async fn wait(&self, span: Span) {
+        let gate = lock(&self.shared).pause(self.actor, span.ms());
+        self.pass(gate).await;
+    }
 }
