@@ -22,12 +22,13 @@ pub struct Cli {
 /// What the command line can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Play a recorded day of shoppers through the whole system on this machine
+    /// Play a story of customers through the whole system on this machine
     ///
     /// Builds the functions, starts the local stack with the clock running 1,800 times as fast (1 h
-    /// = 2 s), publishes examples/storefront, posts the day's requests over HTTP, and tells what
-    /// happened to whom and why. Talks to nothing outside this machine. Takes about two minutes
-    /// after the build.
+    /// = 2 s), publishes the workspace of that name in examples, posts the requests of its story in
+    /// events/demo over HTTP, and tells what happened to whom and why: each signal with its
+    /// evidence, each mail, each decision against one. Talks to nothing outside this machine. Takes
+    /// about two minutes after the build.
     Demo(DemoArgs),
     /// Run the whole system on this machine and serve a shop to try it with
     ///
@@ -215,14 +216,17 @@ pub struct StackArgs {
 /// `odyssey demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Exit when the day is over, with 0 only if every shopper got exactly what the journeys say
+    /// Which workspace's story: storefront, streaming, saas, or all of them one after the other
+    #[arg(long, value_name = "NAME", default_value = "storefront")]
+    pub workspace: String,
+    /// Exit when the story is over, with 0 only if every customer got exactly what the journeys say
     /// (also what happens where there is no terminal)
     #[arg(long)]
     pub ci: bool,
     /// Print the outcome as JSON at the end
     #[arg(long)]
     pub json: bool,
-    /// Where the mails are written as files
+    /// Where the mails are written as files, in a folder for each workspace
     #[arg(long, value_name = "DIR", default_value = "target/odyssey-demo")]
     pub out: PathBuf,
 }

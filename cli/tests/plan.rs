@@ -122,6 +122,8 @@ fn what_those_inside_earlier_versions_wait_for_is_watched_on() {
         ("cart-recovery", "Order Completed", "Order Refunded"),
         ("browse-nudge", "Order Completed", "Order Refunded"),
         ("order-thanks", "Order Cancelled", "Order Refunded"),
+        ("checkout-help", "Order Completed", "Order Refunded"),
+        ("first-order", "Order Cancelled", "Order Refunded"),
     ] {
         let text = others.get_mut(&format!("journeys/{journey}.yaml")).unwrap();
         *text = text.replace(from, to);

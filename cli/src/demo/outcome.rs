@@ -1,22 +1,26 @@
-//! Holding what came of the day to what the journeys say.
+//! Holding what came of a story to what the journeys say.
 
-use super::day::{Day, Shopper};
-use super::story::Tally;
+use super::evidence;
+use super::story::{Customer, Story, Wanted};
+use super::telling::{Heard, Tally};
 use crate::Failure;
 use crate::dossier::{Dossier, Send, gather};
 use crate::screen::{Screen, Style};
+use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::keyring::Keyring;
-use odyssey_domain::personal::EmailAddress;
+use odyssey_domain::personal::{EmailAddress, UserId};
+use odyssey_flows::profiles::{self, Found};
 use odyssey_local::Stack;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// One shopper's outcome beside what it should be.
+/// One customer's outcome beside what it should be.
 #[derive(Debug)]
 pub(super) struct Judged {
     who: String,
     story: String,
+    signals: Vec<String>,
     mails: Vec<String>,
     skips: Vec<(String, String)>,
     journeys: BTreeMap<String, String>,
@@ -30,30 +34,54 @@ impl Judged {
     }
 }
 
-/// Reads every shopper's part of the tables and compares.
+/// What was found of one customer.
+struct Outcome<'a> {
+    dossier: Dossier,
+    in_mailbox: usize,
+    heard: Vec<&'a Heard>,
+    facts: BTreeMap<String, Value>,
+}
+
+/// Reads every customer's part of the tables and compares.
 pub(super) async fn judge(
     stack: &Stack,
     keys: &Keyring,
-    day: &Day,
+    story: &Story,
+    tally: &Tally,
 ) -> Result<Vec<Judged>, Failure> {
     let tables = stack.tables();
+    let failed = |error: String| Failure::Stack(error);
     let mut judged = Vec::new();
-    for (who, shopper) in &day.expected.shoppers {
-        let address = EmailAddress::parse(&shopper.email)
+    for (who, customer) in &story.cast {
+        let address = EmailAddress::parse(&customer.email)
             .map_err(|error| Failure::Asked(format!("{who}: the address {error}")))?;
+        let user = UserId::parse(&customer.user_id)
+            .map_err(|error| Failure::Asked(format!("{who}: the user id {error}")))?;
         let dossier = gather(&tables, keys, &address, stack.now())
             .await
-            .map_err(|error| Failure::Stack(error.to_string()))?;
-        let in_mailbox = stack.mailbox().to(address.expose()).len();
-        judged.push(compare(who, shopper, &dossier, in_mailbox));
+            .map_err(|error| failed(error.to_string()))?;
+        let identity: IdentityKey = keys.user_key(&user);
+        let facts = match profiles::find(&tables, identity).await {
+            Ok(Found::Profile(id, root)) => root.item.view(id).facts,
+            Ok(_) => BTreeMap::new(),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let outcome = Outcome {
+            dossier,
+            in_mailbox: stack.mailbox().to(address.expose()).len(),
+            heard: tally.heard.iter().filter(|heard| heard.who == *who).collect(),
+            facts,
+        };
+        judged.push(compare(who, customer, &outcome));
     }
     Ok(judged)
 }
 
-fn compare(who: &str, shopper: &Shopper, dossier: &Dossier, in_mailbox: usize) -> Judged {
-    let enrollments: Vec<_> =
-        dossier.profiles.iter().flat_map(|profile| &profile.enrollments).collect();
-    let mut sends: Vec<&Send> = dossier
+fn compare(who: &str, customer: &Customer, outcome: &Outcome<'_>) -> Judged {
+    let profiles = &outcome.dossier.profiles;
+    let enrollments: Vec<_> = profiles.iter().flat_map(|profile| &profile.enrollments).collect();
+    let mut sends: Vec<&Send> = outcome
+        .dossier
         .confirmations
         .iter()
         .chain(enrollments.iter().flat_map(|enrollment| &enrollment.sends))
@@ -69,30 +97,54 @@ fn compare(who: &str, shopper: &Shopper, dossier: &Dossier, in_mailbox: usize) -
             (send.mail.clone(), code.clone())
         })
         .collect();
-    let journeys: BTreeMap<String, String> = enrollments
-        .iter()
-        .map(|enrollment| {
-            let ended = enrollment.ended.as_ref().map(|(how, _)| how.clone());
-            (enrollment.journey.clone(), ended.unwrap_or_else(|| "inside".to_owned()))
-        })
-        .collect();
+    let mut journeys: BTreeMap<String, String> = BTreeMap::new();
+    for enrollment in &enrollments {
+        let ended = enrollment.ended.as_ref().map_or("inside", |(how, _)| how.as_str());
+        journeys
+            .entry(enrollment.journey.clone())
+            .and_modify(|all| *all = format!("{all}, {ended}"))
+            .or_insert_with(|| ended.to_owned());
+    }
     let mut faults = Vec::new();
     let mut hold = |what: &str, found: String, expected: String| {
         if found != expected {
             faults.push(format!("{what}: found {found}, expected {expected}"));
         }
     };
-    hold("mails", mails.join(", "), shopper.mails.join(", "));
-    hold("mails in the mailbox", in_mailbox.to_string(), shopper.mails.len().to_string());
-    hold("skips", pairs(&skips), pairs(&shopper.skips));
-    hold("journeys", format!("{journeys:?}"), format!("{:?}", shopper.journeys));
-    hold("enrollments", enrollments.len().to_string(), shopper.journeys.len().to_string());
+    hold("mails", mails.join(", "), customer.mails.join(", "));
+    hold("mails in the mailbox", outcome.in_mailbox.to_string(), customer.mails.len().to_string());
+    hold("skips", pairs(&skips), pairs(&customer.skips));
+    hold("journeys", format!("{journeys:?}"), format!("{:?}", customer.journeys));
     for send in sends.iter().filter(|send| send.state == "sent") {
-        let wanted = shopper.delivery.get(&send.mail).map_or("delivered", String::as_str);
+        let wanted = customer.delivery.get(&send.mail).map_or("delivered", String::as_str);
         let found = send.delivery.as_deref().unwrap_or("nothing");
         hold(&format!("delivery of {}", send.mail), found.to_owned(), wanted.to_owned());
     }
-    Judged { who: who.to_owned(), story: shopper.story.clone(), mails, skips, journeys, faults }
+    for (name, wanted) in &customer.facts {
+        let found = outcome.facts.get(name).map_or("nothing".to_owned(), Value::to_string);
+        hold(&format!("fact {name}"), found, wanted.to_string());
+    }
+    let mut signals: Vec<String> = outcome.heard.iter().map(|one| one.signal.clone()).collect();
+    let mut wanted: Vec<String> =
+        customer.signals.iter().map(|wanted| wanted.signal.clone()).collect();
+    signals.sort_unstable();
+    wanted.sort_unstable();
+    hold("signals", signals.join(", "), wanted.join(", "));
+    faults.extend(customer.signals.iter().filter_map(|wanted| unshown(wanted, &outcome.heard)));
+    let story = customer.story.clone();
+    Judged { who: who.to_owned(), story, signals, mails, skips, journeys, faults }
+}
+
+/// That no raising of a wanted signal shows what it should.
+fn unshown(wanted: &Wanted, heard: &[&Heard]) -> Option<String> {
+    let mut of_name = heard.iter().filter(|one| one.signal == wanted.signal).peekable();
+    of_name.peek()?;
+    let found: Vec<String> = of_name.clone().map(|one| evidence::line(&one.evidence)).collect();
+    let any = of_name.any(|one| evidence::shows(&one.evidence, &wanted.shows));
+    (!any).then(|| {
+        let expected = evidence::line(&wanted.shows);
+        format!("{}: found {}, expected {expected}", wanted.signal, found.join(" and "))
+    })
 }
 
 fn pairs(pairs: &[(String, String)]) -> String {
@@ -100,14 +152,18 @@ fn pairs(pairs: &[(String, String)]) -> String {
     list.join(", ")
 }
 
-/// A shopper's row: the lines of each cell.
-fn cells(one: &Judged) -> [Vec<String>; 4] {
+/// Columns of the table.
+const COLUMNS: usize = 5;
+
+/// A customer's row: the lines of each cell.
+fn cells(one: &Judged) -> [Vec<String>; COLUMNS] {
     let or_dash =
         |lines: Vec<String>| if lines.is_empty() { vec!["–".to_owned()] } else { lines };
     let skips = one.skips.iter().map(|(mail, code)| format!("{mail}: {code}")).collect();
     let journeys = one.journeys.iter().map(|(name, how)| format!("{name}: {how}")).collect();
     [
         vec![one.who.clone(), one.story.clone()],
+        or_dash(one.signals.clone()),
         or_dash(one.mails.clone()),
         or_dash(skips),
         or_dash(journeys),
@@ -116,8 +172,8 @@ fn cells(one: &Judged) -> [Vec<String>; 4] {
 
 /// The table, the counts, what is wrong.
 pub(super) fn tell(screen: &Screen, judged: &[Judged], tally: &Tally, mails: &Path) {
-    let heads = ["shopper", "mails", "decided against", "journeys"];
-    let rows: Vec<[Vec<String>; 4]> = judged.iter().map(cells).collect();
+    let heads = ["customer", "signals", "mails", "decided against", "journeys"];
+    let rows: Vec<[Vec<String>; COLUMNS]> = judged.iter().map(cells).collect();
     let mut widths = heads.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -125,7 +181,7 @@ pub(super) fn tell(screen: &Screen, judged: &[Judged], tally: &Tally, mails: &Pa
             *width = (*width).max(longest);
         }
     }
-    let line = |cells: [&str; 4]| {
+    let line = |cells: [&str; COLUMNS]| {
         let padded: Vec<String> =
             cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
         padded.join("  ").trim_end().to_owned()
@@ -154,7 +210,7 @@ pub(super) fn tell(screen: &Screen, judged: &[Judged], tally: &Tally, mails: &Pa
     ));
     screen.line(&format!("the mails are in {}", mails.display()));
     let right = judged.iter().filter(|one| one.is_right()).count();
-    let text = format!("{right} of {} shoppers got exactly what the journeys say", judged.len());
+    let text = format!("{right} of {} customers got exactly what the journeys say", judged.len());
     let style = if right == judged.len() { Style::Good } else { Style::Bad };
     screen.line(&screen.paint(style, &text));
     for problem in &tally.problems {
@@ -163,19 +219,20 @@ pub(super) fn tell(screen: &Screen, judged: &[Judged], tally: &Tally, mails: &Pa
 }
 
 /// The outcome for machines.
-pub(super) fn to_json(judged: &[Judged], tally: &Tally) -> Value {
-    let shoppers: Vec<Value> = judged
+pub(super) fn to_json(story: &Story, judged: &[Judged], tally: &Tally) -> Value {
+    let customers: Vec<Value> = judged
         .iter()
         .map(|one| {
             json!({
-                "shopper": one.who, "mails": one.mails, "skips": one.skips,
+                "customer": one.who, "signals": one.signals, "mails": one.mails, "skips": one.skips,
                 "journeys": one.journeys, "right": one.is_right(), "faults": one.faults,
             })
         })
         .collect();
     json!({
+        "workspace": story.workspace,
         "right": judged.iter().all(Judged::is_right) && tally.problems.is_empty(),
-        "shoppers": shoppers,
+        "customers": customers,
         "due_steps": tally.due_steps, "due_silences": tally.due_silences,
         "delayed_steps": tally.delayed, "bus_events": tally.events,
         "invocations": tally.invocations, "problems": tally.problems,

@@ -1,13 +1,16 @@
-//! Playing the day: each shopper's deeds in order, all shoppers side by side.
+//! Playing a story: each customer's deeds in order, all customers side by side.
 
-use super::day::{Day, Deed, Follows, Request, fill};
-use super::story::Story;
+use super::deed::{Deed, Follows, Request, fill};
+use super::story::{Customer, Story};
+use super::telling::Telling;
 use crate::Failure;
 use crate::http::{Answer, Http, basic};
 use crate::standing::Standing;
 use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::SourceKind;
 use odyssey_local::{Mail, Stack};
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +25,14 @@ struct Player {
     http: Http,
     midnight: Stamp,
     write_keys: BTreeMap<String, String>,
-    email: String,
+    /// The sources whose requests are a browser's.
+    browsers: BTreeSet<String>,
+    customer: Customer,
+    /// Whether the browser knows the user id, which it keeps.
+    signed_in: bool,
 }
 
-/// Has the API answer once, so that the day does not begin with a cold start.
+/// Has the API answer once, so that the story does not begin with a cold start.
 ///
 /// # Errors
 /// Where it does not answer.
@@ -35,28 +42,37 @@ pub(super) async fn warm(standing: &Standing) -> Result<(), Failure> {
     Http::new().request("GET", &url, &[], String::new()).await.map(drop)
 }
 
-/// Plays the whole day.
+/// Plays the whole story.
 ///
 /// # Errors
 /// Where a deed is refused.
-pub(super) async fn day(standing: &Standing, day: &Day, story: &Story) -> Result<(), Failure> {
+pub(super) async fn story(
+    standing: &Standing,
+    story: &Story,
+    telling: &Telling,
+) -> Result<(), Failure> {
+    let sources = &standing.built.publication.catalog.sources;
+    let browsers = sources.iter().filter(|(_, source)| source.kind == SourceKind::Browser);
+    let browsers: BTreeSet<String> = browsers.map(|(name, _)| name.to_string()).collect();
     let mut tasks = tokio::task::JoinSet::new();
-    for (who, shopper) in &day.expected.shoppers {
+    for (who, customer) in &story.cast {
         let deeds: Vec<(Stamp, Deed)> =
-            day.deeds.iter().filter(|(_, deed)| deed.shopper == *who).cloned().collect();
-        let player = Player {
+            story.deeds.iter().filter(|(_, deed)| deed.who == *who).cloned().collect();
+        let mut player = Player {
             stack: (*standing.stack).clone(),
             http: Http::new(),
-            midnight: day.midnight,
+            midnight: story.midnight,
             write_keys: standing.write_keys.clone(),
-            email: shopper.email.clone(),
+            browsers: browsers.clone(),
+            signed_in: customer.signed_in,
+            customer: customer.clone(),
         };
-        let teller = story.teller();
+        let teller = telling.teller();
         tasks.spawn(async move {
             for (at, deed) in deeds {
                 let wait = player.stack.clock().real(at.since(player.stack.now()));
                 tokio::time::sleep(wait).await;
-                teller.deed(player.stack.now(), &deed.shopper, &deed.says);
+                teller.deed(player.stack.now(), &deed.who, &deed.says);
                 player.act(&deed).await?;
             }
             Ok::<(), Failure>(())
@@ -69,21 +85,54 @@ pub(super) async fn day(standing: &Standing, day: &Day, story: &Story) -> Result
 }
 
 impl Player {
-    async fn act(&self, deed: &Deed) -> Result<(), Failure> {
-        let answer = match (&deed.request, deed.follows) {
-            (Some(request), _) => self.post(request).await?,
-            (None, Some(Follows::Confirm)) => self.confirm().await?,
-            (None, Some(Follows::Unsubscribe)) => self.unsubscribe().await?,
-            (None, None) => return Ok(()),
-        };
-        if (200..300).contains(&answer.status) {
-            return Ok(());
+    async fn act(&mut self, deed: &Deed) -> Result<(), Failure> {
+        match (&deed.request, deed.follows) {
+            (Some(request), _) => must(deed, &self.post(request).await?)?,
+            (None, Some(Follows::Confirm)) => must(deed, &self.confirm().await?)?,
+            (None, Some(Follows::Unsubscribe)) => must(deed, &self.unsubscribe().await?)?,
+            (None, None) => {
+                for request in self.requests(deed)? {
+                    must(deed, &self.post(&request).await?)?;
+                }
+            }
         }
-        let told: String = answer.body.chars().take(300).collect();
-        Err(Failure::Stack(format!(
-            "{} {}: the API answered {} {told}",
-            deed.shopper, deed.says, answer.status
-        )))
+        Ok(())
+    }
+
+    /// What the source of a deed posts, as its SDK does, but for `sentAt`: at this speed the
+    /// milliseconds of a request would pass for a clock that is minutes off.
+    fn requests(&mut self, deed: &Deed) -> Result<Vec<Request>, Failure> {
+        let Some(source) = &deed.from else { return Ok(Vec::new()) };
+        if !self.write_keys.contains_key(source) {
+            let (who, says) = (&deed.who, &deed.says);
+            return Err(Failure::Asked(format!("{who} {says}: no source is called {source}")));
+        }
+        if let Some(topic) = &deed.grants {
+            let body = json!({"email": self.customer.email, "topic": topic, "state": "granted"});
+            return Ok(vec![of_server("/v1/consent", source, body)]);
+        }
+        let browser = self.browsers.contains(source);
+        let messages = deed.messages(&self.customer, browser, &mut self.signed_in);
+        if !browser {
+            let body = json!({"batch": messages});
+            return Ok(vec![of_server("/v1/batch", source, body)]);
+        }
+        let one = |mut message: Value| {
+            let path = match message["type"].as_str() {
+                Some("identify") => "/v1/i",
+                Some("page") => "/v1/p",
+                _ => "/v1/t",
+            };
+            message["writeKey"] = format!("@{source}").into();
+            Request {
+                method: "POST".to_owned(),
+                path: path.to_owned(),
+                source: None,
+                headers: [("content-type".to_owned(), "text/plain".to_owned())].into(),
+                body: message,
+            }
+        };
+        Ok(messages.into_iter().map(one).collect())
     }
 
     async fn post(&self, request: &Request) -> Result<Answer, Failure> {
@@ -110,10 +159,10 @@ impl Player {
         answer.ok_or_else(|| Failure::Stack("nothing was posted".to_owned()))
     }
 
-    /// The shopper's last mail that `found` takes something from, as soon as there is one.
+    /// The customer's last mail that `found` takes something from, as soon as there is one.
     async fn mail<T>(&self, what: &str, found: impl Fn(&Mail) -> Option<T>) -> Result<T, Failure> {
         for _ in 0..LOOK_TIMES {
-            let mails: Vec<Arc<Mail>> = self.stack.mailbox().to(&self.email);
+            let mails: Vec<Arc<Mail>> = self.stack.mailbox().to(&self.customer.email);
             if let Some(found) = mails.iter().rev().find_map(|mail| found(mail)) {
                 return Ok(found);
             }
@@ -149,4 +198,24 @@ impl Player {
         let body = "List-Unsubscribe=One-Click".to_owned();
         self.http.request("POST", &link, &form, body).await
     }
+}
+
+fn of_server(path: &str, source: &str, body: Value) -> Request {
+    Request {
+        method: "POST".to_owned(),
+        path: path.to_owned(),
+        source: Some(source.to_owned()),
+        headers: [("content-type".to_owned(), "application/json".to_owned())].into(),
+        body,
+    }
+}
+
+/// An answer that is none of the 2xx ends the story.
+fn must(deed: &Deed, answer: &Answer) -> Result<(), Failure> {
+    if (200..300).contains(&answer.status) {
+        return Ok(());
+    }
+    let told: String = answer.body.chars().take(300).collect();
+    let (who, says, status) = (&deed.who, &deed.says, answer.status);
+    Err(Failure::Stack(format!("{who} {says}: the API answered {status} {told}")))
 }

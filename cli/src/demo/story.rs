@@ -1,339 +1,214 @@
-//! Telling what happens to whom, from the stack's feed.
+//! The stories: who does what and when, and what must come of it, as the files beneath
+//! `events/demo` tell it.
 
-use super::day::Day;
-use crate::dossier::send_part;
-use crate::screen::{Screen, Style};
-use odyssey_domain::ids::{ContactKey, ProfileId, SendId, SignalId};
-use odyssey_domain::keyring::Keyring;
-use odyssey_domain::message::LedgerItem;
-use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
-use odyssey_domain::signal::Threshold;
-use odyssey_domain::time::Stamp;
-use odyssey_domain::wire::{
-    Command, ConsentChanged, Owner, SendRequested, SignalRaised, detail_type,
-};
-use odyssey_flows::ledger;
-use odyssey_flows::ports::Consistency;
-use odyssey_flows::stored::load;
-use odyssey_local::{Ended, Happening, Stack, What};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use super::deed::{Deed, moment};
+use crate::Failure;
+use odyssey_domain::time::{Span, Stamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-/// How often and how long the ledger is asked what became of a send.
-const ASK_EVERY: Duration = Duration::from_millis(60);
-const ASK_TIMES: usize = 250;
-/// Log lines of a function that are kept for when it crashes.
-const LAST_WORDS: usize = 6;
-/// Problems told one by one; the rest is counted.
-const PROBLEMS_MAX: usize = 20;
+/// The file that a story begins with.
+const STORY_FILE: &str = "story.yaml";
 
-/// What the story counted.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
-    /// Signals told; a redelivery repeats them.
-    signals: BTreeSet<SignalId>,
-    /// Sends followed; a redelivery asks for them again.
-    sends: BTreeSet<SendId>,
-    /// Journey steps that were woken out of the due index.
-    pub(super) due_steps: usize,
-    /// Silences that were woken out of the due index.
-    pub(super) due_silences: usize,
-    /// Wakes of steps through a queue's delay.
-    pub(super) delayed: usize,
-    /// Bus events.
-    pub(super) events: usize,
-    /// Invocations.
-    pub(super) invocations: usize,
-    /// What must not happen: denied calls, crashes, dead letters.
-    pub(super) problems: Vec<String>,
+/// A story's file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoryFile {
+    title: String,
+    start: String,
+    until: String,
+    speed: u32,
+    #[serde(default)]
+    recorded: Option<String>,
+    #[serde(default)]
+    deeds: Vec<Deed>,
+    cast: BTreeMap<String, Customer>,
 }
 
-/// Who is who.
-struct People {
-    profiles: BTreeMap<ProfileId, String>,
-    contacts: BTreeMap<ContactKey, String>,
-    addresses: BTreeMap<String, String>,
+/// A customer of the story, and what must come of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Customer {
+    /// The name that the workspace's systems know.
+    pub name: String,
+    /// An address.
+    pub email: String,
+    /// The user id in the requests.
+    pub user_id: String,
+    /// The anonymous id in the requests.
+    pub anonymous_id: String,
+    /// Whether the browser knows the user id from the start, as one that was signed in before.
+    #[serde(default)]
+    pub signed_in: bool,
+    /// `abandons a cart`.
+    pub story: String,
+    /// Signals that are raised, in any order.
+    #[serde(default)]
+    pub signals: Vec<Wanted>,
+    /// Mails that go out, in order.
+    #[serde(default)]
+    pub mails: Vec<String>,
+    /// Mails that are decided against, with the first reason's code.
+    #[serde(default)]
+    pub skips: Vec<(String, String)>,
+    /// How each journey ends, `inside` where it does not. Several enrollments of one journey are
+    /// several words.
+    #[serde(default)]
+    pub journeys: BTreeMap<String, String>,
+    /// What SES reports of a mail, where it is not delivery.
+    #[serde(default)]
+    pub delivery: BTreeMap<String, String>,
+    /// Facts that the profile shows at the end, by name.
+    #[serde(default)]
+    pub facts: BTreeMap<String, Value>,
 }
 
-/// Tells lines; cheap to clone.
-#[derive(Clone)]
-pub(super) struct Teller {
-    screen: Screen,
+/// A signal that must be raised.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Its name.
+    pub signal: String,
+    /// What its evidence must show, beside whatever else it shows.
+    #[serde(default)]
+    pub shows: Map<String, Value>,
 }
 
-impl Teller {
-    /// Something a shopper does.
-    pub(super) fn deed(&self, at: Stamp, who: &str, says: &str) {
-        self.line(at, who, Style::Plain, says);
+/// A story, read.
+#[derive(Debug, Clone)]
+pub struct Story {
+    /// The workspace's folder in `examples`, and the story's in `events/demo`.
+    pub workspace: String,
+    /// What is told first.
+    pub title: String,
+    /// Midnight of the first day.
+    pub midnight: Stamp,
+    /// When the stack's clock starts.
+    pub start: Stamp,
+    /// When the story is over.
+    pub until: Stamp,
+    /// Customer seconds in a second.
+    pub speed: u32,
+    /// The deeds with their times, by time.
+    pub deeds: Vec<(Stamp, Deed)>,
+    /// Who is in it.
+    pub cast: BTreeMap<String, Customer>,
+}
+
+/// The names of the stories beneath `events/demo`, in order.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+    let failed = |cause| Failure::File { path: folder.to_owned(), cause };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+        names.extend(name.filter(|_| path.join(STORY_FILE).is_file()));
     }
-
-    fn line(&self, at: Stamp, who: &str, style: Style, text: &str) {
-        let time = self.screen.paint(Style::Faint, &crate::explain::clock(at));
-        let name = self.screen.paint(Style::Strong, &format!("{:<5}", title(who)));
-        self.screen.line(&format!("{time}  {name} {}", self.screen.paint(style, text)));
-    }
+    names.sort_unstable();
+    Ok(names)
 }
 
-fn title(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().collect::<String>() + letters.as_str()
+/// Reads the story of a workspace beneath `folder`.
+///
+/// # Errors
+/// Where a file is missing or not what it should be, with its place.
+pub fn read(folder: &Path, workspace: &str) -> Result<Story, Failure> {
+    let text = |name: &str| {
+        let path = folder.join(workspace).join(name);
+        std::fs::read_to_string(&path).map_err(|cause| Failure::File { path, cause })
+    };
+    let wrong = |what: String| Failure::Asked(format!("events/demo/{workspace}: {what}"));
+    let file: StoryFile = serde_saphyr::from_str(&text(STORY_FILE)?)
+        .map_err(|error| wrong(format!("{STORY_FILE}: {error}")))?;
+    let start = Stamp::parse(&file.start).map_err(|e| wrong(format!("start: {e}")))?;
+    let midnight = Stamp::from_ms(start.day().saturating_mul(Span::DAY.ms_i64()));
+    let time = |text: &str| {
+        moment(midnight, text).ok_or_else(|| wrong(format!("`{text}` is no HH:MM or 1d HH:MM")))
+    };
+    let mut deeds = file.deeds;
+    if let Some(name) = &file.recorded {
+        for (number, line) in text(name)?.lines().enumerate() {
+            let deed = serde_json::from_str(line)
+                .map_err(|error| wrong(format!("{name}:{}: {error}", number + 1)))?;
+            deeds.push(deed);
+        }
+    }
+    let mut timed = Vec::new();
+    for (number, mut deed) in deeds.into_iter().enumerate() {
+        let told = format!("the deed `{} {}`", deed.who, deed.says);
+        if !file.cast.contains_key(&deed.who) {
+            return Err(wrong(format!("{told}: nobody is called {}", deed.who)));
+        }
+        deed.check(midnight).map_err(|what| wrong(format!("{told}: {what}")))?;
+        deed.number = number;
+        timed.push((time(&deed.at)?, deed));
+    }
+    timed.sort_by_key(|(at, _)| *at);
+    Ok(Story {
+        workspace: workspace.to_owned(),
+        title: file.title,
+        midnight,
+        start,
+        until: time(&file.until)?,
+        speed: file.speed.max(1),
+        deeds: timed,
+        cast: file.cast,
     })
 }
 
-/// The story while it goes on.
-pub(super) struct Story {
-    teller: Teller,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Tally>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Story {
-    /// Listens from now on.
-    pub(super) fn begin(screen: Screen, stack: &Stack, day: &Day, keys: &Keyring) -> Story {
-        let teller = Teller { screen };
-        let (stop, stopped) = oneshot::channel();
-        let listener = Listener {
-            teller: teller.clone(),
-            stack: stack.clone(),
-            people: Arc::new(People::of(day, keys)),
-            tally: Tally::default(),
-            logs: BTreeMap::new(),
-        };
-        let feed = stack.feed();
-        let task = tokio::spawn(listener.listen(feed, stopped));
-        Story { teller, stop, task }
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/demo")
     }
 
-    pub(super) fn teller(&self) -> Teller {
-        self.teller.clone()
-    }
-
-    /// Stops listening; what was counted.
-    pub(super) async fn end(self) -> Tally {
-        let _ = self.stop.send(());
-        self.task.await.unwrap_or_default()
-    }
-}
-
-impl People {
-    fn of(day: &Day, keys: &Keyring) -> People {
-        let mut people = People {
-            profiles: BTreeMap::new(),
-            contacts: BTreeMap::new(),
-            addresses: BTreeMap::new(),
-        };
-        for (who, shopper) in &day.expected.shoppers {
-            if let Ok(user) = UserId::parse(&shopper.user_id) {
-                people.profiles.insert(keys.user_key(&user).into(), who.clone());
-            }
-            if let Ok(anonymous) = AnonymousId::parse(&shopper.anonymous_id) {
-                people.profiles.insert(keys.anonymous_key(&anonymous).into(), who.clone());
-            }
-            if let Ok(address) = EmailAddress::parse(&shopper.email) {
-                people.contacts.insert(keys.contact_key(&address), who.clone());
-                people.addresses.insert(address.normalized(), who.clone());
-            }
-        }
-        people
-    }
-
-    fn profile(&self, id: ProfileId) -> &str {
-        self.profiles.get(&id).map_or("?", String::as_str)
-    }
-}
-
-struct Listener {
-    teller: Teller,
-    stack: Stack,
-    people: Arc<People>,
-    tally: Tally,
-    /// The last lines that each function logged, for when it crashes.
-    logs: BTreeMap<String, VecDeque<String>>,
-}
-
-impl Listener {
-    async fn listen(
-        mut self,
-        mut feed: tokio::sync::broadcast::Receiver<Arc<Happening>>,
-        mut stopped: oneshot::Receiver<()>,
-    ) -> Tally {
-        loop {
-            tokio::select! {
-                biased;
-                happening = feed.recv() => match happening {
-                    Ok(happening) => self.hear(&happening),
-                    Err(RecvError::Lagged(missed)) => {
-                        self.problem(format!("{missed} happenings were missed"));
-                    }
-                    Err(RecvError::Closed) => return self.tally,
-                },
-                _ = &mut stopped => return self.tally,
-            }
+    #[test]
+    fn every_story_reads() {
+        let names = names(&folder()).unwrap();
+        assert!(names.contains(&"storefront".to_owned()), "{names:?}");
+        for name in names {
+            let story = read(&folder(), &name).unwrap();
+            assert!(story.cast.len() >= 5, "{name}");
+            assert!(story.deeds.iter().all(|(at, _)| *at >= story.start && *at < story.until));
+            assert!(folder().join("../../examples").join(&name).is_dir(), "{name}");
         }
     }
 
-    fn last_words(&self, function: &str) -> String {
-        let lines = self.logs.get(function).into_iter().flatten();
-        lines.map(String::as_str).collect::<Vec<_>>().join(" | ")
-    }
-
-    fn problem(&mut self, text: String) {
-        if self.tally.problems.len() < PROBLEMS_MAX && !self.tally.problems.contains(&text) {
-            self.teller.line(self.stack.now(), "!", Style::Bad, &text);
-            self.tally.problems.push(text);
+    /// What the stories show together is everything that can be shown.
+    #[test]
+    fn every_signal_is_in_a_story() {
+        use odyssey_domain::signal::SignalKind;
+        let mut shown = std::collections::BTreeSet::new();
+        for name in names(&folder()).unwrap() {
+            let story = read(&folder(), &name).unwrap();
+            let wanted = story.cast.into_values().flat_map(|customer| customer.signals);
+            shown.extend(wanted.map(|wanted| wanted.signal));
         }
+        let all: Vec<&str> = SignalKind::ALL.map(SignalKind::name).to_vec();
+        let missing: Vec<_> = all.into_iter().filter(|name| !shown.contains(*name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
-    fn hear(&mut self, happening: &Happening) {
-        let at = happening.at;
-        match &happening.what {
-            What::BusEvent { detail_type, detail, .. } => {
-                self.tally.events += 1;
-                self.bus(at, detail_type, detail);
-            }
-            What::Queued { sender, body, .. } => self.queued(at, sender, body),
-            What::Mailed(mail) => {
-                let to = mail.to.first().map(|to| to.to_lowercase()).unwrap_or_default();
-                let who = self.people.addresses.get(&to).map_or("?", String::as_str);
-                let tag = |name: &str| mail.tags.get(name).map(String::as_str);
-                let why = match (tag("journey"), tag("step")) {
-                    (Some(journey), Some(step)) => format!("journey {journey}, step {step}"),
-                    _ => "asks the owner of the address".to_owned(),
-                };
-                let text = format!("← mail “{}” ({why})", mail.subject);
-                self.teller.line(at, who, Style::Good, &text);
-            }
-            What::Reported { message, event } if event == "Bounce" || event == "Complaint" => {
-                let mail = self.stack.mailbox().get(message);
-                let to = mail.and_then(|mail| mail.to.first().map(|to| to.to_lowercase()));
-                let who = to.and_then(|to| self.people.addresses.get(&to).cloned());
-                let text = format!("SES reports: {event}. The address is suppressed at once");
-                self.teller.line(at, who.as_deref().unwrap_or("?"), Style::Warn, &text);
-            }
-            What::Invoked { function, ended, .. } => {
-                self.tally.invocations += 1;
-                match ended {
-                    Ended::Answered => {}
-                    Ended::Failed(error) => self.problem(format!("{function} failed: {error}")),
-                    Ended::TimedOut => self.problem(format!("{function} timed out")),
-                    Ended::Crashed(error) => {
-                        let said = self.last_words(function);
-                        self.problem(format!("{function} crashed: {error}; it last said: {said}"));
-                    }
-                }
-            }
-            What::Logged { function, line } => {
-                let lines = self.logs.entry(function.clone()).or_default();
-                lines.push_back(line.clone());
-                if lines.len() > LAST_WORDS {
-                    lines.pop_front();
-                }
-            }
-            What::DeadLettered { queue, .. } => {
-                self.problem(format!("a message of {queue} went to the dead letters"));
-            }
-            What::Denied { caller, action, resource } => {
-                self.problem(format!("{caller} may not {action} on {resource}"));
-            }
-            What::Unknown { caller, operation } => {
-                self.problem(format!("{caller} called {operation}, which is not emulated"));
-            }
-            _ => {}
-        }
-    }
-
-    fn bus(&mut self, at: Stamp, kind: &str, detail: &str) {
-        match kind {
-            detail_type::SIGNAL_RAISED => {
-                let Ok(raised) = serde_json::from_str::<SignalRaised>(detail) else { return };
-                if !self.tally.signals.insert(raised.id) {
-                    return;
-                }
-                let since = crate::explain::clock(raised.since);
-                let text = match raised.threshold {
-                    Threshold::After(span) => {
-                        format!("… silent for {span} since {since}: {}", raised.signal)
-                    }
-                    threshold => format!("{} ({threshold}) at {since}", raised.signal),
-                };
-                let who = self.people.profile(raised.profile).to_owned();
-                self.teller.line(at, &who, Style::Name, &text);
-            }
-            detail_type::CONSENT_CHANGED => {
-                let Ok(changed) = serde_json::from_str::<ConsentChanged>(detail) else { return };
-                let who = self.people.contacts.get(&changed.contact).map_or("?", String::as_str);
-                let state = crate::dossier::word_of(&changed.state);
-                let text = format!("consent to {} {state} via {}", changed.topic, changed.via);
-                self.teller.line(at, who, Style::Name, &text);
-            }
-            _ => {}
-        }
-    }
-
-    fn queued(&mut self, at: Stamp, sender: &str, body: &str) {
-        match serde_json::from_str::<Command>(body) {
-            Ok(Command::Wake(wake)) => match (sender == "TickFunction", &wake.owner) {
-                (true, Owner::Enrollment(_)) => self.tally.due_steps += 1,
-                (true, Owner::Profile(_)) => self.tally.due_silences += 1,
-                (false, Owner::Enrollment(_)) => self.tally.delayed += 1,
-                (_, Owner::Send(_)) | (false, Owner::Profile(_)) => {}
-            },
-            Ok(Command::Send(asked)) => {
-                if !self.tally.sends.insert(asked.send) {
-                    return;
-                }
-                let follower = Follower {
-                    teller: self.teller.clone(),
-                    stack: self.stack.clone(),
-                    people: Arc::clone(&self.people),
-                };
-                tokio::spawn(follower.follow(at, *asked));
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-/// Finds out what became of a send that no mail tells of.
-struct Follower {
-    teller: Teller,
-    stack: Stack,
-    people: Arc<People>,
-}
-
-impl Follower {
-    async fn follow(self, at: Stamp, asked: SendRequested) {
-        let tables = self.stack.tables();
-        for _ in 0..ASK_TIMES {
-            tokio::time::sleep(ASK_EVERY).await;
-            let key = ledger::key(asked.send);
-            let found = load::<LedgerItem>(&tables, key, Consistency::Eventual).await;
-            let Ok(Some(found)) = found else { continue };
-            let part = send_part(&found.item);
-            // A send is unconfirmed while SES's own event is on its way.
-            if part.state == "under way" || part.state == "unconfirmed" {
-                continue;
-            }
-            if let Some(reason) = part.reasons.first() {
-                let who = self.people.profile(asked.profile);
-                let what = match part.until {
-                    Some(until) => {
-                        format!("… {} waits until {}", part.mail, crate::explain::clock(until))
-                    }
-                    None => format!("✗ no {}", part.mail),
-                };
-                let text = format!(
-                    "{what} (journey {}, step {}): {}: {}; to change it: {}",
-                    asked.journey, asked.step, reason.code, reason.found, reason.remedy
-                );
-                self.teller.line(part.at.max(at), who, Style::Warn, &text);
-            }
-            return;
+    #[test]
+    fn faults_name_their_place() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir(scratch.path().join("x")).unwrap();
+        let head = "title: t\nstart: 2027-03-01T07:00:00Z\nuntil: '08:00'\nspeed: 1\ncast: {}\n";
+        for (rest, expected) in [
+            ("deeds: [{at: '07:10', who: ann, says: hello}]", "nobody is called ann"),
+            ("strange: 1", "strange"),
+        ] {
+            let path = scratch.path().join("x").join(STORY_FILE);
+            std::fs::write(path, format!("{head}{rest}\n")).unwrap();
+            let error = read(scratch.path(), "x").unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

@@ -42,6 +42,8 @@ pub fn profile(customer: Customer) -> ProfileView {
     set("cart.items", json!(1));
     set("cart.products", json!(1));
     set("browse.categories", json!({"tents": 3}));
+    set("content.started", json!(0));
+    set("content.completed", json!(0));
     if customer == Customer::Stranger {
         // A product may come without a name, a price, a picture.
         set("cart.lines", json!([{"id": "tent-2", "quantity": 1}]));
@@ -63,6 +65,7 @@ pub fn profile(customer: Customer) -> ProfileView {
     set("browse.tents", json!(3));
     set("context.locale", json!("en-GB"));
     set("context.timezone", json!("Europe/Berlin"));
+    watched(&mut set);
     for (name, value) in [
         ("first_name", json!("Mara")),
         ("firstName", json!("Mara")),
@@ -78,6 +81,21 @@ pub fn profile(customer: Customer) -> ProfileView {
         view.traits.insert(name.to_owned(), value);
     }
     view
+}
+
+/// What somebody watched who watches.
+fn watched(set: &mut impl FnMut(&str, Value)) {
+    let video = |id: &str, title: &str, percent: u64| {
+        json!({"id": id, "title": title, "program": "Harbour", "percent": percent,
+            "finished": percent == 100, "watched": "2026-01-01T10:00:00.000Z"})
+    };
+    set("content.started", json!(14));
+    set("content.completed", json!(9));
+    set("content.last", json!("2026-01-01T10:00:00.000Z"));
+    set("content.genre", json!("crime"));
+    set("content.genres", json!({"crime": 9, "comedy": 5}));
+    set("content.recent", json!([video("h-3", "The Pilot Boat", 62), video("h-2", "Ebb", 100)]));
+    set("subscription.renews", json!("2026-02-01T00:00:00.000Z"));
 }
 
 /// What a trigger carries. Of a stranger's event nothing is certain but that it happened.
@@ -121,7 +139,8 @@ fn evidence(name: &str) -> Value {
             json!({"category": "tents", "seconds": 140, "at_least": 90, "last": last})
         }
         Some(SignalKind::BingeStarted) => {
-            json!({"day": "2026-01-01T00:00:00.000Z", "videos": 3, "titles": ["Pilot"]})
+            json!({"day": "2026-01-01T00:00:00.000Z", "videos": 3,
+                "titles": ["Slack Water", "The Pilot Boat", "Ebb"]})
         }
         Some(SignalKind::RenewalDue) => {
             json!({"renews": "2026-01-08T00:00:00.000Z", "last": last})
@@ -145,6 +164,8 @@ fn event() -> Value {
         "product_id": "tent-2", "sku": "T2", "name": "Two-person tent", "category": "tents",
         "brand": "Northwind", "variant": "green", "price": 249.0, "quantity": 1,
         "url": "/products/tent-2", "image_url": "/images/tent-2.png", "query": "tent",
+        "plan": "studio", "renews_at": "2026-02-01T00:00:00.000Z",
+        "trial_end": "2026-01-15T00:00:00.000Z",
         "products": [{
             "product_id": "tent-2", "sku": "T2", "name": "Two-person tent", "price": 249.0,
             "quantity": 1, "category": "tents", "url": "/products/tent-2",

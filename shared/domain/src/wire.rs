@@ -281,6 +281,12 @@ pub struct Why {
 impl Why {
     /// Keeps a ledger item within one write unit.
     pub const BYTES_MAX: usize = 480;
+
+    /// Whether a signal was the trigger.
+    #[must_use]
+    pub fn is_of_signal(&self) -> bool {
+        self.trigger.starts_with("signal ")
+    }
 }
 
 /// A message that one function puts on another's queue.

@@ -208,3 +208,30 @@ fn signals_let_in_at_their_own_threshold() {
     assert_eq!(let_in.enrollment.due, Some(after("5h")), "the first wait counts from the signal");
     assert_eq!(plan.journey().re_entry, ReEntry::AfterExit);
 }
+
+/// Of somebody who last came to watch, the last evening is what the silence began with, and not the
+/// return that the journey is for.
+#[test]
+fn what_a_silence_began_with_does_not_end_what_it_led_to() {
+    let goal = json!({"goal": {"event": {"event": "Video Content Started"}, "within": "7d"},
+        "exit_when": []});
+    let steps = json!({"a": delay("1h", "b"), "b": {"kind": "exit"}});
+    let plan = plan_with(&steps, &goal);
+    let signal = SignalRaised {
+        v: 1,
+        id: SignalId::from_bytes([4; 16]),
+        profile: ProfileId::from_bytes([1; 16]),
+        owners: vec![],
+        signal: "Became Dormant".to_owned(),
+        threshold: Threshold::After("21d".parse().unwrap()),
+        since: START,
+        at: after("21d"),
+        evidence: serde_json::Map::new(),
+    };
+    let occasion = Occasion::of_signal(&signal);
+    let watched = |at| view(&[("Video Content Started", at)]);
+    let entry = apply(&plan, &occasion, &watched(START), &[], after("21d"));
+    assert!(matches!(entry, Entry::Enrolled(_)), "{entry:?}");
+    let back = apply(&plan, &occasion, &watched(after("1s")), &[], after("21d"));
+    assert_eq!(refused(back), Refusal::AlreadyOver(Ending::GoalReached));
+}

@@ -25,13 +25,16 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The last event of this predicate at or after `from`; the triggering event itself does not
-    /// count, or "again" could not be asked.
+    /// The last event of this predicate at or after `from`; the triggering event itself, and the one
+    /// that a signal speaks of (the last visit before a silence), do not count, or "again" could not
+    /// be asked.
     #[must_use]
     pub fn last_since(&self, key: PredicateKey, from: Stamp) -> Option<Position> {
         let position = self.view.matches.get(&key).copied()?;
-        let is_trigger =
-            || position.at == self.started && position.id == EventHash::of(&self.why.trigger_id);
+        let is_trigger = || {
+            position.at == self.started
+                && (self.why.is_of_signal() || position.id == EventHash::of(&self.why.trigger_id))
+        };
         (position.at >= from && !is_trigger()).then_some(position)
     }
 }

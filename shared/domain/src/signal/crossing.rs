@@ -110,6 +110,19 @@ pub(super) struct Reached {
     pub(super) subject: Option<(String, u64)>,
 }
 
+impl Reached {
+    /// The same, as of the last deed of its day: what is kept by day says no hour, and what a
+    /// journey waits for (that one of the videos is played) is asked from then on.
+    pub(super) fn last_at(&self, facts: &Facts) -> Reached {
+        let deed = facts.rhythm.last.filter(|deed| deed.at.day() == self.since.day());
+        let since = match (&self.key, deed) {
+            (Key::Named(_), Some(deed)) => deed.at,
+            _ => self.since,
+        };
+        Reached { since, ..self.clone() }
+    }
+}
+
 /// Everything that a rule's facts have reached at a level, in the order of their keys.
 pub(super) fn of_rule(kind: SignalKind, level: u64, facts: &Facts) -> Vec<Reached> {
     match kind {

@@ -265,6 +265,7 @@ fn interest_is_lingering_and_not_a_glance() {
     assert!(told.names().is_empty());
     told.tell("Page Left", &left("Tents", 30)).tell("Page Left", &left("Tents", 300));
     assert_eq!(told.evidence("Interest Shown")["category"], "Tents");
+    assert_eq!(told.raised[0].since, told.now, "exit rules are asked from then on");
     assert_eq!(told.names(), ["Interest Shown"], "once in a week");
     told.pass(DAY.times(8)).tell("Page Left", &left("Tents", 100));
     assert_eq!(told.names(), ["Interest Shown"]);

@@ -1,0 +1,50 @@
+//! A signal's evidence on one line.
+
+use serde_json::{Map, Value};
+
+/// `category tents, seconds 140`: each part by its name, times as the telling shows them, lists by
+/// the names of what is in them.
+pub(super) fn line(evidence: &Map<String, Value>) -> String {
+    let parts: Vec<String> = evidence
+        .iter()
+        .map(|(name, value)| format!("{} {}", name.replace('_', " "), word(value)))
+        .collect();
+    parts.join(", ")
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => match odyssey_domain::time::Stamp::parse(text) {
+            Ok(at) if text.contains('T') => crate::explain::clock(at),
+            _ => text.clone(),
+        },
+        Value::Array(items) => items.iter().map(word).collect::<Vec<_>>().join(" + "),
+        Value::Object(fields) => match (fields.get("name"), fields.get("quantity")) {
+            (Some(name), Some(quantity)) => format!("{quantity} × {}", word(name)),
+            (Some(name), None) => word(name),
+            _ => value.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// Whether `evidence` shows all of `wanted`.
+pub(super) fn shows(evidence: &Map<String, Value>, wanted: &Map<String, Value>) -> bool {
+    wanted.iter().all(|(name, value)| evidence.get(name) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn evidence_reads() {
+        let evidence = json!({"items": 2, "last": "2027-03-01T09:05:00.000Z",
+            "lines": [{"name": "Stove", "quantity": 2}, {"name": "Tent", "price": "2.00"}]});
+        let evidence = evidence.as_object().unwrap();
+        assert_eq!(line(evidence), "items 2, last 03-01 09:05, lines 2 × Stove + Tent");
+        assert!(shows(evidence, json!({"items": 2}).as_object().unwrap()));
+        assert!(!shows(evidence, json!({"items": 3}).as_object().unwrap()));
+    }
+}
