@@ -8,6 +8,7 @@
 
 mod crossings;
 mod echo;
+mod identifiers;
 mod links;
 mod redelivery;
 mod silences;
