@@ -44,17 +44,28 @@ pub(super) async fn run(screen: &Screen, args: &ProfileWhyArgs) -> Result<Exit, 
     Ok(Exit::Right)
 }
 
-fn kind_of(asked: &Asked) -> String {
-    asked.kind.as_ref().map_or_else(|| "profile".to_owned(), ToString::to_string)
+/// Its kind: as it was given, else as its item or its link has it.
+fn kind_of(asked: &Asked, placed: &Placed) -> String {
+    let stored = match &placed.stands {
+        Stands::Profile(kind) => kind.as_ref(),
+        Stands::Linked(claimed) => claimed.kind.as_ref(),
+        Stands::Nobody | Stands::Erased(_) => None,
+    };
+    let kind = asked.kind.as_ref().or(stored);
+    kind.map_or_else(|| "profile".to_owned(), ToString::to_string)
 }
 
 fn tell(screen: &Screen, asked: &Asked, placed: &Placed) {
-    screen.line(&format!("  {}  ({})", screen.paint(Style::Name, &asked.text), kind_of(asked)));
+    screen.line(&format!(
+        "  {}  ({})",
+        screen.paint(Style::Name, &asked.text),
+        kind_of(asked, placed)
+    ));
     let say = |text: &str| screen.line(&format!("    {text}"));
     match &placed.stands {
         Stands::Nobody => say("is nobody's: no event was folded under it, and no user claimed it"),
         Stands::Erased(at) => say(&format!("was erased {at}")),
-        Stands::Profile => {
+        Stands::Profile(_) => {
             say(&format!("is where the profile {} itself stands", placed.identity));
         }
         Stands::Linked(claimed) => {
@@ -83,14 +94,14 @@ fn tell(screen: &Screen, asked: &Asked, placed: &Placed) {
 fn as_json(asked: &Asked, placed: &Placed) -> Value {
     let mut json = json!({
         "id": asked.text,
-        "kind": kind_of(asked),
+        "kind": kind_of(asked, placed),
         "identity": placed.identity.to_string(),
         "profile": placed.profile().map(|profile| profile.to_string()),
     });
     let stands = match &placed.stands {
         Stands::Nobody => json!({"stands": "nobody"}),
         Stands::Erased(at) => json!({"stands": "erased", "erased": at.to_string()}),
-        Stands::Profile => json!({"stands": "profile"}),
+        Stands::Profile(_) => json!({"stands": "profile"}),
         Stands::Linked(claimed) => json!({
             "stands": "linked",
             "claimed": claimed.claim.map(|claim| claim.at.to_string()),

@@ -36,6 +36,7 @@ fn report(counts: &Counts) {
     for (reason, times) in &counts.refused_links {
         let name = match reason {
             RefusedLink::Full => "LinksRefusedFull",
+            RefusedLink::Split => "LinksRefusedSplit",
             RefusedLink::TwoUsersFromBrowser => "LinksRefusedBrowser",
             RefusedLink::TwoUsersFromServer => "LinksRefusedServer",
         };

@@ -426,3 +426,61 @@ fn methods_and_unknown_paths() {
         assert!(!reply.body.contains("extra"), "the path is not repeated");
     }
 }
+
+/// An event about somebody who is known by an external id, an address or a number alone.
+fn of_strangers() -> Value {
+    let by = |ids: Value| json!({"type": "track", "event": "Ticket Bought", "context": {"externalIds": ids}});
+    json!({"batch": [
+        {"type": "track", "event": "Seen", "userId": "u1"},
+        by(json!([{"type": "email", "id": "Ann@example.com"}, {"type": "ticket_user", "id": 7}])),
+        {"type": "identify", "traits": {"email": "ann@EXAMPLE.com"}},
+        by(json!([{"type": "ticket_user", "id": "7"}])),
+        by(json!([{"type": "email", "id": "ann@example.com"}])),
+        by(json!([{"type": "email", "id": "no address"}])),
+        {"type": "track", "event": "Seen", "traits": {"email": "ann@example.com"}},
+    ]})
+}
+
+#[test]
+fn a_server_may_name_a_customer_by_external_id_or_address() {
+    let stack = Stack::new();
+    let reply = stack.post("/v1/batch", of_strangers().to_string());
+    assert_eq!(reply.status, 200);
+    let told: Value = serde_json::from_slice(reply.body.as_ref()).unwrap();
+    let refused: Vec<u64> =
+        told["rejected"].as_array().unwrap().iter().map(|r| r["index"].as_u64().unwrap()).collect();
+    assert_eq!(refused, [5, 6]);
+    // One entry for each customer, as far as the strongest identifiers tell.
+    let names: Vec<usize> = stack.published().iter().map(|entry| entry.events.len()).collect();
+    assert_eq!(names, [1, 2, 2]);
+}
+
+#[test]
+fn a_browser_may_not() {
+    let stack = Stack::new();
+    let key = stack.keyring.write_key("web", 1);
+    let mut body = of_strangers();
+    body["writeKey"] = key.clone().into();
+    let reply = stack.accept(post("/v1/batch", body.to_string()));
+    assert_eq!(reply.status, 200);
+    let told: Value = serde_json::from_slice(reply.body.as_ref()).unwrap();
+    let refused: Vec<u64> =
+        told["rejected"].as_array().unwrap().iter().map(|r| r["index"].as_u64().unwrap()).collect();
+    assert_eq!(refused, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(stack.published().len(), 1);
+    let alone = json!({"traits": {"email": "ann@example.com"}, "writeKey": key});
+    let reply = stack.accept(post("/v1/identify", alone.to_string()));
+    assert_eq!(reply.status, 400);
+    assert!(!String::from_utf8_lossy(reply.body.as_ref()).contains("ann@"));
+}
+
+/// A batch's context stands in each of its events, the ids in it too.
+#[test]
+fn external_ids_of_the_whole_batch() {
+    let stack = Stack::new();
+    let body = json!({"context": {"externalIds": [{"type": "crm", "id": "1"}]},
+        "batch": [{"type": "track", "event": "A"}, {"type": "page"}]});
+    assert_eq!(stack.post("/v1/batch", body.to_string()).status, 200);
+    let published = stack.published();
+    assert_eq!((published.len(), published[0].events.len()), (1, 2));
+}

@@ -8,16 +8,20 @@ use super::EventKind;
 use super::message_id;
 use super::problem::{Found, Problem};
 use super::{sound, stamp};
+use crate::identity::{Identifier, vouched};
 use crate::personal::{PersonalError, check_id};
 use crate::time::Stamp;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// The longest name of an event, page or screen, in bytes.
 pub const NAME_BYTES_MAX: usize = 512;
+/// Nothing in it says whose it is.
+pub(super) const NOBODY: Fault = ("userId", Problem::Nobody);
 /// What takes the place of text that is not Unicode ([`super::unicode`]).
 const REPLACEMENT: char = '\u{fffd}';
 
@@ -108,6 +112,8 @@ pub struct Draft<'a> {
     pub(super) anonymous_id: Option<Cow<'a, str>>,
     pub(super) previous_id: Option<Cow<'a, str>>,
     pub(super) group_id: Option<Cow<'a, str>>,
+    /// Who it is about, where neither user id nor anonymous id says so: only a server may.
+    pub(super) vouched: Option<Box<Identifier>>,
     pub(super) timestamp: Option<Stamp>,
     pub(super) sent_at: Option<Stamp>,
     pub(super) properties: Option<Json<'a>>,
@@ -139,6 +145,7 @@ impl<'a> RawItem<'a> {
         let user_id = somebody(self.user_id).map_err(|p| ("userId", p))?;
         let mut anonymous_id = somebody(self.anonymous_id).map_err(|p| ("anonymousId", p))?;
         let mut previous_id = None;
+        let mut vouched = None;
         if kind == EventKind::Alias {
             let named = somebody(self.previous_id).map_err(|p| ("previousId", p))?;
             // A browser that aliases without saying from whom means itself.
@@ -150,7 +157,7 @@ impl<'a> RawItem<'a> {
                 return Err(("previousId", missing_id(self.previous_id)));
             }
         } else if user_id.is_none() && anonymous_id.is_none() {
-            return Err(("userId", Problem::Nobody));
+            vouched = Some(Box::new(self.vouched(kind, shared).ok_or(NOBODY)?));
         }
         let group_id = match kind {
             EventKind::Group => Some(
@@ -175,6 +182,7 @@ impl<'a> RawItem<'a> {
             anonymous_id,
             previous_id,
             group_id,
+            vouched,
             timestamp: self.time().map_err(|p| ("timestamp", p))?,
             sent_at: shared.sent_at.or_else(|| time(self.sent_at).ok().flatten()),
             properties: self.with_category(kind, properties),
@@ -182,6 +190,22 @@ impl<'a> RawItem<'a> {
             context: merged(shared.context, context),
             integrations: merged(shared.integrations, object(self.integrations).ok().flatten()),
         })
+    }
+
+    /// The strongest identifier that a server's event carries beside user id and anonymous id. Not
+    /// asked of events that have one of those.
+    fn vouched(&self, kind: EventKind, shared: &Shared<'a>) -> Option<Identifier> {
+        let own = object(self.context).ok().flatten();
+        let context = merged(shared.context, own);
+        let map = |json: Option<&RawValue>| -> Map<String, Value> {
+            json.and_then(|json| serde_json::from_str(json.get()).ok()).unwrap_or_default()
+        };
+        let traits = object(self.traits).ok().flatten();
+        let traits = match kind {
+            EventKind::Identify => map(traits.or_else(|| own.and_then(context_traits))),
+            _ => Map::new(),
+        };
+        vouched(kind, &traits, &map(context.as_deref())).into_iter().next()
     }
 
     fn name_of(&self, kind: EventKind) -> Result<Option<Cow<'a, str>>, Fault> {

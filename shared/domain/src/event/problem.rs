@@ -111,8 +111,11 @@ pub enum Problem {
         /// A string or a number.
         found: Found,
     },
-    /// Neither id says who it was.
-    #[error("expected a userId or an anonymousId that names somebody, found none")]
+    /// No id says who it was.
+    #[error(
+        "expected a userId or an anonymousId that names somebody, or from a server an entry of \
+         context.externalIds or an identify's trait email or phone, found none"
+    )]
     Nobody,
     /// Objects and arrays inside each other, too deep.
     #[error("expected at most {limit} objects and arrays inside each other, found more")]

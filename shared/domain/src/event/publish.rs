@@ -7,6 +7,7 @@ use super::EventKind;
 use super::item::{Draft, Json};
 use super::message_id;
 use super::stamp::stamp;
+use crate::identity::Identifier;
 use crate::time::Stamp;
 use crate::wire::{BUS_SCHEMA, SourceRef};
 use serde::Serialize;
@@ -70,7 +71,8 @@ struct Written<'a> {
 /// order, in more than one entry only where they pass [`DETAIL_BYTES_MAX`].
 ///
 /// Two events are one customer's where they share a user id or an anonymous id, or where other
-/// events of the request join their ids.
+/// events of the request join their ids; those with neither, where their strongest identifier is
+/// one.
 ///
 /// # Errors
 /// Never in practice: writing JSON fails only for maps whose keys are no strings.
@@ -150,6 +152,7 @@ fn write(
 enum Id<'a> {
     User(&'a str),
     Anonymous(&'a str),
+    Vouched(&'a Identifier),
 }
 
 /// The places of the events of each customer, customers in the order of their first event.
@@ -161,7 +164,8 @@ fn customers(events: &[(usize, Draft<'_>)]) -> Vec<Vec<usize>> {
         let anonymous = draft.anonymous_id.as_deref().map(Id::Anonymous);
         // An alias's other id may be of either kind.
         let previous = draft.previous_id.as_deref();
-        let ids = [user, anonymous, previous.map(Id::User), previous.map(Id::Anonymous)];
+        let vouched = draft.vouched.as_deref().map(Id::Vouched);
+        let ids = [user, anonymous, previous.map(Id::User), previous.map(Id::Anonymous), vouched];
         for id in ids.into_iter().flatten() {
             let first = *first_with.entry(id).or_insert(place);
             joined.join(first, place);

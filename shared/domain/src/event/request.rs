@@ -5,8 +5,9 @@
 //! whole, because then nobody knows where an event ends.
 
 use super::EventKind;
-use super::item::{Draft, RawItem, Shared, object, time};
+use super::item::{Draft, NOBODY, RawItem, Shared, object, time};
 use super::problem::{Found, Problem, Refusal};
+use crate::wire::SourceKind;
 use serde::de::{Deserialize, IgnoredAny};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -37,6 +38,23 @@ pub struct Request<'a> {
     pub events: Vec<(usize, Draft<'a>)>,
     /// Its other items.
     pub refused: Vec<Refusal>,
+}
+
+impl Request<'_> {
+    /// Believes of its events what a source of this kind may say: an event that only a server can
+    /// say whose it is, by an external id, an address or a number, is refused of a browser.
+    pub fn believe(&mut self, source: SourceKind, shape: Shape) {
+        let strangers = |(_, draft): &(usize, Draft<'_>)| draft.vouched.is_some();
+        if source == SourceKind::Server || !self.events.iter().any(strangers) {
+            return;
+        }
+        let (field, problem) = NOBODY;
+        for (index, _) in self.events.extract_if(.., |event| strangers(event)) {
+            let index = (shape == Shape::Batch).then_some(index);
+            self.refused.push(Refusal { index, field, problem: problem.clone() });
+        }
+        self.refused.sort_by_key(|refusal| refusal.index);
+    }
 }
 
 /// Reads and validates a body.

@@ -2,7 +2,7 @@
 //!
 //! An identifier's item is one of three things ([`IdentityItem`]): a root that holds a profile, a
 //! pointer to the root it is linked to, or a tombstone. A root holds the accumulator of its own
-//! identifier and those of the anonymous ids linked to it; each event folds into the accumulator
+//! identifier and those of the identifiers linked to it; each event folds into the accumulator
 //! of its own strongest identifier, and the profile is their merge, computed on read.
 //!
 //! What belongs where: `top`, `tally`, `money`, `number`, `product` and `text` are the values; `cart`,
@@ -47,7 +47,10 @@ pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
 pub use content::{CONTENT_DAYS_MAX, Content, Video, WATCHED_MAX};
 pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
 pub use forms::{FORMS_MAX, Forms};
-pub use links::{LINKS_MAX, RefusedLink, Standing, standing};
+pub use links::{
+    ACCUMULATORS_VOUCHED, LINKS_MAX, LINKS_VOUCHED, Link, Moved, RefusedLink, SPLITS_MAX, Standing,
+    standing,
+};
 pub use mailings::{MACHINE_WITHIN, MAILS_MAX, Mailings, Told, Touched};
 pub use money::{Currency, Money};
 pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
@@ -61,6 +64,7 @@ pub use text::clip;
 pub use top::{Register, Top};
 pub use view::ProfileView;
 
+use crate::identity::IdKind;
 use crate::ids::{IdentityKey, Position, ProfileId};
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
@@ -76,7 +80,7 @@ pub const ACCUMULATORS_MAX: usize = 16;
 pub enum IdentityItem {
     /// A profile.
     Root(Box<Root>),
-    /// This anonymous id belongs to another profile.
+    /// This identifier belongs to another profile.
     Pointer {
         /// The root it belongs to.
         to: IdentityKey,
@@ -95,10 +99,20 @@ pub enum IdentityItem {
 pub struct Root {
     /// What was done under each linked identifier, its own among them.
     pub accumulators: BTreeMap<IdentityKey, Accumulator>,
-    /// The claim under which each anonymous id is linked; not the root's own. One that has no
+    /// The claim under which each identifier is linked; not the root's own. One that has no
     /// accumulator was compacted into the root's own, which made its link final.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub links: BTreeMap<IdentityKey, Position>,
+    pub links: BTreeMap<IdentityKey, Link>,
+    /// Of what kind its own identifier is, where that is an external id, an address or a number;
+    /// users and devices are most, and not told apart here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<IdKind>,
+    /// Identifiers that an operator has split off, with the time: no claim links them again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub split: BTreeMap<IdentityKey, Stamp>,
+    /// Links that were refused, by reason: how many events asked for one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<RefusedLink, u64>,
     /// What was said and what is armed: not facts, and excluded from their laws.
     #[serde(default)]
     pub said: Said,

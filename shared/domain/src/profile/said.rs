@@ -2,7 +2,7 @@
 //! laws, but stored in the same write, so that no crash parts a deed from its record.
 
 use super::Root;
-use crate::ids::ProfileId;
+use crate::ids::{IdentityKey, ProfileId};
 use crate::journey::OVERDUE;
 use crate::signal::{self, Crossed, Mark, Raise, SignalRule};
 use crate::time::{Span, Stamp};
@@ -33,6 +33,9 @@ pub struct Said {
     /// When the armed timer is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Stamp>,
+    /// The last number that the timer of each linked identifier had while it was a profile.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arms: BTreeMap<IdentityKey, u64>,
     /// What the last write wants done, by deterministic ids. Whoever loads the item and would write
     /// over them carries them out first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -134,7 +134,7 @@ impl<T: Tables, B: Bus> Ingest<'_, T, B> {
             Call::Single(kind) => Shape::Single(kind),
         };
         let body = unicode::to_text(body);
-        let parsed = request::parse(&body, shape).map_err(Refused::Body)?;
+        let mut parsed = request::parse(&body, shape).map_err(Refused::Body)?;
         let (name, source) = if let Some(known) = known {
             known
         } else {
@@ -142,6 +142,7 @@ impl<T: Tables, B: Bus> Ingest<'_, T, B> {
             let key = parsed.write_key.clone().or_else(of_query).ok_or(Refused::NoWriteKey)?;
             self.source(&key, received).await?
         };
+        parsed.believe(source.kind, shape);
         let source = SourceRef { name: name.to_string(), kind: source.kind };
         let origin = Origin { request: &request.id, received, source: &source };
         let details = details(&parsed.events, &origin).map_err(|_| Refused::Unwritable)?;

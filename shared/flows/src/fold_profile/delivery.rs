@@ -2,10 +2,11 @@
 
 use crate::queue::{Disposition, QueueBody, QueueRecord, chain};
 use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::identity::{self, IdKind, Identifier};
 use odyssey_domain::ids::{ContentHash, IdentityKey, Position};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::personal::{AnonymousId, UserId};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{
     BUS_SCHEMA, BusEnvelope, Command, ConsentChanged, EventsAccepted, Owner, SourceKind, SourceRef,
     detail_type,
@@ -13,6 +14,9 @@ use odyssey_domain::wire::{
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+
+/// How long before its receipt a browser's event can claim an id.
+const CLAIMS_REACH: Span = Span::DAY.times(7);
 
 /// One record of the batch.
 #[derive(Debug)]
@@ -36,14 +40,17 @@ pub(super) enum Content {
 pub(super) struct Item {
     /// The key of its strongest identifier.
     pub(super) own: IdentityKey,
+    /// What sort of identifier that is, where it is none that a browser has.
+    pub(super) kind: Option<IdKind>,
     pub(super) event: Event,
     pub(super) claims: Vec<Claim>,
 }
 
-/// An event says that an anonymous id is its user.
+/// An event says that an identifier is its user's.
 #[derive(Debug)]
 pub(super) struct Claim {
-    pub(super) anonymous: IdentityKey,
+    pub(super) identity: IdentityKey,
+    pub(super) kind: IdKind,
     /// The same text as a user id, where it may be one: an alias's previous id.
     pub(super) maybe_user: Option<IdentityKey>,
     pub(super) at: Position,
@@ -62,7 +69,7 @@ impl Delivery {
     pub(super) fn touches(&self) -> Vec<IdentityKey> {
         let mut touched = self.identities();
         if let Content::Events { items, .. } = &self.content {
-            touched.extend(items.iter().flat_map(|item| &item.claims).map(|claim| claim.anonymous));
+            touched.extend(items.iter().flat_map(|item| &item.claims).map(|claim| claim.identity));
         }
         touched
     }
@@ -136,33 +143,69 @@ fn detail<T: DeserializeOwned>(envelope: &BusEnvelope) -> Result<T, Disposition>
 }
 
 fn accepted(accepted: EventsAccepted, keyring: &Keyring) -> Content {
-    let items = accepted.events.into_iter().filter_map(|event| item(event, keyring)).collect();
-    Content::Events { received: accepted.received, source: accepted.source, items }
+    let EventsAccepted { received, source, events, .. } = accepted;
+    let read = Read { keyring, received, kind: source.kind };
+    let items = events.into_iter().filter_map(|event| read.item(event)).collect();
+    Content::Events { received, source, items }
 }
 
-/// An event with its identity; one that names nobody is nobody's (ingest accepts none such).
-fn item(event: Event, keyring: &Keyring) -> Option<Item> {
-    let user = event.user_id.as_ref().map(|user| keyring.user_key(user));
-    let anonymous = event.anonymous_id.as_ref().map(|id| keyring.anonymous_key(id));
-    let own = user.or(anonymous)?;
-    let mut claims = Vec::new();
-    if let (Some(_), Some(anonymous)) = (user, anonymous) {
-        claims.push(Claim { anonymous, maybe_user: None, at: event.position() });
+/// What the events of a delivery are read with.
+struct Read<'a> {
+    keyring: &'a Keyring,
+    received: Stamp,
+    kind: SourceKind,
+}
+
+impl Read<'_> {
+    /// An event with its identity; one that names nobody is nobody's (ingest accepts none such).
+    fn item(&self, event: Event) -> Option<Item> {
+        let user = event.user_id.as_ref().map(|user| self.keyring.user_key(user));
+        let anonymous = event.anonymous_id.as_ref().map(|id| self.keyring.anonymous_key(id));
+        let vouched = match self.kind {
+            SourceKind::Server => identity::vouched(event.kind, &event.traits, &event.context),
+            // Its key is public: an address it gives is an attribute, never an identifier.
+            SourceKind::Browser => Vec::new(),
+        };
+        let strongest = vouched.first().filter(|_| user.is_none());
+        let named = strongest.map(|id| self.keyring.identity_key(id));
+        let (own, kind) = (user.or(named).or(anonymous)?, strongest.map(Identifier::kind));
+        let mut claims = Vec::new();
+        if user.is_some() {
+            let at = self.claim_of(&event);
+            let claim = |identity, kind| Claim { identity, kind, maybe_user: None, at };
+            claims.extend(anonymous.map(|identity| claim(identity, IdKind::Anonymous)));
+            claims.extend(vouched.iter().map(|id| claim(self.keyring.identity_key(id), id.kind())));
+        }
+        claims.extend(user.and_then(|user| self.alias(&event, user)));
+        Some(Item { own, kind, event, claims })
     }
-    claims.extend(user.and_then(|user| alias(&event, user, keyring)));
-    Some(Item { own, event, claims })
-}
 
-/// An alias says that `previousId` is this user: an anonymous id as a rule, but it may be a user's.
-fn alias(event: &Event, user: IdentityKey, keyring: &Keyring) -> Option<Claim> {
-    let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
-    let maybe_user = UserId::parse(previous).ok().map(|id| keyring.user_key(&id))?;
-    let anonymous = keyring.anonymous_key(&AnonymousId::parse(previous).ok()?);
-    (maybe_user != user).then(|| Claim {
-        anonymous,
-        maybe_user: Some(maybe_user),
-        at: event.position(),
-    })
+    /// When an event claims: when it happened. A browser's clock is anybody's, and the earliest
+    /// claim wins, so what it sends late claims as of [`CLAIMS_REACH`] before it was received:
+    /// nobody takes a device over by a stamp of long ago.
+    fn claim_of(&self, event: &Event) -> Position {
+        let at = event.position();
+        match self.kind {
+            SourceKind::Server => at,
+            SourceKind::Browser => {
+                Position { at: at.at.max(self.received.minus(CLAIMS_REACH)), id: at.id }
+            }
+        }
+    }
+
+    /// An alias says that `previousId` is this user: an anonymous id as a rule, but it may be a
+    /// user's.
+    fn alias(&self, event: &Event, user: IdentityKey) -> Option<Claim> {
+        let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
+        let maybe_user = UserId::parse(previous).ok().map(|id| self.keyring.user_key(&id))?;
+        let identity = self.keyring.anonymous_key(&AnonymousId::parse(previous).ok()?);
+        (maybe_user != user).then(|| Claim {
+            identity,
+            kind: IdKind::Anonymous,
+            maybe_user: Some(maybe_user),
+            at: self.claim_of(event),
+        })
+    }
 }
 
 /// A change of consent stands in its profile's history as an event of its own, so that journeys
@@ -193,6 +236,6 @@ fn consent_changed(changed: &ConsentChanged) -> Option<Content> {
     Some(Content::Events {
         received: changed.at,
         source: SourceRef { name: "consent".to_owned(), kind: SourceKind::Server },
-        items: vec![Item { own, event, claims: Vec::new() }],
+        items: vec![Item { own, kind: None, event, claims: Vec::new() }],
     })
 }

@@ -6,9 +6,11 @@ use super::world::{Place, World};
 use super::{Counts, Setting};
 use crate::ports::Tables;
 use crate::stored::StoredError;
+use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{IdentityKey, ProfileId};
 use odyssey_domain::profile::{
-    Accumulator, Folded, IdentityItem, ProfileEffect, RefusedLink, Root, Standing, Woken, standing,
+    Accumulator, Folded, IdentityItem, Link, Moved, ProfileEffect, RefusedLink, Root, Standing,
+    Woken, standing,
 };
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{SourceKind, SourceRef};
@@ -113,14 +115,15 @@ async fn fold_item<T: Tables, B, Q>(
     let root = match place {
         Place::Root(root) => root,
         Place::Nobody => {
-            world.replace(item.own, IdentityItem::Root(Box::default()));
+            let root = Root { kind: item.kind.clone(), ..Root::default() };
+            world.replace(item.own, IdentityItem::Root(Box::new(root)));
             item.own
         }
         Place::Erased(erased) => {
             if item.event.at <= erased || origin.received <= erased {
                 return Ok(Some(Fate::Erased));
             }
-            world.replace(item.own, IdentityItem::Root(Box::new(reborn(item.own, erased))));
+            world.replace(item.own, IdentityItem::Root(Box::new(reborn(item, erased))));
             item.own
         }
     };
@@ -128,10 +131,16 @@ async fn fold_item<T: Tables, B, Q>(
     if held.is_some_and(|held| held.is_erased(item.event.at, origin.received)) {
         return Ok(Some(Fate::Erased));
     }
+    let mut refused = Vec::new();
     for claim in &item.claims {
-        if !apply_claim(setting, world, root, claim, origin.source.kind, decided).await? {
-            return Ok(None);
+        match apply_claim(setting, world, root, claim, origin.source.kind).await? {
+            Applied::Done => {}
+            Applied::Refused(reason) => refused.push(reason),
+            Applied::Contradicted => return Ok(None),
         }
+    }
+    for reason in &refused {
+        *decided.counts.refused_links.entry(*reason).or_default() += 1;
     }
     if recall::is_known(setting, world, root, item, origin.received).await? {
         return Ok(Some(Fate::Duplicate));
@@ -141,6 +150,9 @@ async fn fold_item<T: Tables, B, Q>(
     Ok(Some(match accumulator.fold(&item.event, origin.source, setting.watched) {
         Folded::Duplicate => Fate::Duplicate,
         Folded::New => {
+            for reason in refused {
+                *held.refused.entry(reason).or_default() += 1;
+            }
             world.touch(root);
             Fate::Folded
         }
@@ -149,74 +161,84 @@ async fn fold_item<T: Tables, B, Q>(
 
 /// The root of an identity that was erased and is used anew. It remembers, and its armings go on
 /// from a number that none of before has.
-fn reborn(identity: IdentityKey, erased: Stamp) -> Root {
-    let mut root = Root::default();
+fn reborn(item: &Item, erased: Stamp) -> Root {
+    let mut root = Root { kind: item.kind.clone(), ..Root::default() };
     let accumulator = Accumulator { erased: Some(erased), ..Accumulator::default() };
-    root.accumulators.insert(identity, accumulator);
+    root.accumulators.insert(item.own, accumulator);
     root.said.arm = erased.ms().unsigned_abs();
     root
 }
 
-/// Links an anonymous id to the user whose root is stored at `user`. False where the items
-/// contradict each other.
+/// What became of a claim.
+enum Applied {
+    /// It is linked, or was, or is another's by an earlier claim.
+    Done,
+    /// It is not to be linked.
+    Refused(RefusedLink),
+    /// The items contradict each other.
+    Contradicted,
+}
+
+/// Links an identifier to the user whose root is stored at `user`. A claim that the root already
+/// holds, or that an operator has ruled out, costs no read.
 async fn apply_claim<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
     user: IdentityKey,
     claim: &Claim,
     source: SourceKind,
-    decided: &mut Decided,
-) -> Result<bool, StoredError> {
-    if world.root(user).is_none_or(|root| root.holds(claim.anonymous, claim.at)) {
-        return Ok(true);
+) -> Result<Applied, StoredError> {
+    let Some(root) = world.root(user) else { return Ok(Applied::Done) };
+    if root.holds(claim.identity, claim.at) {
+        return Ok(Applied::Done);
+    }
+    if root.split.contains_key(&claim.identity) {
+        return Ok(Applied::Refused(RefusedLink::Split));
     }
     if let Some(other) = claim.maybe_user
         && world.item(other).await?.is_some()
     {
-        let reason = match source {
+        return Ok(Applied::Refused(match source {
             SourceKind::Browser => RefusedLink::TwoUsersFromBrowser,
             SourceKind::Server => RefusedLink::TwoUsersFromServer,
-        };
-        *decided.counts.refused_links.entry(reason).or_default() += 1;
-        return Ok(true);
+        }));
     }
-    let found = standing(world.item(claim.anonymous).await?, user, claim.at);
+    let found = standing(world.item(claim.identity).await?, user, claim.at);
     match found {
-        Standing::Settled => return Ok(true),
+        Standing::Settled => return Ok(Applied::Done),
         Standing::OwnLater => {
             if let Some(root) = world.root_mut(user) {
-                root.links.insert(claim.anonymous, claim.at);
+                root.hold_since(claim.identity, claim.at);
             }
         }
         Standing::Absent | Standing::Unlinked | Standing::OthersLater(_) => {
-            if let Err(reason) = make_room(setting, world, user).await? {
-                *decided.counts.refused_links.entry(reason).or_default() += 1;
-                return Ok(true);
+            if let Err(reason) = make_room(setting, world, user, &claim.kind).await? {
+                return Ok(Applied::Refused(reason));
             }
-            let Some(moved) = take_out(world, claim.anonymous, found).await? else {
-                return Ok(false);
+            let Some(moved) = take_out(world, claim.identity, found).await? else {
+                return Ok(Applied::Contradicted);
             };
-            let Some(root) = world.root_mut(user) else { return Ok(false) };
-            root.adopt(claim.anonymous, moved.accumulator, claim.at);
-            root.said.absorb(moved.said);
+            let Some(root) = world.root_mut(user) else { return Ok(Applied::Contradicted) };
+            root.adopt(claim.identity, moved, Link::new(claim.kind.clone(), claim.at));
             if let Standing::OthersLater(other) = found {
                 let settle = ProfileEffect::Settle { profile: other.into() };
                 root.said.pending.push(settle);
             }
         }
     }
-    world.replace(claim.anonymous, IdentityItem::Pointer { to: user, claim: claim.at });
+    world.replace(claim.identity, IdentityItem::Pointer { to: user, claim: claim.at });
     world.touch(user);
-    Ok(true)
+    Ok(Applied::Done)
 }
 
 async fn make_room<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
     user: IdentityKey,
+    kind: &IdKind,
 ) -> Result<Result<(), RefusedLink>, StoredError> {
     let Some(root) = world.root_mut(user) else { return Ok(Ok(())) };
-    let compacted = match root.make_room(user, setting.now) {
+    let compacted = match root.make_room(user, kind, setting.now) {
         Ok(compacted) => compacted,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -229,38 +251,29 @@ async fn make_room<T: Tables, B, Q>(
     Ok(Ok(()))
 }
 
-/// What leaves one root for another.
-struct Moved {
-    accumulator: Accumulator,
-    said: odyssey_domain::profile::Said,
-}
-
-/// Takes an anonymous id's accumulator from where it stands; `None` where it is not there.
+/// Takes an identifier's accumulator from where it stands; `None` where it is not there.
 async fn take_out<T: Tables>(
     world: &mut World<'_, T>,
-    anonymous: IdentityKey,
+    identity: IdentityKey,
     found: Standing,
 ) -> Result<Option<Moved>, StoredError> {
-    let said = odyssey_domain::profile::Said::default;
     Ok(match found {
         Standing::OthersLater(other) => {
             world.item(other).await?;
-            let Some(root) = world.root_mut(other) else { return Ok(None) };
-            let accumulator = root.release(anonymous);
+            let moved = world.root_mut(other).map(|root| root.release(identity));
             world.touch(other);
-            Some(Moved { accumulator, said: said() })
+            moved
         }
-        Standing::Unlinked => world.root_mut(anonymous).map(|root| Moved {
-            accumulator: root.release(anonymous),
-            said: std::mem::take(&mut root.said),
-        }),
+        Standing::Unlinked => world.root_mut(identity).map(|root| root.surrender(identity)),
         _ => {
-            let erased = match world.item(anonymous).await? {
+            let erased = match world.item(identity).await? {
                 Some(IdentityItem::Tombstone { erased }) => Some(*erased),
                 _ => None,
             };
-            let accumulator = Accumulator { erased, ..Accumulator::default() };
-            Some(Moved { accumulator, said: said() })
+            let mut moved = Moved::default();
+            moved.accumulator.erased = erased;
+            moved.said.arm = erased.map_or(0, |erased| erased.ms().unsigned_abs());
+            Some(moved)
         }
     })
 }

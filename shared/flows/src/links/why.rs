@@ -5,8 +5,9 @@ use crate::ports::{Consistency, Tables};
 use crate::profiles::identity_key;
 use crate::stored::{StoredError, load};
 use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{IdentityKey, Position, ProfileId};
-use odyssey_domain::profile::{IdentityItem, Root};
+use odyssey_domain::profile::{IdentityItem, Link, Root};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::SourceRef;
 
@@ -26,8 +27,8 @@ pub enum Stands {
     Nobody,
     /// It was erased then.
     Erased(Stamp),
-    /// It is a profile of its own.
-    Profile,
+    /// It is a profile of its own; its kind, where the item tells.
+    Profile(Option<IdKind>),
     /// It belongs to another profile.
     Linked(Box<Claimed>),
 }
@@ -37,6 +38,8 @@ pub enum Stands {
 pub struct Claimed {
     /// The profile.
     pub to: ProfileId,
+    /// What sort of identifier it is.
+    pub kind: Option<IdKind>,
     /// The claim: the position of the event that named the user. None where the link is final and
     /// its claim is no longer known.
     pub claim: Option<Position>,
@@ -52,7 +55,7 @@ impl Placed {
     pub fn profile(&self) -> Option<ProfileId> {
         match &self.stands {
             Stands::Nobody | Stands::Erased(_) => None,
-            Stands::Profile => Some(self.identity.into()),
+            Stands::Profile(_) => Some(self.identity.into()),
             Stands::Linked(claimed) => Some(claimed.to),
         }
     }
@@ -80,30 +83,52 @@ impl Claimed {
 /// # Errors
 /// Where the port fails or an item cannot be read.
 pub async fn place(tables: &impl Tables, identity: IdentityKey) -> Result<Placed, StoredError> {
-    let found = load::<IdentityItem>(tables, identity_key(identity), Consistency::Strong).await?;
-    let stands = match found.map(|found| found.item) {
+    let stands = match read(tables, identity).await? {
         None => Stands::Nobody,
         Some(IdentityItem::Tombstone { erased }) => Stands::Erased(erased),
-        Some(IdentityItem::Root(_)) => Stands::Profile,
+        Some(IdentityItem::Root(root)) => Stands::Profile(root.kind),
         Some(IdentityItem::Pointer { to, claim }) => {
-            let is_final = claim == Root::final_claim();
-            let claim = (!is_final).then_some(claim);
+            let root = match read(tables, to).await? {
+                Some(IdentityItem::Root(root)) => root,
+                _ => Box::default(),
+            };
+            let link = root.links.get(&identity);
+            let is_final = claim == Root::final_claim() || link.is_some_and(Link::is_final);
+            // The pointer of a final link carries no claim; the link remembers.
+            let known = link.map_or(claim, Link::claim);
+            let claim = (known != Root::final_claim()).then_some(known);
+            let kind = link.map(|link| link.kind.clone());
             let event = match claim {
                 Some(claim) => event_at(tables, to, claim).await?,
                 None => None,
             };
-            Stands::Linked(Box::new(Claimed { to: to.into(), claim, is_final, event }))
+            Stands::Linked(Box::new(Claimed { to: to.into(), kind, claim, is_final, event }))
         }
     };
     Ok(Placed { identity, stands })
 }
 
-/// The event at a position, from the timeline of the user whose it is.
+async fn read(
+    tables: &impl Tables,
+    identity: IdentityKey,
+) -> Result<Option<IdentityItem>, StoredError> {
+    let found = load::<IdentityItem>(tables, identity_key(identity), Consistency::Strong).await?;
+    Ok(found.map(|found| found.item))
+}
+
+/// The event that made a claim, from the timeline of the user whose it is. A browser's event that
+/// came late claims as of a later time than its own.
 async fn event_at(
     tables: &impl Tables,
     user: IdentityKey,
-    at: Position,
+    claim: Position,
 ) -> Result<Option<(SourceRef, Event)>, StoredError> {
-    let events = timeline::read(tables, user, at.at, at.at).await?;
-    Ok(events.into_iter().find(|(_, event)| event.position() == at))
+    for from in [claim.at, Stamp::MIN] {
+        let events = timeline::read(tables, user, from, claim.at).await?;
+        let found = events.into_iter().find(|(_, event)| event.position().id == claim.id);
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }

@@ -9,6 +9,7 @@
 mod crossings;
 mod echo;
 mod history;
+mod identifiers;
 mod links;
 mod redelivery;
 mod silences;

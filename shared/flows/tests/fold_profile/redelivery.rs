@@ -339,8 +339,9 @@ fn the_timeline_holds_every_event_once() {
 /// A profile past DynamoDB's item limit is cut, says so, and takes the next event all the same.
 #[test]
 fn an_item_past_its_limit_is_cut_and_not_lost() {
+    use odyssey_domain::identity::IdKind;
     use odyssey_domain::ids::{ContentHash, IdentityKey, Position};
-    use odyssey_domain::profile::{Accumulator, IdentityItem, Root, Watched};
+    use odyssey_domain::profile::{Accumulator, IdentityItem, Link, Root, Watched};
     use odyssey_domain::wire::SourceRef;
     let noise = |seed: String| -> String {
         (0..20).map(|n| ContentHash::of(format!("{seed}/{n}").as_bytes()).to_string()).collect()
@@ -359,7 +360,8 @@ fn an_item_past_its_limit_is_cut_and_not_lost() {
         let key = if n == 0 { own } else { IdentityKey::from_bytes([n; 16]) };
         root.accumulators.insert(key, accumulator);
         if n > 0 {
-            root.links.insert(key, Position { at: minute(0), id: EventHash([0; 8]) });
+            let claim = Position { at: minute(0), id: EventHash([0; 8]) };
+            root.links.insert(key, Link::new(IdKind::Anonymous, claim));
         }
     }
     let total = root.facts().total;

@@ -5,6 +5,7 @@ use odyssey_domain::contact::{ConsentState, TopicId};
 use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
 use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::SourceKind;
 use serde_json::{Map, Value, json};
 
 /// One customer.
@@ -14,6 +15,8 @@ pub(crate) struct Customer {
     pub(crate) user: String,
     pub(crate) devices: Vec<String>,
     pub(crate) email: String,
+    /// The id by which the shop's back office knows them.
+    pub(crate) crm: String,
     /// Follows the link in a confirmation mail, so often of 1,000.
     pub(crate) confirms: u64,
     /// Uses one-click unsubscribe, so often of 1,000 marketing mails.
@@ -29,18 +32,52 @@ pub(crate) struct Said {
     pub(crate) user: Option<String>,
     pub(crate) device: Option<String>,
     pub(crate) previous: Option<String>,
+    /// `context.externalIds`: type and id.
+    pub(crate) ids: Vec<(&'static str, String)>,
     pub(crate) at: Stamp,
     pub(crate) properties: Map<String, Value>,
     pub(crate) traits: Map<String, Value>,
 }
 
 impl Said {
+    /// The identifiers it has beside user id and device, if a server says it: strongest first.
+    /// Worked out from what was said, not as the domain does it.
+    pub(crate) fn vouched(&self) -> Vec<IdentityKey> {
+        let mut named: Vec<(u8, String)> = Vec::new();
+        for (kind, id) in &self.ids {
+            named.push(match *kind {
+                "email" => (1, format!("email:{id}")),
+                kind => (0, format!("external:{kind}:{id}")),
+            });
+        }
+        if let ("identify", Some(Value::String(address))) = (self.kind, self.traits.get("email")) {
+            named.push((1, format!("email:{address}")));
+        }
+        named.sort();
+        named.dedup();
+        let keys = super::workspace::keyring();
+        let key = |(_, text): (u8, String)| text.parse().ok().map(|id| keys.identity_key(&id));
+        named.into_iter().filter_map(key).collect()
+    }
+
     /// The identity it folds under.
-    pub(crate) fn own(&self) -> Option<IdentityKey> {
+    pub(crate) fn own(&self, source: SourceKind) -> Option<IdentityKey> {
         let keys = super::workspace::keyring();
         let user = self.user.as_ref().and_then(|id| UserId::parse(id).ok());
         let device = self.device.as_ref().and_then(|id| AnonymousId::parse(id).ok());
-        user.map(|id| keys.user_key(&id)).or_else(|| device.map(|id| keys.anonymous_key(&id)))
+        let vouched = match source {
+            SourceKind::Server => self.vouched().into_iter().next(),
+            SourceKind::Browser => None,
+        };
+        let user = user.map(|id| keys.user_key(&id));
+        user.or(vouched).or_else(|| device.map(|id| keys.anonymous_key(&id)))
+    }
+
+    /// `context`, where it has one.
+    pub(crate) fn context(&self) -> Option<Value> {
+        let entry = |(kind, id): &(&str, String)| json!({"type": kind, "id": id, "collection": "users", "encoding": "none"});
+        let ids: Vec<Value> = self.ids.iter().map(entry).collect();
+        (!ids.is_empty()).then(|| json!({"externalIds": ids}))
     }
 
     /// As the Segment API takes it.
@@ -60,6 +97,7 @@ impl Said {
             set("userId", self.user.clone().map(Value::from));
             set("anonymousId", self.device.clone().map(Value::from));
             set("previousId", self.previous.clone().map(Value::from));
+            set("context", self.context());
             set(
                 "properties",
                 (!self.properties.is_empty()).then(|| self.properties.clone().into()),

@@ -99,6 +99,7 @@ impl Draw<'_> {
             user: format!("user-{number}"),
             devices,
             email: shared.unwrap_or_else(|| format!("customer-{number}@mail.example")),
+            crm: format!("{}", 4_711 + number),
             confirms: self.rng.pick(&[0, 700, 1_000]).unwrap_or(700),
             unsubscribes: self.rng.pick(&[0, 0, 150, 600]).unwrap_or(0),
         }
@@ -158,6 +159,7 @@ impl Draw<'_> {
             user,
             device,
             previous: None,
+            ids: Vec::new(),
             at,
             properties: Map::new(),
             traits: Map::new(),
@@ -260,6 +262,7 @@ impl Draw<'_> {
     /// offline for hours, some from an import of months ago.
     fn post(&mut self, customers: &[Customer], customer: &Customer, at: Stamp) -> Does {
         let mut events = Vec::new();
+        let source = if self.rng.chance(300) { "backend" } else { "web" };
         for _ in 0..self.rng.between(1, 4) {
             let late = match self.rng.below(30) {
                 0 => self.rng.between(600_000, 40 * 3_600_000),
@@ -277,14 +280,34 @@ impl Draw<'_> {
                 // A device that two share.
                 said.device = customers.first().and_then(|c| c.devices.first().cloned());
             }
+            self.name(&mut said, &whose, source);
             events.push(said);
         }
         if let Some(first) = events.first().filter(|_| self.rng.chance(40)) {
             // The client's own queue doubled it.
             events.push(first.clone());
         }
-        let source = if self.rng.chance(300) { "backend" } else { "web" };
         Does::Post { source, events }
+    }
+
+    /// Other systems know a customer by an address or an id of their own, some by nothing else; what
+    /// a browser says of such ids is an attribute.
+    fn name(&mut self, said: &mut Said, customer: &Customer, source: &str) {
+        if said.kind == "alias" || !self.rng.chance(350) {
+            return;
+        }
+        let (crm, email) = (("crm", customer.crm.clone()), ("email", customer.email.clone()));
+        said.ids = match self.rng.below(4) {
+            0 => vec![email, crm],
+            1 | 2 => vec![crm],
+            _ => vec![email],
+        };
+        if source == "backend" && self.rng.chance(600) {
+            said.user = None;
+            if self.rng.chance(700) {
+                said.device = None;
+            }
+        }
     }
 
     /// A version, another, and back.

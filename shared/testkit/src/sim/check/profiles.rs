@@ -8,7 +8,7 @@ use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{EventHash, IdentityKey, Position};
 use odyssey_domain::personal::AnonymousId;
 use odyssey_domain::profile::{Accumulator, IdentityItem, ProfileEffect, Root, Watched};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{
     ConsentChanged, EventsAccepted, Owner, SourceKind, SourceRef, detail_type,
 };
@@ -24,12 +24,16 @@ pub(super) struct Delivered {
     pub(super) own: IdentityKey,
     pub(super) event: Event,
     pub(super) source: SourceRef,
+    pub(super) received: Stamp,
 }
 
 /// An event that is in a profile.
 #[derive(Debug, Clone)]
 pub(super) struct Folded {
     pub(super) event: Event,
+    /// Through what sort of source it came, and when.
+    pub(super) kind: SourceKind,
+    pub(super) received: Stamp,
     /// When it was committed.
     pub(super) at: Stamp,
 }
@@ -67,11 +71,16 @@ pub(super) fn delivered(body: &str) -> Vec<Delivered> {
             let Ok(accepted) = serde_json::from_str::<EventsAccepted>(envelope.detail.get()) else {
                 return Vec::new();
             };
-            let source = accepted.source;
+            let (source, received) = (accepted.source, accepted.received);
             let of = |event: Event| {
                 let user = event.user_id.as_ref().map(|id| keyring().user_key(id));
                 let device = event.anonymous_id.as_ref().map(|id| keyring().anonymous_key(id));
-                Some(Delivered { own: user.or(device)?, event, source: source.clone() })
+                let named = match source.kind {
+                    SourceKind::Server => vouched(&event).into_iter().next(),
+                    SourceKind::Browser => None,
+                };
+                let own = user.or(named).or(device)?;
+                Some(Delivered { own, event, source: source.clone(), received })
             };
             accepted.events.into_iter().filter_map(of).collect()
         }
@@ -81,6 +90,30 @@ pub(super) fn delivered(body: &str) -> Vec<Delivered> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The ids beside user id and device in an event of a server, strongest first; read without the
+/// domain's help.
+fn vouched(event: &Event) -> Vec<IdentityKey> {
+    let text = |entry: &Value, name: &str| entry.get(name)?.as_str().map(str::to_owned);
+    let entries = event.context.get("externalIds").and_then(Value::as_array);
+    let mut named: Vec<(bool, String)> = Vec::new();
+    for entry in entries.into_iter().flatten() {
+        if let (Some(kind), Some(id)) = (text(entry, "type"), text(entry, "id")) {
+            let is_email = kind == "email";
+            let prefix = if is_email { String::new() } else { "external:".to_owned() };
+            named.push((is_email, format!("{prefix}{kind}:{id}")));
+        }
+    }
+    if let (EventKind::Identify, Some(Value::String(address))) =
+        (event.kind, event.traits.get("email"))
+    {
+        named.push((true, format!("email:{address}")));
+    }
+    named.sort();
+    named.dedup();
+    let key = |(_, text): (bool, String)| text.parse().ok().map(|id| keyring().identity_key(&id));
+    named.into_iter().filter_map(key).collect()
 }
 
 /// The event that a change of consent is in a profile, as far as facts are concerned.
@@ -108,7 +141,7 @@ fn of_consent(changed: &ConsentChanged) -> Option<Delivered> {
         integrations: Map::new(),
     };
     let source = SourceRef { name: "consent".to_owned(), kind: SourceKind::Server };
-    Some(Delivered { own, event, source })
+    Some(Delivered { own, event, source, received: changed.at })
 }
 
 impl Profiles {
@@ -159,7 +192,7 @@ impl Profiles {
 
     /// Whose events a client's message was, as it was sent.
     pub(super) fn identity_of(&self, id: &str) -> Option<IdentityKey> {
-        self.said.get(id).and_then(|(said, _)| said.own())
+        self.said.get(id).and_then(|(said, kind)| said.own(*kind))
     }
 }
 
@@ -246,12 +279,13 @@ impl Check {
             format!("{own} holds an event that its delivery did not: {strange:?}")
         });
         let is_new = !new.is_empty();
-        for Delivered { own, event, source } in new {
+        for Delivered { own, event, source, received } in new {
             self.as_said(&event);
             let reference = self.profiles.reference.entry(own).or_default();
             let _ = reference.fold(&event, &source, watched());
             let id = EventHash::of(&event.id);
-            self.profiles.folded.insert((own, id), Folded { event, at: now });
+            let kind = source.kind;
+            self.profiles.folded.insert((own, id), Folded { event, kind, received, at: now });
         }
         let Some(reference) = self.profiles.reference.get(&own) else { return };
         let same = reference.facts == accumulator.facts;
@@ -283,6 +317,8 @@ impl Check {
             said.name.map(str::to_owned) == event.name
                 && said.properties == event.properties
                 && said.traits == event.traits
+                && said.context().map(|ids| ids["externalIds"].clone()).as_ref()
+                    == event.context.get("externalIds")
                 && event.at <= said.at
                 // A stamp past receipt is the receipt's, by a clock that may be behind.
                 && event.at.ms() >= said.at.ms() - slack
@@ -343,16 +379,24 @@ impl Check {
         self.holds("acknowledged-is-folded", untold.is_none(), || {
             format!("{untold:?} is in a profile and in no timeline")
         });
-        for (device, (user, claim)) in self.first_claims() {
-            let found = self.profiles.items.get(&device).cloned();
+        let first = self.first_claims();
+        for (id, (user, claim)) in &first {
+            let found = self.profiles.items.get(id).cloned();
             // A message that was stamped twice claims by either stamp.
             let right = matches!(&found, Some(IdentityItem::Pointer { to, claim: held })
-                if (*to == user && *held == claim)
-                    || (*held < claim && self.profiles.names(*to, held.id)));
+                if (to == user && held == claim)
+                    || (held < claim && self.profiles.names(*to, held.id)));
             self.holds("links-by-first-claim", right, || {
-                format!("{device} was first claimed by {user} at {}, found {found:?}", claim.at)
+                format!("{id} was first claimed by {user} at {}, found {found:?}", claim.at)
             });
         }
+        // What nobody may claim is linked to nobody.
+        let is_link = |item: &IdentityItem| matches!(item, IdentityItem::Pointer { .. });
+        let links = self.profiles.items.iter().filter(|(_, item)| is_link(item));
+        let strange = links.map(|(id, _)| *id).find(|id| !first.contains_key(id));
+        self.holds("links-by-first-claim", strange.is_none(), || {
+            format!("{strange:?} is linked, and nobody who may has claimed it")
+        });
         let identities: BTreeSet<IdentityKey> =
             self.profiles.folded.keys().map(|(identity, _)| *identity).collect();
         for identity in identities {
@@ -407,20 +451,12 @@ impl Check {
         }
     }
 
-    /// The first event that named a user for each anonymous id.
+    /// The first event that named a user for each identifier.
     fn first_claims(&self) -> BTreeMap<IdentityKey, (IdentityKey, Position)> {
         let mut first: BTreeMap<IdentityKey, (IdentityKey, Position)> = BTreeMap::new();
         for folded in self.profiles.folded.values() {
-            let event = &folded.event;
-            let Some(user) = event.user_id.as_ref().map(|id| keyring().user_key(id)) else {
-                continue;
-            };
-            let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias);
-            let previous = previous.and_then(|id| AnonymousId::parse(id).ok());
-            let devices = event.anonymous_id.iter().chain(previous.iter());
-            for device in devices.map(|id| keyring().anonymous_key(id)) {
-                let claim = (user, event.position());
-                let held = first.entry(device).or_insert(claim);
+            for (id, claim) in claims(folded) {
+                let held = first.entry(id).or_insert(claim);
                 if claim.1 < held.1 {
                     *held = claim;
                 }
@@ -428,4 +464,25 @@ impl Check {
         }
         first
     }
+}
+
+/// A browser's event that is older than that when it comes claims as of that long before.
+const BROWSERS_REACH: Span = Span::DAY.times(7);
+
+/// What an event claims for the user it names.
+fn claims(folded: &Folded) -> Vec<(IdentityKey, (IdentityKey, Position))> {
+    let event = &folded.event;
+    let Some(user) = event.user_id.as_ref().map(|id| keyring().user_key(id)) else {
+        return Vec::new();
+    };
+    let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias);
+    let previous = previous.and_then(|id| AnonymousId::parse(id).ok());
+    let devices = event.anonymous_id.iter().chain(previous.iter());
+    let mut ids: Vec<IdentityKey> = devices.map(|id| keyring().anonymous_key(id)).collect();
+    let mut at = event.position();
+    match folded.kind {
+        SourceKind::Server => ids.extend(vouched(event)),
+        SourceKind::Browser => at.at = at.at.max(folded.received.minus(BROWSERS_REACH)),
+    }
+    ids.into_iter().map(|id| (id, (user, at))).collect()
 }
