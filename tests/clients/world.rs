@@ -8,7 +8,7 @@ use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::MailId;
 use odyssey_domain::pacing::Pacing;
 use odyssey_domain::personal::{AnonymousId, EmailAddress, UserId};
-use odyssey_domain::profile::ProfileView;
+use odyssey_domain::profile::{ComputedTraits, ProfileView};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::catalog::{Publication, publish};
@@ -53,6 +53,7 @@ fn catalog() -> Catalog {
         confirmation_mail: MailId::parse("confirm").unwrap(),
         watched: Vec::new(),
         retired: Vec::new(),
+        computed_traits: ComputedTraits::default(),
         forwarded: Vec::new(),
     }
 }
@@ -116,7 +117,10 @@ impl World {
 
     /// The profile behind an identity.
     pub(crate) async fn profile(&self, identity: IdentityKey) -> ProfileView {
-        load_view(&self.tables, identity.into()).await.unwrap().unwrap()
+        load_view(&self.tables, identity.into(), &ComputedTraits::default(), Stamp::MIN)
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// Every event that was folded into an identity.

@@ -122,10 +122,15 @@ async fn the_good_rest_of_a_batch_is_kept() {
     for user in ["good-1", "good-2"] {
         let user = odyssey_domain::personal::UserId::parse(user).unwrap();
         let profile = keyring.user_key(&user).into();
-        let view = odyssey_flows::profiles::load_view(&world.stack.tables(), profile)
-            .await
-            .unwrap()
-            .unwrap();
+        let view = odyssey_flows::profiles::load_view(
+            &world.stack.tables(),
+            profile,
+            &odyssey_domain::profile::ComputedTraits::default(),
+            odyssey_domain::time::Stamp::MIN,
+        )
+        .await
+        .unwrap()
+        .unwrap();
         assert_eq!(view.facts["events.total"], 1, "{:?}", view.facts.keys());
     }
 }

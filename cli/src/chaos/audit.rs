@@ -139,9 +139,11 @@ pub(super) async fn judge(field: &mut Field, people: &People) -> Result<Verdict,
     for number in 0..people.count {
         let user = UserId::parse(&name(number)).map_err(|e| failed(&e))?;
         let profile = ProfileId::from(keys.user_key(&user));
-        let found = profiles::load_view(&tables, profile).await.map_err(|e| failed(&e))?;
-        let total = found
-            .and_then(|view| view.facts.get("events.total").and_then(serde_json::Value::as_u64));
+        let found = profiles::find(&tables, profile.into()).await.map_err(|e| failed(&e))?;
+        let total = match found {
+            profiles::Found::Profile(_, root) => Some(root.item.facts().total),
+            profiles::Found::Nobody | profiles::Found::Erased => None,
+        };
         // Signing up and wanting the journey are events too.
         if total != u64::try_from(DEEDS + 2).ok() {
             verdict.wrong_profiles += 1;

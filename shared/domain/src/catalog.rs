@@ -10,6 +10,7 @@ use crate::message::MailId;
 use crate::pacing::{FrequencyCap, Pacing};
 use crate::personal::EmailAddress;
 use crate::predicate::EventPredicate;
+use crate::profile::ComputedTraits;
 use crate::slug::slug;
 use crate::time::{Span, Stamp};
 use crate::wire::SourceKind;
@@ -156,6 +157,9 @@ pub struct Catalog {
     /// Predicates that no published journey mentions any more; see [`Catalog::retire`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<Retired>,
+    /// The computed traits.
+    #[serde(default, skip_serializing_if = "ComputedTraits::is_empty")]
+    pub computed_traits: ComputedTraits,
     /// The names of events that start, move or end an enrollment of a live journey: these are
     /// forwarded to it.
     pub forwarded: Vec<String>,

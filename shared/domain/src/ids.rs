@@ -248,6 +248,35 @@ impl<'de> Deserialize<'de> for EventHash {
     }
 }
 
+/// What profiles keep the state of a computed trait under: the first eight bytes of the hash of its
+/// rule. The name is not part of it, so that a renamed trait goes on and a changed one starts anew.
+/// Prints as 16 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ComputedKey(EventHash);
+
+impl ComputedKey {
+    /// `canonical` is the rule's canonical JSON.
+    #[must_use]
+    pub fn of(canonical: &str) -> ComputedKey {
+        let mut out = [0; 8];
+        out.copy_from_slice(&digest("computed.v1", &[canonical.as_bytes()])[..8]);
+        ComputedKey(EventHash(out))
+    }
+}
+
+impl fmt::Display for ComputedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for ComputedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 /// The position of an event in the total order of a customer's history: by time, then by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
@@ -284,6 +313,7 @@ mod tests {
             ("content", ContentHash::of(b"{}").to_string()),
             ("enrollment key", EnrollmentKeyHash::of("cart-9").to_string()),
             ("predicate", PredicateKey::of("{}").to_string()),
+            ("computed", ComputedKey::of("{}").to_string()),
         ];
         let expected = [
             ("event", "8bb8adddabe1045b"),
@@ -295,6 +325,7 @@ mod tests {
             ("content", "o66kgnq5dlbakveyafm3aosx3q"),
             ("enrollment key", "gedkjc2odpx5fztmv5wqyvd6dm"),
             ("predicate", "f2epmxmvhxt5l2x37rekpdmg7m"),
+            ("computed", "e1533fa797db2acd"),
         ];
         let found: Vec<(&str, &str)> =
             vectors.iter().map(|(name, id)| (*name, id.as_str())).collect();

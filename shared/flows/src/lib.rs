@@ -6,6 +6,7 @@
 
 pub mod accept_events;
 pub mod advance_enrollment;
+pub mod backfill;
 pub mod catalog;
 pub mod contacts;
 pub mod due;

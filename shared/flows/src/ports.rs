@@ -161,6 +161,35 @@ pub struct Query {
     pub consistency: Consistency,
 }
 
+/// The most segments that a table can be scanned in.
+pub const SEGMENTS_MAX: u32 = 1_000;
+
+/// A part of a table, for reading all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The table.
+    pub table: Table,
+    /// Which of the segments, from 0: each row is in one of them, whatever else is written.
+    pub segment: u32,
+    /// How many segments there are, 1..=[`SEGMENTS_MAX`].
+    pub segments: u32,
+    /// Where the page before ended; none for the first.
+    pub after: Option<Key>,
+    /// Only rows with this sort key, all where absent. The others are looked at, and paid for, too.
+    pub sk: Option<String>,
+    /// At most this many rows are looked at, 1..=1,000.
+    pub limit: usize,
+}
+
+/// A page of a scan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scanned {
+    /// The rows, which may be none although more follow.
+    pub rows: Vec<Row>,
+    /// Where the next page begins; none where this was the last.
+    pub next: Option<Key>,
+}
+
 /// Why a port failed; what it failed at is in the text, personal data is not.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
@@ -228,6 +257,10 @@ pub trait Tables: Send + Sync {
         index_pk: &str,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Row>, PortError>> + Send;
+
+    /// A page of all rows of a table, in no order. Eventually consistent: what is written meanwhile
+    /// may be in it or not.
+    fn scan(&self, scan: &Scan) -> impl Future<Output = Result<Scanned, PortError>> + Send;
 
     /// Adds ids to the set at a key, creating it; adding twice is adding once.
     fn add_ids(

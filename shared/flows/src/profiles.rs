@@ -3,7 +3,8 @@
 use crate::ports::{Consistency, Key, Query, Row, Table, Tables};
 use crate::stored::{self, Stored, StoredError, Versioned, load};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
-use odyssey_domain::profile::{IdentityItem, ProfileView, Root};
+use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
+use odyssey_domain::time::Stamp;
 use serde::{Deserialize, Serialize};
 
 impl Stored for IdentityItem {
@@ -55,18 +56,20 @@ pub async fn find(tables: &impl Tables, identity: IdentityKey) -> Result<Found, 
     Ok(Found::Nobody)
 }
 
-/// The view of the profile behind an id; an empty one where nobody is there, `None` where it was
-/// erased.
+/// The view of the profile behind an id as it is `now`, with these computed traits; an empty one where
+/// nobody is there, `None` where it was erased.
 ///
 /// # Errors
 /// Where the port fails or an item cannot be read.
 pub async fn load_view(
     tables: &impl Tables,
     profile: ProfileId,
+    traits: &ComputedTraits,
+    now: Stamp,
 ) -> Result<Option<ProfileView>, StoredError> {
     Ok(match find(tables, profile.into()).await? {
-        Found::Nobody => Some(ProfileView::empty(profile)),
-        Found::Profile(id, root) => Some(root.item.view(id)),
+        Found::Nobody => Some(ProfileView::nobody(profile, traits, now)),
+        Found::Profile(id, root) => Some(root.item.view_at(id, traits, now)),
         Found::Erased => None,
     })
 }

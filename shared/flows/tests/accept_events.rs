@@ -45,6 +45,7 @@ fn catalog() -> Catalog {
         confirmation_mail: MailId::parse("confirm").unwrap(),
         watched: Vec::new(),
         retired: Vec::new(),
+        computed_traits: odyssey_domain::profile::ComputedTraits::default(),
         forwarded: Vec::new(),
     }
 }

@@ -17,6 +17,8 @@ pub enum Operation {
     Query(Table),
     /// `Tables::query_index`
     QueryIndex(Table),
+    /// `Tables::scan`
+    Scan(Table),
     /// `Tables::add_ids`
     AddIds,
     /// `Tables::have_ids`
@@ -44,6 +46,7 @@ impl Operation {
             Operation::Transact => "transact",
             Operation::Query(_) => "query",
             Operation::QueryIndex(_) => "query_index",
+            Operation::Scan(_) => "scan",
             Operation::AddIds => "add_ids",
             Operation::HaveIds => "have_ids",
             Operation::Publish => "publish",

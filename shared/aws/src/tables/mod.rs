@@ -12,7 +12,7 @@ use aws_types::SdkConfig;
 use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::{
-    Consistency, Key, PortError, Query, Row, Table, Tables, Write, Written,
+    Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,6 +73,10 @@ impl Tables for DynamoTables {
         limit: usize,
     ) -> Result<Vec<Row>, PortError> {
         self.query_index_rows(table, index_pk, limit).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        self.scan_rows(scan).await
     }
 
     async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {

@@ -5,7 +5,9 @@ use super::{DynamoTables, INDEX};
 use crate::failure::port_error;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use odyssey_domain::ids::EventHash;
-use odyssey_flows::ports::{Consistency, Key, PortError, Query, Row, Table};
+use odyssey_flows::ports::{
+    Consistency, Key, PortError, Query, Row, SEGMENTS_MAX, Scan, Scanned, Table,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -180,6 +182,38 @@ impl DynamoTables {
             consistent: false,
         };
         self.pages(ask).await
+    }
+
+    /// One page, which ends at the limit or at 1 MB.
+    pub(super) async fn scan_rows(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        const AT: &str = "Scan";
+        if scan.limit == 0 || scan.limit > ROWS_MAX {
+            return Err(too_many(AT, scan.limit, ROWS_MAX));
+        }
+        if scan.segments == 0 || scan.segments > SEGMENTS_MAX || scan.segment >= scan.segments {
+            let cause = format!("segment {} of {}", scan.segment, scan.segments);
+            return Err(PortError::Permanent { operation: AT, cause });
+        }
+        let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
+        let mut call = self
+            .client
+            .scan()
+            .table_name(self.name(AT, scan.table)?)
+            .segment(number(scan.segment))
+            .total_segments(number(scan.segments))
+            .limit(i32::try_from(scan.limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(scan.after.as_ref().map(rows::key_item));
+        if let Some(sk) = &scan.sk {
+            call = call
+                .filter_expression("sk = :sk")
+                .expression_attribute_values(":sk", rows::text(sk));
+        }
+        let answer = call.send().await.map_err(|error| port_error(AT, &error))?;
+        let items = answer.items.unwrap_or_default();
+        let found: Result<Vec<Row>, PortError> =
+            items.into_iter().map(|item| rows::row(AT, scan.table, item)).collect();
+        let last = answer.last_evaluated_key.map(|item| rows::row(AT, scan.table, item));
+        Ok(Scanned { rows: found?, next: last.transpose()?.map(|row| row.key) })
     }
 
     /// Pages of at most 1 MB each until the limit is reached or nothing is left.

@@ -134,6 +134,7 @@ fn dispatch(db: &Database, operation: &str, body: &str) -> Result<String, Dynoxi
         "DeleteItem" => call(body, |r| db.delete_item(r)),
         "UpdateItem" => call(body, |r| db.update_item(r)),
         "Query" => call(body, |r| db.query(r)),
+        "Scan" => call(body, |r| db.scan(r)),
         "TransactWriteItems" => call(body, |r| db.transact_write_items(r)),
         other => Err(DynoxideError::SerializationException(other.to_owned())),
     }

@@ -110,25 +110,34 @@ impl EventPredicate {
 
 impl PropertyTest {
     fn holds(&self, event: &Event) -> bool {
-        let root = match event.kind {
-            EventKind::Identify | EventKind::Group => &event.traits,
-            EventKind::Track | EventKind::Page | EventKind::Screen | EventKind::Alias => {
-                &event.properties
-            }
-        };
-        let mut found = path::values(root, &self.property);
-        if found.is_empty() {
-            if let Some(rest) = self.property.strip_prefix("context.") {
-                found = path::values(&event.context, rest);
-            } else if self.property == "name"
-                && matches!(event.kind, EventKind::Page | EventKind::Screen)
-            {
-                let name = event.name.clone().map(Value::String);
-                return self.is.holds(name.as_ref());
-            }
+        let found = property_values(event, &self.property);
+        if found.is_empty() && is_page_name(event, &self.property) {
+            let name = event.name.clone().map(Value::String);
+            return self.is.holds(name.as_ref());
         }
         self.is.holds_of(&found)
     }
+}
+
+/// What a dotted path leads to in an event: in its `properties` (its `traits` for identify and
+/// group), else in its `context` by a path that begins with `context.`.
+pub(crate) fn property_values<'e>(event: &'e Event, property: &str) -> Vec<&'e Value> {
+    let root = match event.kind {
+        EventKind::Identify | EventKind::Group => &event.traits,
+        EventKind::Track | EventKind::Page | EventKind::Screen | EventKind::Alias => {
+            &event.properties
+        }
+    };
+    let found = path::values(root, property);
+    match property.strip_prefix("context.") {
+        Some(rest) if found.is_empty() => path::values(&event.context, rest),
+        _ => found,
+    }
+}
+
+/// Whether a property stands for the name of a page or screen, which is no property of its own.
+pub(crate) fn is_page_name(event: &Event, property: &str) -> bool {
+    property == "name" && matches!(event.kind, EventKind::Page | EventKind::Screen)
 }
 
 /// As people read it: `Order Completed where value at least 100`.

@@ -2,6 +2,7 @@
 
 use super::browse::Browse;
 use super::cart::Cart;
+use super::computed::{Computed, ComputedTraits, Computing};
 use super::content::Content;
 use super::forms::Forms;
 use super::mailings::Mailings;
@@ -33,6 +34,7 @@ pub const MATCHES_MAX: usize = 256;
 #[derive(Debug, Clone, Default)]
 pub struct Watched {
     by_name: BTreeMap<String, Vec<(PredicateKey, EventPredicate)>>,
+    pub(super) computing: Computing,
 }
 
 impl Watched {
@@ -44,7 +46,13 @@ impl Watched {
             let named = by_name.entry(predicate.event.clone()).or_default();
             named.push((predicate.key(), predicate.clone()));
         }
-        Watched { by_name }
+        Watched { by_name, computing: Computing::default() }
+    }
+
+    /// The same, and these computed traits.
+    #[must_use]
+    pub fn computing(self, traits: &ComputedTraits) -> Watched {
+        Watched { computing: Computing::of(traits), ..self }
     }
 
     fn named(&self, name: &str) -> &[(PredicateKey, EventPredicate)] {
@@ -108,6 +116,9 @@ pub struct Facts {
     /// The last match of each watched predicate.
     #[serde(default, skip_serializing_if = "Top::is_empty")]
     pub matches: Top<PredicateKey, (), MATCHES_MAX>,
+    /// The states of computed traits.
+    #[serde(default, skip_serializing_if = "Computed::is_empty")]
+    pub computed: Computed,
     /// `context.locale`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<Register<String>>,
@@ -210,10 +221,14 @@ impl Facts {
         watched: &Watched,
     ) {
         Seen::include(&mut self.seen, Seen { first: at.at, last: at.at });
+        if self.total == 0 {
+            self.computed.begin(&watched.computing);
+        }
         self.total = self.total.saturating_add(1);
         self.fold_traits(event, at, source);
         self.fold_context(event, at);
         let known_as = EventPredicate::name_of(event).unwrap_or("");
+        self.computed.fold(&watched.computing, known_as, event, at);
         let named = watched.named(known_as);
         for (key, predicate) in named {
             if predicate.matches(event) {
@@ -294,6 +309,12 @@ impl Facts {
 
     /// Adds the facts of other events. The events must be disjoint: counters add.
     pub fn merge(&mut self, other: &Facts) {
+        // Without events there is nothing that a state could lack.
+        match (self.total, other.total) {
+            (_, 0) => {}
+            (0, _) => self.computed = other.computed.clone(),
+            _ => self.computed.merge(&other.computed),
+        }
         if let Some(seen) = other.seen {
             Seen::include(&mut self.seen, seen);
         }
@@ -359,6 +380,7 @@ impl Facts {
         self.support.bound_to(max);
         self.mailings.bound_to(max);
         self.matches.bound(max.max(16));
+        self.computed.bound(max);
     }
 
     /// The most bytes that one trait takes, for the table of stored items.

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// One event of a history, and through which kind of source it came.
 type Told = (Event, SourceKind);
@@ -153,16 +154,62 @@ fn history(breadth: Breadth, most: usize) -> impl Strategy<Value = Vec<Told>> {
     })
 }
 
-fn watched() -> Watched {
+/// What facts are folded with; made once, since it is asked for with every event.
+fn watched() -> &'static Watched {
+    static WATCHED: OnceLock<Watched> = OnceLock::new();
+    WATCHED.get_or_init(|| watched_alone().computing(&every_kind()))
+}
+
+/// What signals are decided with, which ask no computed trait.
+fn watched_alone() -> Watched {
     let predicates = ["Order Completed", "Product Added", "Something Else", "page"]
         .into_iter()
         .map(|event| EventPredicate { event: event.to_owned(), tests: Vec::new() });
     Watched::of(&predicates.collect::<Vec<_>>())
 }
 
+/// A computed trait of every kind, for ever and within windows that a history leaves.
+fn every_kind() -> ComputedTraits {
+    let total = |currency: Option<&str>| match currency {
+        Some(code) => json!({"of": "total", "currency": code}),
+        None => json!({"of": "products.quantity"}),
+    };
+    let kinds = [
+        ("count", json!("count")),
+        ("sum", json!({"sum": total(Some("EUR"))})),
+        ("numbers", json!({"sum": total(None)})),
+        ("minimum", json!({"minimum": total(Some("USD"))})),
+        ("maximum", json!({"maximum": total(Some("JPY"))})),
+        ("average", json!({"average": total(None)})),
+        ("first", json!({"first": "category"})),
+        ("latest", json!({"latest": "products.product_id"})),
+        ("frequent", json!({"most_frequent": "products.product_id"})),
+        ("distinct", json!({"distinct": "genre"})),
+    ];
+    let filters = [
+        json!({"event": "Order Completed"}),
+        json!({"event": "Product Added", "where": [{"property": "total", "is": {"above": 30_000}}]}),
+        json!({"event": "page"}),
+    ];
+    let mut rules = serde_json::Map::new();
+    for (n, (name, kind)) in kinds.iter().enumerate() {
+        let window = if n % 2 == 0 { 1 } else { 7 };
+        for (days, name) in [(None, name.to_string()), (Some(window), format!("{name}_lately"))] {
+            rules.insert(name, json!({"kind": kind, "event": filters[n % 3], "days": days}));
+        }
+    }
+    serde_json::from_value(rules.into()).unwrap()
+}
+
 fn offer(accumulator: &mut Accumulator, (event, kind): &Told) -> Folded {
     let source = SourceRef { name: "s".to_owned(), kind: *kind };
-    accumulator.fold(event, &source, &watched())
+    accumulator.fold(event, &source, watched())
+}
+
+/// The same without computed traits.
+fn tell(accumulator: &mut Accumulator, (event, kind): &Told, watched: &Watched) {
+    let source = SourceRef { name: "s".to_owned(), kind: *kind };
+    let _ = accumulator.fold(event, &source, watched);
 }
 
 fn folded<'a>(events: impl IntoIterator<Item = &'a Told>) -> Accumulator {
@@ -220,7 +267,7 @@ fn any_merge_gives_the_same_bytes(events: &[Told], parts: &[u8]) {
     let mut three = [Facts::default(), Facts::default(), Facts::default()];
     for (n, told) in events.iter().enumerate() {
         let at = told.0.position();
-        three[usize::from(part(n))].fold(&told.0, at, told.1, &watched());
+        three[usize::from(part(n))].fold(&told.0, at, told.1, watched());
     }
     let expected = bytes(&folded(events).facts);
     for [a, b, c] in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
@@ -265,8 +312,9 @@ fn raised(root: &Root) -> impl Iterator<Item = SignalId> {
 fn live(root: &mut Root, events: &[&Told], now: Stamp, until: Stamp, ids: &mut Vec<SignalId>) {
     let profile = ProfileId::from_bytes([1; 16]);
     let key = IdentityKey::from(profile);
+    let watched = watched_alone();
     for told in events {
-        offer(root.accumulator_of(key, key).1, told);
+        tell(root.accumulator_of(key, key).1, told, &watched);
         root.said.pending.clear();
         root.cross(profile, &rules(), now);
         root.rearm(&rules(), now);
@@ -281,8 +329,61 @@ fn live(root: &mut Root, events: &[&Told], now: Stamp, until: Stamp, ids: &mut V
     }
 }
 
+/// Somebody who was there before the traits were declared, filled at any moment, ends as somebody who
+/// was there after; until then there is no state. Before, between and after the fill events are
+/// folded, some by a process that does not know of the traits.
+fn filled_late_is_filled_early(events: &[Told], told: [usize; 3], unaware: bool) {
+    let traits = every_kind();
+    let key = IdentityKey::from_bytes([1; 16]);
+    let (before, rest) = events.split_at(told[0].min(events.len()));
+    let (between, after) = rest.split_at(told[1].min(rest.len()));
+    let source = SourceRef { name: "s".to_owned(), kind: SourceKind::Server };
+    let mut root = Root::default();
+    for (event, _) in before {
+        root.accumulator_of(key, key).1.fold(event, &source, &Watched::default());
+    }
+    for (n, (event, _)) in between.iter().enumerate() {
+        let none = Watched::default();
+        let watched = if unaware && n == 0 { &none } else { watched() };
+        root.accumulator_of(key, key).1.fold(event, &source, watched);
+    }
+    let folded = before.len() + between.len();
+    let unknown = !before.is_empty() || (unaware && !between.is_empty());
+    let lacks = root.lacks(&traits);
+    assert_eq!(lacks.get(&key).map_or(0, BTreeSet::len), if unknown { traits.len() } else { 0 });
+    if let Some(lacks) = lacks.get(&key) {
+        let held = root.accumulators.get_mut(&key).unwrap();
+        let mut fill = Fill::begin(held, &traits, lacks, Stamp::MIN);
+        for (event, _) in
+            events.iter().take(folded).rev().chain(events.iter().take(told[2].min(folded)))
+        {
+            fill.take(key, event.at, event);
+        }
+        let events = u64::try_from(folded).unwrap();
+        assert_eq!(fill.finish(held), Ok(Filled { events, missing: 0 }));
+    }
+    for (event, _) in after {
+        root.accumulator_of(key, key).1.fold(event, &source, watched());
+    }
+    let mut early = Accumulator::default();
+    for (event, _) in events {
+        early.fold(event, &source, watched());
+    }
+    assert_eq!(root.facts().computed, early.facts.computed);
+    assert!(root.lacks(&traits).is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn traits_declared_late_are_traits_declared_early(
+        events in history(NARROW, 20),
+        told in (0..20_usize, 0..20_usize, 0..20_usize),
+        unaware in any::<bool>(),
+    ) {
+        filled_late_is_filled_early(&events, told.into(), unaware);
+    }
 
     #[test]
     fn any_order_gives_the_same_bytes(
@@ -342,6 +443,7 @@ proptest! {
         let now = Stamp::from_ms(12 * 60_000);
         let profile = ProfileId::from_bytes([1; 16]);
         let key = IdentityKey::from(profile);
+        let watched = watched_alone();
         let one: Vec<&Told> = events.iter().collect();
         let mut all = Vec::new();
         for (told, cuts) in [(one, vec![true]), (shuffled(&events, &picks), cuts)] {
@@ -355,15 +457,15 @@ proptest! {
                 *root = serde_json::from_slice(&serde_json::to_vec(root).unwrap()).unwrap();
             };
             for (n, told) in told.into_iter().enumerate() {
-                offer(root.accumulator_of(key, key).1, told);
+                tell(root.accumulator_of(key, key).1, told, &watched);
                 if cuts[n % cuts.len()] {
                     write(&mut root, now);
-                    offer(root.accumulator_of(key, key).1, told);
+                    tell(root.accumulator_of(key, key).1, told, &watched);
                 }
             }
             write(&mut root, now);
             for told in &events {
-                offer(root.accumulator_of(key, key).1, told);
+                tell(root.accumulator_of(key, key).1, told, &watched);
             }
             write(&mut root, now.plus(Span::DAY.times(30)));
             prop_assert_eq!(signal_count(&ids), ids.len(), "raised twice");
@@ -430,5 +532,13 @@ proptest! {
     ) {
         any_delivery_gives_the_same_bytes(&events, &picks, &[false, false, false, true, false]);
         any_merge_gives_the_same_bytes(&events, &parts);
+    }
+
+    #[test]
+    fn windows_do_not_depend_on_when_they_were_declared(
+        events in history(WIDE, 200),
+        told in (0..200_usize, 0..200_usize, 0..200_usize),
+    ) {
+        filled_late_is_filled_early(&events, told.into(), true);
     }
 }

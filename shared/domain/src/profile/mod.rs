@@ -5,7 +5,8 @@
 //! identifier and those of the identifiers linked to it; each event folds into the accumulator
 //! of its own strongest identifier, and the profile is their merge, computed on read.
 //!
-//! What belongs where: `top`, `tally`, `money`, `number`, `product` and `text` are the values; `cart`,
+//! What belongs where: `top`, `tally`, `buckets`, `lately`, `money`, `number`, `product` and `text` are
+//! the values; `computed` folds what the workspace declares, `fill` makes up for what it missed; `cart`,
 //! `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`, `setting`, `rhythm` and
 //! `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
 //! roots; `said` is what was said and is armed; `view` and `touchpoints` are what everyone else reads.
@@ -13,10 +14,15 @@
 mod accumulator;
 mod bought;
 mod browse;
+mod buckets;
 mod cart;
+mod computed;
+mod computed_state;
 mod content;
 mod facts;
+mod fill;
 mod forms;
+mod lately;
 mod links;
 mod mailings;
 mod money;
@@ -36,6 +42,8 @@ mod touchpoints;
 mod view;
 
 #[cfg(test)]
+mod computed_tests;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod touchpoint_tests;
@@ -44,8 +52,13 @@ pub use accumulator::{Accumulator, Folded, RECENT_IDS_MAX, RecentIds};
 pub use bought::Bought;
 pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};
 pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
+pub use computed::{
+    Amounts, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX, COMPUTED_WINDOW_DAYS_MAX, Computed,
+    ComputedKind, ComputedRule, ComputedTraits,
+};
 pub use content::{CONTENT_DAYS_MAX, Content, Video, WATCHED_MAX};
 pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
+pub use fill::{Fill, Filled, NotYet};
 pub use forms::{FORMS_MAX, Forms};
 pub use links::{
     ACCUMULATORS_VOUCHED, LINKS_MAX, LINKS_VOUCHED, Link, Moved, RefusedLink, SPLITS_MAX, Standing,
@@ -131,10 +144,20 @@ impl Root {
         merged
     }
 
-    /// The merge of its accumulators, as everyone else reads it.
+    /// The merge of its accumulators, but for the computed traits: see [`Root::view_at`].
     #[must_use]
     pub fn view(&self, profile: ProfileId) -> ProfileView {
-        ProfileView::of(profile, self)
+        ProfileView::of(profile, self, &self.facts())
+    }
+
+    /// The merge of its accumulators, as everyone else reads it: with the computed traits of the
+    /// workspace as they are `now`.
+    #[must_use]
+    pub fn view_at(&self, profile: ProfileId, traits: &ComputedTraits, now: Stamp) -> ProfileView {
+        let facts = self.facts();
+        let mut view = ProfileView::of(profile, self, &facts);
+        view.compute(&facts, traits, now);
+        view
     }
 
     /// Every identity key linked to it, its own first.

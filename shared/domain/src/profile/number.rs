@@ -27,6 +27,28 @@ pub(super) fn decimal(value: Option<&Value>, decimals: u32, max: u32) -> Option<
     Some(u32::try_from(units).unwrap_or(max).min(max))
 }
 
+/// A number from 0 in thousandths, rounded half up; none for what is negative or above what counts
+/// as an amount ([`super::Money::MINOR_MAX`]).
+pub(super) fn thousandths(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) if number.is_u64() => {
+            number.as_u64()?.checked_mul(1_000).filter(|units| *units <= super::Money::MINOR_MAX)
+        }
+        Value::Number(number) => minor_units(&number.to_string(), 3),
+        Value::String(text) => minor_units(text.trim(), 3),
+        _ => None,
+    }
+}
+
+/// Thousandths as the number that people write.
+pub(super) fn from_thousandths(units: u64) -> Value {
+    if units.is_multiple_of(1_000) {
+        return (units / 1_000).into();
+    }
+    let text = format!("{}.{:03}", units / 1_000, units % 1_000);
+    text.parse::<serde_json::Number>().map_or(Value::Null, Value::Number)
+}
+
 /// A time: RFC 3339, a date, or a number since 1970.
 pub(super) fn time(value: Option<&Value>) -> Option<Stamp> {
     match value? {
@@ -71,6 +93,18 @@ mod tests {
         ] {
             assert_eq!(whole(Some(&value), 100), expected, "{value}");
         }
+        for (value, units) in [
+            (json!(12), Some(12_000)),
+            (json!("4.5"), Some(4_500)),
+            (json!(0.0005), Some(1)),
+            (json!(-1), None),
+            (json!(u64::MAX), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(thousandths(&value), units, "{value}");
+        }
+        assert_eq!(from_thousandths(4_500), json!(4.5));
+        assert_eq!(from_thousandths(7_000), json!(7));
         assert_eq!(decimal(Some(&json!(4.25)), 2, 1_000_000), Some(425));
         assert_eq!(decimal(Some(&json!(u64::MAX)), 2, 1_000_000), Some(1_000_000));
     }

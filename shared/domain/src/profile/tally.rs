@@ -223,7 +223,7 @@ impl<const MAX: usize> Distinct<MAX> {
 
 /// FNV-1a, its bits then mixed as `MurmurHash3` ends: spread evenly enough to count by, and a
 /// tenth of the price of SHA-256 on the way of every event. Nothing is told apart by it alone.
-fn hash(bytes: &[u8]) -> u32 {
+pub(super) fn hash(bytes: &[u8]) -> u32 {
     let fnv = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });

@@ -2,11 +2,13 @@
 
 use super::Root;
 use super::cart::{Cart, CartLine};
+use super::computed::{ComputedTraits, Reading};
 use super::facts::Facts;
 use super::money::Money;
 use super::product::Product;
 use crate::ids::{IdentityKey, Position, PredicateKey, ProfileId};
 use crate::personal::EmailAddress;
+use crate::time::Stamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -19,7 +21,8 @@ pub struct ProfileView {
     pub owners: Vec<IdentityKey>,
     /// The address to mail: a server source's word before a browser's, then the latest.
     pub email: Option<EmailAddress>,
-    /// Traits, last writer wins; `email` is the address above.
+    /// Traits, last writer wins; `email` is the address above. A computed trait stands among them and
+    /// hides a sent one of its name, or anybody could claim it.
     pub traits: BTreeMap<String, Value>,
     /// Facts by dotted name, as conditions and templates name them:
     ///
@@ -55,6 +58,9 @@ pub struct ProfileView {
     /// | `context.locale`, `.timezone`, `.device`, `.country`, `.region`, `.city` | text |
     /// | `context.campaign`, `.campaign_source`, `.campaign_medium`; the same `first_…` | text |
     /// | `subscription.renews` | RFC 3339 |
+    /// | `computed.filling` | the computed traits that have no value until a back-fill |
+    /// | `computed.partial` | those that lack what is no longer kept |
+    /// | `computed.hides` | those that hide a trait that was sent under their name |
     /// | `trimmed`, `trimmed.parts` | `true` where some collection holds less than there was; which |
     pub facts: BTreeMap<String, Value>,
     /// The last match of each event predicate that a live journey mentions.
@@ -75,8 +81,46 @@ impl ProfileView {
         }
     }
 
-    pub(super) fn of(profile: ProfileId, root: &Root) -> ProfileView {
-        let facts = root.facts();
+    /// That profile with the computed traits of somebody who never did anything.
+    #[must_use]
+    pub fn nobody(profile: ProfileId, traits: &ComputedTraits, now: Stamp) -> ProfileView {
+        let mut view = ProfileView::empty(profile);
+        view.compute(&Facts::default(), traits, now);
+        view
+    }
+
+    /// Sets the computed traits to what they are `now`.
+    pub(super) fn compute(&mut self, facts: &Facts, traits: &ComputedTraits, now: Stamp) {
+        let (mut filling, mut lacking, mut hiding) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, reading) in traits.read(facts, now) {
+            if self.traits.remove(name).is_some() {
+                hiding.push(name);
+            }
+            match reading {
+                Reading::BeingFilled => filling.push(name),
+                Reading::Complete { value, partial } => {
+                    if partial {
+                        lacking.push(name);
+                    }
+                    if let Some(value) = value {
+                        self.traits.insert(name.to_owned(), value);
+                    }
+                }
+            }
+        }
+        let lists = [
+            ("computed.filling", filling),
+            ("computed.partial", lacking),
+            ("computed.hides", hiding),
+        ];
+        for (fact, names) in lists {
+            if !names.is_empty() {
+                self.set(fact, names);
+            }
+        }
+    }
+
+    pub(super) fn of(profile: ProfileId, root: &Root, facts: &Facts) -> ProfileView {
         let mut view = ProfileView::empty(profile);
         view.owners = root.owners(profile);
         view.email = facts.email.address().cloned();
@@ -90,11 +134,11 @@ impl ProfileView {
             view.traits.insert("email".to_owned(), email.expose().into());
         }
         view.matches = facts.matches.iter().map(|(key, register)| (*key, register.at)).collect();
-        view.counts(&facts);
+        view.counts(facts);
         view.cart(&facts.cart);
-        view.orders(&facts);
-        view.browse(&facts);
-        view.touchpoints(&facts);
+        view.orders(facts);
+        view.browse(facts);
+        view.touchpoints(facts);
         view
     }
 

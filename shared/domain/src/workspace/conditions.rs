@@ -102,7 +102,8 @@ fn property_tests(reading: &mut Reading<'_>, node: &Node) -> Option<Vec<Property
     Some(tests)
 }
 
-fn path(reading: &mut Reading<'_>, name: &str, place: super::Place) -> Option<()> {
+/// Checks the path of a property.
+pub(crate) fn path(reading: &mut Reading<'_>, name: &str, place: super::Place) -> Option<()> {
     let ok = !name.is_empty()
         && name.len() <= PATH_BYTES_MAX
         && name.split('.').all(|part| !part.is_empty());

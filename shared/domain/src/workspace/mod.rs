@@ -8,6 +8,7 @@
 //! command line does it with [`Workspace::mails`], hands the compiled mails back to
 //! [`Workspace::publish`], and gets what is to be stored.
 
+mod computed;
 mod conditions;
 mod fault;
 mod fields;
@@ -32,6 +33,7 @@ pub use text::plain_text;
 
 /// The keys that each part of a file may have: what the JSON Schemas are held to.
 pub mod keys {
+    pub use super::computed::{COMPUTED_KEYS, COMPUTED_KINDS};
     pub use super::conditions::{COMPARISON_KEYS, CONDITION_KEYS, EVENT_KEYS};
     pub use super::journeys::KEYS as JOURNEY_KEYS;
     pub use super::pacing::{CAP_KEYS, DEFERRAL_KEYS, JOURNEY_CAP_KEYS, QUIET_KEYS};

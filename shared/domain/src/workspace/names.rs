@@ -195,6 +195,9 @@ pub const FACTS: &[&str] = &[
     "context.first_campaign_source",
     "context.first_campaign_medium",
     "subscription.renews",
+    "computed.filling",
+    "computed.partial",
+    "computed.hides",
     "trimmed",
     "trimmed.parts",
 ];

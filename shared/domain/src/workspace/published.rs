@@ -54,6 +54,7 @@ impl Workspace {
             confirmation_mail: settings.confirmation_mail.clone(),
             watched: watched(running.iter().copied()),
             retired: Vec::new(),
+            computed_traits: settings.computed_traits.clone(),
             forwarded: forwarded(running.iter().copied()),
         };
         Published { catalog, journeys, mails }

@@ -4,12 +4,13 @@ use super::fault::{Faults, Place};
 use super::fields::{Fields, Reading};
 use super::names::SPEC_EVENTS;
 use super::yaml::{self, Kind, Node, quoted};
-use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX, pacing, signals};
+use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX, computed, pacing, signals};
 use crate::catalog::{Brand, Source, SourceName, Topic, TopicKind};
 use crate::contact::TopicId;
 use crate::message::MailId;
 use crate::pacing::Pacing;
 use crate::personal::EmailAddress;
+use crate::profile::ComputedTraits;
 use crate::signal::Threshold;
 use crate::wire::SourceKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub signals: BTreeMap<String, Threshold>,
     /// Events of the author's own, besides the Spec's.
     pub events: BTreeSet<String>,
+    /// Values that profiles keep up to date, by name.
+    pub computed_traits: ComputedTraits,
     /// The mail that asks an address's owner to confirm.
     pub confirmation_mail: MailId,
 }
@@ -40,6 +43,7 @@ pub const KEYS: &[&str] = &[
     "topics",
     "signals",
     "events",
+    "computed_traits",
     "confirmation_mail",
     "frequency_caps",
     "quiet_hours",
@@ -78,6 +82,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
     let events = events.unwrap_or_default();
     known.events =
         Some(SPEC_EVENTS.iter().map(|name| (*name).to_owned()).chain(events.clone()).collect());
+    let computed_traits = computed::read(&mut reading, fields.get("computed_traits"), known);
     let confirmation = reading.need(fields, "confirmation_mail", "confirm");
     let confirmation_mail =
         confirmation.and_then(|node| read_mail_name(&mut reading, node, &known.mails));
@@ -89,6 +94,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
         pacing,
         signals,
         events,
+        computed_traits,
         confirmation_mail: confirmation_mail?,
     })
 }

@@ -42,6 +42,10 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         work
     }
 
+    async fn view(&self, profile: ProfileId) -> Result<Option<ProfileView>, AdvanceError> {
+        Ok(load_view(self.tables, profile, &self.catalog.computed_traits, self.now).await?)
+    }
+
     async fn folded(
         &self,
         folded: EventFolded,
@@ -65,7 +69,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         if triggered.is_empty() && !found.iter().any(is_touched) {
             return Ok(());
         }
-        let view = load_view(self.tables, folded.profile).await?;
+        let view = self.view(folded.profile).await?;
         for slot in found.iter().filter(|slot| is_touched(slot)) {
             let moved = self.advance(slot.clone(), view.as_ref(), Input::Hint, again, work).await;
             work.note(moved);
@@ -94,7 +98,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         if triggered.is_empty() {
             return Ok(());
         }
-        let Some(view) = load_view(self.tables, raised.profile).await? else {
+        let Some(view) = self.view(raised.profile).await? else {
             return Ok(());
         };
         let owners = owners(raised.profile, &raised.owners);
@@ -148,7 +152,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
             }
             return Ok(());
         }
-        let view = load_view(self.tables, slot.item.slot.profile).await?;
+        let view = self.view(slot.item.slot.profile).await?;
         let input = Input::Woken { arm: wake.arm };
         self.advance(slot, view.as_ref(), input, again, work).await
     }

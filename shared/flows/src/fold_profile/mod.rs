@@ -189,7 +189,7 @@ pub async fn run_counted(
             Err(park) => set(&mut dispositions, index, park),
         }
     }
-    let watched = Watched::of(&catalog.watched);
+    let watched = Watched::of(&catalog.watched).computing(&catalog.computed_traits);
     let setting =
         Setting { tables, bus, queues, keyring, catalog: &catalog, watched: &watched, now };
     let read = match preload(tables, &deliveries).await {

@@ -20,7 +20,7 @@ const ROWS_PER_READ: usize = 1_000;
 /// knows how far back a row that holds it can stand.
 pub const ROW_SPAN: Span = Span::MINUTE.times(5);
 /// What was folded is kept so long.
-const KEPT: Span = Span::DAY.times(400);
+pub const KEPT: Span = Span::DAY.times(400);
 
 /// Events of one identity that arrived together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

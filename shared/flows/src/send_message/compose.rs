@@ -73,7 +73,9 @@ pub(super) async fn compose(
     When { consistency, deferred_since, now }: When,
 ) -> Result<Composition, SendError> {
     let view = match &job.to {
-        Recipient::Profile(profile) => profiles::load_view(tables, *profile).await?,
+        Recipient::Profile(profile) => {
+            profiles::load_view(tables, *profile, &catalog.computed_traits, now).await?
+        }
         Recipient::Asked { .. } => None,
     };
     let address = match &job.to {

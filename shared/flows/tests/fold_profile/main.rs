@@ -6,6 +6,7 @@
     reason = "a test has no one outside, and what goes wrong in it has failed it"
 )]
 
+mod backfill;
 mod crossings;
 mod echo;
 mod history;

@@ -5,7 +5,7 @@ use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{SourceKind, detail_type};
 use odyssey_flows::ports::{
-    Consistency, Key, PortError, Query, Row, Table, Tables, Write, Written,
+    Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
 };
 use odyssey_flows::queue::Disposition;
 use odyssey_testkit::{Fault, Operation};
@@ -213,6 +213,9 @@ impl Tables for Contended {
     }
     async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
         self.0.query_index(t, pk, limit).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        self.0.scan(scan).await
     }
     async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
         self.0.add_ids(key, ids, at).await

@@ -18,8 +18,8 @@ use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::stored;
 use odyssey_testkit::{Memory, run};
 use serde_json::{Value, json};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 pub const START: i64 = 1_795_000_000_000;
 
@@ -32,7 +32,7 @@ pub struct World {
     pub memory: Memory,
     pub keyring: Keyring,
     pub catalog: CatalogCache,
-    pub heard: RefCell<BTreeSet<SignalId>>,
+    pub heard: Mutex<BTreeSet<SignalId>>,
 }
 
 pub fn catalog() -> Catalog {
@@ -61,6 +61,7 @@ pub fn catalog() -> Catalog {
         confirmation_mail: serde_json::from_value(json!("confirm")).unwrap(),
         watched: vec![EventPredicate { event: "Order Completed".to_owned(), tests: Vec::new() }],
         retired: Vec::new(),
+        computed_traits: odyssey_domain::profile::ComputedTraits::default(),
         forwarded: vec!["Signed Up".to_owned()],
     }
 }
@@ -78,14 +79,23 @@ impl World {
         World::of(catalog)
     }
 
-    fn of(catalog: Catalog) -> World {
+    /// One with this workspace.
+    pub fn of(catalog: Catalog) -> World {
         let memory = Memory::new();
         memory.set_now(minute(0));
         let publication =
             Publication { catalog, journeys: BTreeMap::new(), mails: BTreeMap::new() };
         run(publish(&memory, &publication)).unwrap();
         let keyring = Keyring::parse(r#"{"k1":"0123456789abcdef0123456789abcdef"}"#).unwrap();
-        World { memory, keyring, catalog: CatalogCache::default(), heard: RefCell::default() }
+        World { memory, keyring, catalog: CatalogCache::default(), heard: Mutex::default() }
+    }
+
+    /// Publishes another workspace; the world's own process sees it half a minute later.
+    pub fn publish(&self, catalog: Catalog, now: Stamp) {
+        let catalog = Catalog { published: now, ..catalog };
+        let publication =
+            Publication { catalog, journeys: BTreeMap::new(), mails: BTreeMap::new() };
+        run(publish(&self.memory, &publication)).unwrap();
     }
 
     pub fn user(&self, id: &str) -> IdentityKey {
@@ -154,7 +164,9 @@ impl World {
         let entries = self.memory.take_bus_entries();
         let signals = entries.iter().filter(|e| e.detail_type == detail_type::SIGNAL_RAISED);
         let signals = signals.map(|entry| serde_json::from_str(&entry.detail).unwrap());
-        signals.filter(|raised: &SignalRaised| self.heard.borrow_mut().insert(raised.id)).collect()
+        signals
+            .filter(|raised: &SignalRaised| self.heard.lock().unwrap().insert(raised.id))
+            .collect()
     }
 
     /// Delivers every timer that is due by `now`, however it was armed, until none is left.

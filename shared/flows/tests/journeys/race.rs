@@ -4,7 +4,7 @@ use crate::world::{START, World, ada, after, event, folded, two_mails, wake_of};
 use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::{
-    Consistency, Key, PortError, Query, Row, Table, Tables, Write, Written,
+    Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
 };
 use odyssey_flows::queue::Disposition;
 use odyssey_testkit::Memory;
@@ -49,6 +49,9 @@ impl Tables for Race {
         limit: usize,
     ) -> Result<Vec<Row>, PortError> {
         self.memory.query_index(table, index_pk, limit).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        self.memory.scan(scan).await
     }
     async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
         self.memory.add_ids(key, ids, expires).await

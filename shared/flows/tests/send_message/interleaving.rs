@@ -7,7 +7,7 @@ use odyssey_domain::message::SendState;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{
     Consistency, Key, Mailer, OutgoingMail, PortError, Query, Queue, QueueMessage, Queues, Row,
-    SendAnswer, Table, Tables, Write, Written,
+    Scan, Scanned, SendAnswer, Table, Tables, Write, Written,
 };
 use odyssey_flows::{record_feedback, send_message, set_consent};
 use odyssey_testkit::{Memory, Operation, ScriptedAnswer};
@@ -64,6 +64,10 @@ impl Tables for Turns<'_> {
     async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
         Turn(false).await;
         self.memory.query_index(t, pk, limit).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        Turn(false).await;
+        self.memory.scan(scan).await
     }
     async fn add_ids(&self, key: &Key, ids: &[EventHash], until: Stamp) -> Result<(), PortError> {
         Turn(false).await;

@@ -111,6 +111,7 @@ pub fn publication() -> Publication {
             confirmation_mail: MailId::parse("confirm").unwrap(),
             watched: Vec::new(),
             retired: Vec::new(),
+            computed_traits: odyssey_domain::profile::ComputedTraits::default(),
             forwarded: Vec::new(),
         },
         journeys: BTreeMap::new(),

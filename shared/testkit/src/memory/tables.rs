@@ -6,7 +6,8 @@ use crate::row_size::{check_key, check_row, row_bytes};
 use odyssey_domain::ids::EventHash;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::{
-    Consistency, Expect, Key, PortError, Query, Row, Table, Tables, Write, Written,
+    Consistency, Expect, Key, PortError, Query, Row, SEGMENTS_MAX, Scan, Scanned, Table, Tables,
+    Write, Written,
 };
 use std::collections::BTreeSet;
 
@@ -138,6 +139,28 @@ impl State {
         })
     }
 
+    pub(crate) fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        let at = Operation::Scan(scan.table);
+        if scan.limit == 0 || scan.limit > QUERY_MAX {
+            return Err(permanent(at, format!("limit {}, expected 1..=1000", scan.limit)));
+        }
+        if scan.segments == 0 || scan.segments > SEGMENTS_MAX || scan.segment >= scan.segments {
+            let cause = format!("segment {} of {}", scan.segment, scan.segments);
+            return Err(permanent(at, cause));
+        }
+        let inside = |row: &&Row| {
+            let after = scan.after.as_ref().is_none_or(|after| row.key > *after);
+            row.key.table == scan.table
+                && segment_of(&row.key.pk, scan.segments) == scan.segment
+                && after
+        };
+        let mut rows = self.rows.values().map(|stored| &stored.row).filter(inside).peekable();
+        let page: Vec<&Row> = rows.by_ref().take(scan.limit).collect();
+        let next = page.last().filter(|_| rows.peek().is_some()).map(|row| row.key.clone());
+        let wanted = |row: &&&Row| scan.sk.as_ref().is_none_or(|sk| row.key.sk == *sk);
+        Ok(Scanned { rows: page.iter().filter(wanted).map(|row| (*row).clone()).collect(), next })
+    }
+
     pub(crate) fn add_ids(
         &mut self,
         key: &Key,
@@ -191,6 +214,12 @@ impl State {
         };
         ids.iter().copied().filter(has).collect()
     }
+}
+
+/// Rows of one partition are in one segment.
+fn segment_of(pk: &str, segments: u32) -> u32 {
+    let [a, b, c, d, ..] = EventHash::of(pk).0;
+    u32::from_be_bytes([a, b, c, d]) % segments
 }
 
 /// Expiry is stored in whole seconds, rounded up.
@@ -256,6 +285,10 @@ impl Tables for Memory {
     ) -> Result<Vec<Row>, PortError> {
         let at = Operation::QueryIndex(table);
         self.call(at, |state| state.query_index(table, index_pk, limit)).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        self.call(Operation::Scan(scan.table), |state| state.scan(scan)).await
     }
 
     async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {

@@ -1,13 +1,14 @@
 //! Reading many rows.
 
 use super::{key, must, must_be_done, must_refuse, row};
-use odyssey_flows::ports::{Consistency, Expect, Key, Query, Row, Table, Tables, Write};
+use odyssey_flows::ports::{Consistency, Expect, Key, Query, Row, Scan, Table, Tables, Write};
 
 pub(super) async fn all(tables: &impl Tables) {
     many_in_the_order_asked_for(tables).await;
     queries_are_ranges(tables).await;
     queries_pass_a_page(tables).await;
     the_index_is_sparse(tables).await;
+    scans_read_every_row_once(tables).await;
 }
 
 async fn put(tables: &impl Tables, law: &str, row: Row) {
@@ -125,4 +126,51 @@ async fn the_index_is_sparse(tables: &impl Tables) {
     let none = "a table without an index has none to ask";
     must_refuse(none, tables.query_index(Table::Profiles, "unconfirmed", 1).await);
     must_refuse(none, tables.query_index(Table::Ledger, "unconfirmed", 0).await);
+}
+
+async fn scans_read_every_row_once(tables: &impl Tables) {
+    const LAW: &str = "the pages of all segments together hold every row of the table once";
+    let at = |n: usize| key(Table::Enrollments, &format!("scan-{}", n % 17), &format!("{n:03}"));
+    for n in 0..60 {
+        put(tables, LAW, row(at(n), n as u64 + 1, b"x")).await;
+    }
+    let expected: Vec<Key> = {
+        let mut keys: Vec<Key> = (0..60).map(at).collect();
+        keys.sort();
+        keys
+    };
+    for (segments, limit) in [(1, 1_000), (1, 7), (4, 3), (40, 1)] {
+        let mut found = Vec::new();
+        for segment in 0..segments {
+            let table = Table::Enrollments;
+            let mut scan = Scan { table, segment, segments, after: None, sk: None, limit };
+            loop {
+                let page = must(LAW, tables.scan(&scan).await);
+                assert!(page.rows.len() <= limit, "{LAW}");
+                found.extend(page.rows);
+                scan.after = page.next;
+                if scan.after.is_none() {
+                    break;
+                }
+            }
+        }
+        let ours = found.into_iter().filter(|row| row.key.pk.starts_with("scan-"));
+        let mut keys: Vec<Key> = ours.map(|row| row.key).collect();
+        keys.sort();
+        assert_eq!(keys, expected, "{LAW}: {segments} segments, {limit} rows a page");
+    }
+    let sk = Some("031".to_owned());
+    let table = Table::Enrollments;
+    let scan = Scan { table, segment: 0, segments: 1, after: None, sk, limit: 1_000 };
+    let page = must(LAW, tables.scan(&scan).await);
+    let found: Vec<(Key, u64)> = page.rows.into_iter().map(|row| (row.key, row.version)).collect();
+    assert_eq!(found, [(at(31), 32)], "{LAW}: of one sort key");
+    for wrong in [
+        Scan { limit: 0, ..scan.clone() },
+        Scan { limit: 1_001, ..scan.clone() },
+        Scan { segment: 1, ..scan.clone() },
+        Scan { segments: 0, ..scan.clone() },
+    ] {
+        must_refuse(LAW, tables.scan(&wrong).await);
+    }
 }

@@ -89,6 +89,7 @@ impl CallFault {
                 | Operation::GetMany
                 | Operation::Query(_)
                 | Operation::QueryIndex(_)
+                | Operation::Scan(_)
                 | Operation::HaveIds
         );
         match self {

@@ -14,7 +14,7 @@ use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Parked;
 use odyssey_flows::ports::{
     Bus, BusEntry, Consistency, Key, Mailer, OutgoingMail, PortError, Query, Queue, QueueMessage,
-    Queues, Row, SendAnswer, Table, Tables, Write, Written,
+    Queues, Row, Scan, Scanned, SendAnswer, Table, Tables, Write, Written,
 };
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -247,10 +247,11 @@ impl Ports {
 pub(crate) fn site(operation: Operation) -> String {
     let on = |table: Table| format!("{table:?}").to_lowercase();
     match operation {
-        Operation::Get(table) | Operation::Write(table) | Operation::Query(table) => {
-            format!("{} {}", operation.name(), on(table))
-        }
-        Operation::QueryIndex(table) => format!("{} {}", operation.name(), on(table)),
+        Operation::Get(table)
+        | Operation::Write(table)
+        | Operation::Query(table)
+        | Operation::QueryIndex(table)
+        | Operation::Scan(table) => format!("{} {}", operation.name(), on(table)),
         Operation::Enqueue(queue) => format!("enqueue {}", format!("{queue:?}").to_lowercase()),
         other => other.name().to_owned(),
     }
@@ -348,6 +349,15 @@ impl Tables for Ports {
             })
             .await?;
         Ok(rows.into_iter().filter_map(|row| self.seen(Some(row))).collect())
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        // What is read a moment late of a scan is what was written behind its back anyway.
+        let page = self
+            .read(Operation::Scan(scan.table), false, |core, _| core.store.state.scan(scan))
+            .await?;
+        let rows = page.rows.into_iter().filter_map(|row| self.seen(Some(row))).collect();
+        Ok(Scanned { rows, ..page })
     }
 
     async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {

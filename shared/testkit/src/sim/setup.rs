@@ -50,7 +50,8 @@ impl Dependency {
                 Operation::Get(of)
                 | Operation::Write(of)
                 | Operation::Query(of)
-                | Operation::QueryIndex(of),
+                | Operation::QueryIndex(of)
+                | Operation::Scan(of),
             ) => table == of,
             (
                 Dependency::Table(table),
@@ -67,6 +68,7 @@ impl Dependency {
                 | Operation::Transact
                 | Operation::Query(_)
                 | Operation::QueryIndex(_)
+                | Operation::Scan(_)
                 | Operation::AddIds
                 | Operation::HaveIds,
             )

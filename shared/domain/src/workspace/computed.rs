@@ -1,0 +1,193 @@
+//! `computed_traits` in `workspace.yaml`: values that profiles keep up to date.
+//!
+//! ```yaml
+//! spent_90d: {kind: sum, of: total, currency: EUR, event: Order Completed, within: 90d}
+//! favourite_category: {kind: most_frequent, of: category, event: Product Viewed}
+//! ```
+
+use super::Known;
+use super::conditions::{event, path};
+use super::fault::Place;
+use super::fields::{Fields, Reading};
+use super::settings::one_of;
+use super::yaml::{Node, quoted};
+use crate::profile::{
+    Amounts, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX, COMPUTED_WINDOW_DAYS_MAX, ComputedKind,
+    ComputedRule, ComputedTraits, Currency,
+};
+use crate::time::Span;
+use std::collections::BTreeMap;
+
+/// The keys of a computed trait.
+pub const COMPUTED_KEYS: &[&str] = &["kind", "of", "currency", "event", "where", "within"];
+/// The kinds of computed traits.
+pub const COMPUTED_KINDS: &[&str] = &[
+    "count",
+    "sum",
+    "minimum",
+    "maximum",
+    "average",
+    "first",
+    "latest",
+    "most_frequent",
+    "distinct",
+];
+/// Traits that the Segment Spec gives a meaning to: clients send them, and a computed trait of that
+/// name would hide what they say.
+const SENT: &[&str] = &[
+    "address",
+    "age",
+    "avatar",
+    "birthday",
+    "company",
+    "createdAt",
+    "created_at",
+    "description",
+    "email",
+    "firstName",
+    "first_name",
+    "gender",
+    "id",
+    "lastName",
+    "last_name",
+    "name",
+    "phone",
+    "title",
+    "username",
+    "website",
+];
+
+/// The computed traits that the file declares.
+pub(crate) fn read(
+    reading: &mut Reading<'_>,
+    node: Option<&Node>,
+    known: &Known,
+) -> ComputedTraits {
+    const EXPECTED: &str =
+        "computed traits, as {orders_30d: {kind: count, event: Order Completed, within: 30d}}";
+    let mut rules: BTreeMap<String, ComputedRule> = BTreeMap::new();
+    let Some(fields) = node.and_then(|node| reading.open(node, EXPECTED)) else {
+        return rules.into();
+    };
+    if fields.entries().len() > COMPUTED_TRAITS_MAX {
+        let found = format!("{} computed traits", fields.entries().len());
+        reading.fault(fields.place, found, format!("at most {COMPUTED_TRAITS_MAX}"));
+    }
+    for (key, node) in fields.entries() {
+        let named = name(reading, &key.name, key.place);
+        let Some(fields) = reading.fields(node, "a computed trait", COMPUTED_KEYS) else {
+            continue;
+        };
+        let rule = rule(reading, fields, known);
+        if let (Some(()), Some(rule)) = (named, rule) {
+            rules.insert(key.name.clone(), rule);
+        }
+    }
+    rules.into()
+}
+
+fn name(reading: &mut Reading<'_>, name: &str, place: Place) -> Option<()> {
+    if SENT.contains(&name) {
+        let expected = "a name that no client sends as a trait of its own: this one would hide it";
+        reading.fault(place, format!("computed trait {}", quoted(name)), expected);
+        return None;
+    }
+    let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    let ok = name.len() <= COMPUTED_NAME_BYTES_MAX
+        && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+        && name.bytes().all(letters);
+    if !ok {
+        let expected = format!(
+            "a name of letters, digits and underscores that begins with a letter, at most {COMPUTED_NAME_BYTES_MAX} long"
+        );
+        reading.fault(place, quoted(name), expected);
+    }
+    ok.then_some(())
+}
+
+fn rule(reading: &mut Reading<'_>, fields: Fields<'_>, known: &Known) -> Option<ComputedRule> {
+    let kind = kind(reading, fields);
+    let event = event(reading, fields, known, "event");
+    let days = match fields.get("within") {
+        None => Some(None),
+        Some(node) => days(reading, node).map(Some),
+    };
+    Some(ComputedRule { kind: kind?, event: event?, days: days? })
+}
+
+/// A kind before its property is known.
+#[derive(Clone, Copy)]
+enum Word {
+    Count,
+    Amounts(fn(Amounts) -> ComputedKind),
+    Values(fn(String) -> ComputedKind),
+}
+
+fn kind(reading: &mut Reading<'_>, fields: Fields<'_>) -> Option<ComputedKind> {
+    let words = [
+        ("count", Word::Count),
+        ("sum", Word::Amounts(ComputedKind::Sum)),
+        ("minimum", Word::Amounts(ComputedKind::Minimum)),
+        ("maximum", Word::Amounts(ComputedKind::Maximum)),
+        ("average", Word::Amounts(ComputedKind::Average)),
+        ("first", Word::Values(ComputedKind::First)),
+        ("latest", Word::Values(ComputedKind::Latest)),
+        ("most_frequent", Word::Values(ComputedKind::MostFrequent)),
+        ("distinct", Word::Values(ComputedKind::Distinct)),
+    ];
+    let node = reading.need(fields, "kind", "count")?;
+    let word = one_of(reading, node, "kind of computed trait", &words)?;
+    if !matches!(word, Word::Amounts(_))
+        && let Some(node) = fields.get("currency")
+    {
+        let expected = "no currency: only sum, minimum, maximum and average are of amounts";
+        reading.fault(node.place, "key `currency`", expected);
+    }
+    match word {
+        Word::Count => {
+            let Some(node) = fields.get("of") else { return Some(ComputedKind::Count) };
+            reading.fault(node.place, "key `of`", "no property: count counts events");
+            None
+        }
+        Word::Amounts(kind) => {
+            let of = property(reading, fields, "total");
+            let currency = match fields.get("currency") {
+                None => Some(None),
+                Some(node) => currency(reading, node).map(Some),
+            };
+            Some(kind(Amounts { of: of?, currency: currency? }))
+        }
+        Word::Values(kind) => property(reading, fields, "category").map(kind),
+    }
+}
+
+fn property(reading: &mut Reading<'_>, fields: Fields<'_>, example: &str) -> Option<String> {
+    let node = reading.need(fields, "of", example)?;
+    let text = reading.text(node, "the path of a property")?;
+    path(reading, text, node.place)?;
+    Some(text.to_owned())
+}
+
+fn currency(reading: &mut Reading<'_>, node: &Node) -> Option<Currency> {
+    const EXPECTED: &str = "the code of a currency such as EUR (ISO 4217)";
+    let text = reading.text(node, EXPECTED)?;
+    let currency = Currency::parse(text);
+    if currency == Currency::UNKNOWN {
+        reading.fault(node.place, quoted(text), EXPECTED);
+        return None;
+    }
+    Some(currency)
+}
+
+/// A window of whole days.
+fn days(reading: &mut Reading<'_>, node: &Node) -> Option<u32> {
+    let span = reading.span(node)?;
+    let whole = span.ms().is_multiple_of(Span::DAY.ms());
+    let days = u32::try_from(span.ms() / Span::DAY.ms()).ok().filter(|_| whole);
+    let fits = days.filter(|days| (1..=COMPUTED_WINDOW_DAYS_MAX).contains(days));
+    if fits.is_none() {
+        let expected = format!("whole days, from 1d to {COMPUTED_WINDOW_DAYS_MAX}d");
+        reading.fault(node.place, format!("a window of {span}"), expected);
+    }
+    fits
+}
