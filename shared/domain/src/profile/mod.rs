@@ -8,9 +8,10 @@
 //! What belongs where: `top`, `tally`, `money`, `number`, `product` and `text` are the values; `cart`,
 //! `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`, `setting`, `rhythm` and
 //! `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
-//! roots; `said` is what was said and is armed; `view` and `touchpoints` are what everyone else reads.
+//! roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and `touchpoints` are what everyone else reads.
 
 mod accumulator;
+mod belonging;
 mod bought;
 mod browse;
 mod cart;
