@@ -318,6 +318,8 @@ pub enum SchemaFile {
     Workspace,
     /// journeys/*.yaml
     Journey,
+    /// segments/*.yaml
+    Segment,
 }
 
 /// `odyssey chaos`.

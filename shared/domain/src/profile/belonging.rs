@@ -35,9 +35,6 @@ impl Root {
         let settled = self.said.segments.settle(profile, declared, &view, cause, since, now);
         let raises = settled.raises.into_iter();
         self.said.pending.extend(raises.map(ProfileEffect::Raise));
-        if let Some(due) = settled.due {
-            self.arm_by(due);
-        }
-        settled.changed
+        settled.due.is_some_and(|due| self.arm_by(due)) || settled.changed
     }
 }

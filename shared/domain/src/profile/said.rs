@@ -148,20 +148,22 @@ impl Root {
         self.arm_by(needed);
     }
 
-    /// Arms the profile's one timer for `needed`, unless it is armed for then or before.
-    pub fn arm_by(&mut self, needed: Stamp) {
+    /// Arms the profile's one timer for `needed`, unless it is armed for then or before. Says
+    /// whether it was, which is to be written.
+    pub fn arm_by(&mut self, needed: Stamp) -> bool {
         if self.said.due.is_some_and(|due| due <= needed) {
-            return;
+            return false;
         }
         self.said.due = Some(needed);
         // An arming of this very write has not left yet: it is made sooner, not doubled.
         let same = |effect: &&mut ProfileEffect| matches!(effect, ProfileEffect::Arm { arm, .. } if *arm == self.said.arm);
         if let Some(ProfileEffect::Arm { due, .. }) = self.said.pending.iter_mut().find(same) {
             *due = needed;
-            return;
+            return true;
         }
         self.said.arm = self.said.arm.saturating_add(1);
         self.said.pending.push(ProfileEffect::Arm { arm: self.said.arm, due: needed });
+        true
     }
 
     /// Decides on what the facts have reached, in the write that folds. What a rule that is no

@@ -202,4 +202,6 @@ fn in_folder<'f>(
 }
 
 #[cfg(test)]
+mod segments_tests;
+#[cfg(test)]
 mod tests;

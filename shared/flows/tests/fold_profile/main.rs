@@ -11,6 +11,7 @@ mod echo;
 mod history;
 mod links;
 mod redelivery;
+mod segments;
 mod silences;
 mod sizes;
 mod world;
