@@ -322,6 +322,8 @@ pub enum SchemaFile {
     Workspace,
     /// journeys/*.yaml
     Journey,
+    /// segments/*.yaml
+    Segment,
 }
 
 /// `odyssey chaos`.

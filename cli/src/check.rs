@@ -46,10 +46,11 @@ pub fn run(screen: &Screen, args: &CheckArgs) -> Result<Exit, Failure> {
         .filter(|file| file.state == odyssey_domain::catalog::JourneyState::Live)
         .count();
     let text = format!(
-        "{} {}: {} journeys ({live} live), {} mails, {} topics. Nothing was sent anywhere.",
+        "{} {}: {} journeys ({live} live), {} segments, {} mails, {} topics. Nothing was sent anywhere.",
         screen.paint(Style::Good, "ok"),
         args.workspace.display(),
         workspace.journeys.len(),
+        workspace.segments.len(),
         workspace.mails.len(),
         workspace.settings.topics.len(),
     );

@@ -78,6 +78,9 @@ pub const WORKSPACE_SCHEMA: &str = include_str!("../../examples/schema/workspace
 /// The JSON Schema of a journey.
 pub const JOURNEY_SCHEMA: &str = include_str!("../../examples/schema/journey.schema.json");
 
+/// The JSON Schema of a segment.
+pub const SEGMENT_SCHEMA: &str = include_str!("../../examples/schema/segment.schema.json");
+
 /// Runs a command.
 ///
 /// # Errors
@@ -89,6 +92,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
             screen.line(match args.file {
                 SchemaFile::Workspace => WORKSPACE_SCHEMA.trim_end(),
                 SchemaFile::Journey => JOURNEY_SCHEMA.trim_end(),
+                SchemaFile::Segment => SEGMENT_SCHEMA.trim_end(),
             });
             Ok(Exit::Right)
         }

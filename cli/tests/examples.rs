@@ -56,11 +56,13 @@ fn the_schemas_accept_them_and_refuse_mistakes() {
     let schema = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
     let workspace = jsonschema::validator_for(&schema(odyssey::WORKSPACE_SCHEMA)).unwrap();
     let journey = jsonschema::validator_for(&schema(odyssey::JOURNEY_SCHEMA)).unwrap();
+    let segment = jsonschema::validator_for(&schema(odyssey::SEGMENT_SCHEMA)).unwrap();
     for (name, files) in all() {
         for (file, text) in files {
             let validator = match file.as_str() {
                 "workspace.yaml" => &workspace,
                 path if path.starts_with("journeys/") => &journey,
+                path if path.starts_with("segments/") => &segment,
                 _ => continue,
             };
             let line = text.lines().next().unwrap_or_default();

@@ -145,10 +145,15 @@ fn the_schemas_name_the_readers_keys() {
         let step = steps.iter().find(|s| s["properties"].get(*kind).is_some()).unwrap();
         assert_eq!(names(&step["properties"]), set(keys), "{kind}");
     }
+    let segment = schema(odyssey::SEGMENT_SCHEMA);
+    assert_eq!(names(&segment["properties"]), set(keys::SEGMENT_KEYS));
+    let words = |schema: &Value| -> BTreeSet<String> {
+        let conditions = schema["$defs"]["condition"]["oneOf"].as_array().unwrap();
+        conditions.iter().map(|c| c["required"][0].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(words(&journey), set(keys::JOURNEY_CONDITION_KEYS));
+    assert_eq!(words(&segment), set(keys::SEGMENT_CONDITION_KEYS));
     let conditions = defs["condition"]["oneOf"].as_array().unwrap();
-    for word in keys::CONDITION_KEYS {
-        assert!(conditions.iter().any(|c| c["required"][0] == *word), "{word}");
-    }
     let leaf = conditions.iter().find(|c| c["required"][0] == "fact").unwrap();
     let mut comparisons = set(keys::COMPARISON_KEYS);
     comparisons.insert("fact".to_owned());

@@ -75,6 +75,25 @@ fn each_bus_event_is_as_its_schema_and_its_type_say() {
     }
 }
 
+/// A change of a segment is a signal like the others.
+#[test]
+fn a_segment_entered_is_a_signal() {
+    let mut detail =
+        json(&folder().join(format!("{}.json", stem(detail_type::SIGNAL_RAISED))))["detail"]
+            .clone();
+    for threshold in ["after", "before", "at_least"] {
+        detail.as_object_mut().unwrap().remove(threshold);
+    }
+    detail["signal"] = "Segment Entered".into();
+    let validator = jsonschema::validator_for(&schema(detail_type::SIGNAL_RAISED)).unwrap();
+    assert!(!validator.is_valid(&detail));
+    detail["segment"] = "At Risk".into();
+    assert!(!validator.is_valid(&detail));
+    detail["segment"] = "at-risk".into();
+    assert!(validator.is_valid(&detail));
+    round_trip::<SignalRaised>(&detail);
+}
+
 /// A schema that lets everything pass would hold nothing.
 #[test]
 fn schemas_refuse_what_the_types_refuse() {

@@ -13,8 +13,8 @@ use odyssey_flows::stored::Stored;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Not a typed item: a set of ids that DynamoDB itself adds to.
-const ID_SET: &str = "ids";
+/// Not typed items: what DynamoDB itself adds to, ids to a set and numbers to a counter.
+const ADDED_TO: [&str; 2] = ["ids", "segment counter"];
 
 fn in_code<T: Stored>() -> (String, (String, String)) {
     (T::NAME.to_owned(), (T::SCHEMA.to_string(), T::BYTES_MAX.to_string()))
@@ -46,7 +46,7 @@ fn in_architecture() -> BTreeMap<String, (String, String)> {
         .take_while(|line| line.starts_with('|'))
         .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
         .map(|cells| (cells[1].to_owned(), (cells[6].to_owned(), cells[7].to_owned())))
-        .filter(|(name, _)| name != ID_SET)
+        .filter(|(name, _)| !ADDED_TO.contains(&name.as_str()))
         .collect()
 }
 

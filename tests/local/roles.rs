@@ -58,6 +58,9 @@ async fn no_statement_is_unused() {
         "properties": {"product_id": "p", "name": "Tent", "price": 10, "currency": "EUR", "quantity": 1},
     });
     world.browser("/v1/track", &cart).await;
+    // An order that makes a customer a member of a segment, which is counted.
+    let tents = json!({"order_id": "o1", "total": 900, "currency": "EUR"});
+    world.track("cal", "Order Completed", tents).await;
     // Messages that fail for now come back later, poison is parked.
     world.sign_up("bob", "bob@example.com").await;
     for function in ["ProfileFunction", "JourneyFunction", "SenderFunction", "FeedbackFunction"] {

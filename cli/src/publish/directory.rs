@@ -20,7 +20,7 @@ pub enum DirectoryError {
     },
 }
 
-/// Reads the workspace's files: `workspace.yaml`, `journeys/`, `mails/`. Other files are none of
+/// Reads the workspace's files: `workspace.yaml`, `segments/`, `journeys/`, `mails/`. Other files are none of
 /// Odyssey's business.
 ///
 /// # Errors
@@ -32,7 +32,9 @@ pub fn read(folder: &Path) -> Result<Files, DirectoryError> {
     }
     let mut files = Files::new();
     files.insert(SETTINGS_FILE.to_owned(), text(&settings)?);
-    for (part, endings) in [("journeys", ["yaml", "yml"]), ("mails", ["mjml", "txt"])] {
+    let parts =
+        [("segments", ["yaml", "yml"]), ("journeys", ["yaml", "yml"]), ("mails", ["mjml", "txt"])];
+    for (part, endings) in parts {
         let inside = folder.join(part);
         if !inside.is_dir() {
             continue;

@@ -25,7 +25,13 @@ impl Config {
     pub(crate) async fn from_process() -> Result<Config, Fatal> {
         let env = Env::from_process();
         let aws = Aws::connect(&env);
-        let tables = aws.tables(&[Table::Profiles, Table::Timeline, Table::Due, Table::Workspace]);
+        let tables = aws.tables(&[
+            Table::Profiles,
+            Table::Timeline,
+            Table::Due,
+            Table::Contacts,
+            Table::Workspace,
+        ]);
         let bus = aws.bus();
         let queues = aws.queues(&[Queue::Profile]);
         let dead_letters = aws.dead_letters();

@@ -11,6 +11,7 @@ use crate::pacing::{FrequencyCap, Pacing};
 use crate::personal::EmailAddress;
 use crate::predicate::EventPredicate;
 use crate::profile::ComputedTraits;
+use crate::segment::{Declared, Segment, SegmentName};
 use crate::slug::slug;
 use crate::time::{Span, Stamp};
 use crate::wire::SourceKind;
@@ -145,6 +146,9 @@ pub struct Catalog {
     pub brand: Brand,
     /// The signals in use.
     pub signals: Vec<SignalRule>,
+    /// The segments.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub segments: BTreeMap<SegmentName, Segment>,
     /// The journeys.
     pub journeys: BTreeMap<JourneyId, JourneyEntry>,
     /// The mails, by name, at the address of their current content.
@@ -166,11 +170,41 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Its segments, as profiles are decided on by them.
+    #[must_use]
+    pub const fn declared(&self) -> Declared<'_> {
+        Declared { published: self.published, segments: &self.segments }
+    }
+
+    /// Every event predicate whose last match profiles keep: those of journeys and of segments.
+    #[must_use]
+    pub fn kept_matches(&self) -> Vec<EventPredicate> {
+        let mut kept = self.watched.clone();
+        for event in crate::segment::watched(self.segments.values()) {
+            if !kept.contains(&event) {
+                kept.push(event);
+            }
+        }
+        kept
+    }
+
+    /// Lets the segments that `before` has with the same predicate go on: profiles that were
+    /// decided on by them are not new to them.
+    pub fn keep_segments(&mut self, before: &Catalog) {
+        for (name, segment) in &mut self.segments {
+            let known = before.segments.get(name).filter(|known| known.when == segment.when);
+            if let Some(known) = known {
+                segment.since = known.since;
+            }
+        }
+    }
+
     /// Goes on watching what `before` watched and this catalog's journeys do not mention: an
     /// enrollment keeps the steps it entered on, and with them the events that end or move it.
     /// What was retired longer than [`RETIRED_KEPT`] ago is dropped, unless it is one of
     /// `waited_for`, the predicates of the versions that somebody is seen waiting in.
     pub fn retire(&mut self, before: &Catalog, waited_for: &[EventPredicate]) {
+        self.keep_segments(before);
         let since = |event: &EventPredicate| {
             let known = before.retired.iter().find(|retired| retired.event == *event);
             known.map_or(self.published, |retired| retired.since)

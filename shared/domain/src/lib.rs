@@ -18,6 +18,7 @@ pub mod personal;
 pub mod policy;
 pub mod predicate;
 pub mod profile;
+pub mod segment;
 pub mod signal;
 pub mod slug;
 pub mod time;

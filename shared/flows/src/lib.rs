@@ -18,6 +18,7 @@ pub mod profiles;
 pub mod queue;
 pub mod read_timeline;
 pub mod record_feedback;
+pub mod segments;
 pub mod send_message;
 pub mod set_consent;
 pub mod settle_unconfirmed;

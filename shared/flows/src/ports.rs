@@ -64,7 +64,8 @@ pub struct Key {
 }
 
 /// A stored row. `body` is opaque to the tables; [`crate::stored`] says what is in it. A set of ids
-/// ([`Tables::add_ids`]) reads as a row of version 0 and schema 0 without a body.
+/// ([`Tables::add_ids`]) reads as a row of version 0 and schema 0 without a body, a counter
+/// ([`Write::Add`]) as one whose body is its number in decimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Where it stands.
@@ -108,6 +109,14 @@ pub enum Write {
         key: Key,
         /// The condition.
         expect: Expect,
+    },
+    /// Adds to the counter at a key, creating it at zero; never conditional. Not idempotent by
+    /// itself: it belongs into a transaction with a write that cannot happen twice.
+    Add {
+        /// Which; where a row of another sort stands its attributes are left alone.
+        key: Key,
+        /// By how much.
+        by: i64,
     },
     /// Writes nothing; fails the transaction it is in where the condition does not hold.
     Check {

@@ -1,6 +1,6 @@
 //! Reading profiles: an identity's item, the pointer it may be, the view of the root behind it.
 
-use crate::ports::{Consistency, Key, Query, Row, Table, Tables};
+use crate::ports::{Consistency, Key, PortError, Query, Row, Table, Tables};
 use crate::stored::{self, Stored, StoredError, Versioned, load};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
@@ -100,6 +100,28 @@ pub fn email_row(contact: ContactKey, profile: ProfileId) -> Result<Row, StoredE
 /// Profiles that one address leads to, at most.
 pub const PROFILES_PER_EMAIL_MAX: usize = 100;
 
+/// The profiles that ever gave an address, by the ids they had then, at most
+/// [`PROFILES_PER_EMAIL_MAX`].
+///
+/// # Errors
+/// Where the port fails.
+pub async fn email_profiles(
+    tables: &impl Tables,
+    contact: ContactKey,
+) -> Result<Vec<ProfileId>, PortError> {
+    let query = Query {
+        table: Table::Profiles,
+        pk: email_partition(contact),
+        from: "0".to_owned(),
+        to: "~".to_owned(),
+        limit: PROFILES_PER_EMAIL_MAX,
+        descending: false,
+        consistency: Consistency::Eventual,
+    };
+    let rows = tables.query(&query).await?;
+    Ok(rows.iter().filter_map(|row| row.key.sk.parse().ok()).collect())
+}
+
 /// The profiles that ever gave an address, each once and as the root it is now, at most
 /// [`PROFILES_PER_EMAIL_MAX`]; whether it is still their address is for the caller to ask of their
 /// views. Erased ones are left out.
@@ -110,18 +132,8 @@ pub async fn find_by_email(
     tables: &impl Tables,
     contact: ContactKey,
 ) -> Result<Vec<(ProfileId, Versioned<Root>)>, StoredError> {
-    let query = Query {
-        table: Table::Profiles,
-        pk: email_partition(contact),
-        from: "0".to_owned(),
-        to: "~".to_owned(),
-        limit: PROFILES_PER_EMAIL_MAX,
-        descending: false,
-        consistency: Consistency::Eventual,
-    };
     let mut found: Vec<(ProfileId, Versioned<Root>)> = Vec::new();
-    for row in tables.query(&query).await? {
-        let Ok(profile) = row.key.sk.parse::<ProfileId>() else { continue };
+    for profile in email_profiles(tables, contact).await? {
         if let Found::Profile(id, root) = find(tables, profile.into()).await?
             && found.iter().all(|(known, _)| *known != id)
         {

@@ -243,7 +243,7 @@ pub fn is_row_of(write: &Write, found: &Row) -> bool {
         Write::Put { row, .. } => {
             row.version == found.version && row.schema == found.schema && row.body == found.body
         }
-        Write::Delete { .. } | Write::Check { .. } => false,
+        Write::Delete { .. } | Write::Check { .. } | Write::Add { .. } => false,
     }
 }
 

@@ -42,6 +42,7 @@ fn catalog() -> Catalog {
             allowed_hosts: Vec::new(),
         },
         signals: Vec::new(),
+        segments: BTreeMap::new(),
         journeys: BTreeMap::new(),
         mails: BTreeMap::new(),
         confirmation_mail: MailId::parse("confirm").unwrap(),

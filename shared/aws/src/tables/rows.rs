@@ -45,7 +45,8 @@ pub(super) fn item(row: Row) -> Item {
     item
 }
 
-/// The row in an item. Absent numbers are 0 and an absent body is empty: so a set of ids reads.
+/// The row in an item. Absent numbers are 0 and an absent body is empty: so a set of ids reads. A
+/// counter's body is its number.
 pub(super) fn row(operation: &'static str, table: Table, mut item: Item) -> Result<Row, PortError> {
     let unreadable = |attribute: &str| PortError::Permanent {
         operation,
@@ -71,8 +72,9 @@ pub(super) fn row(operation: &'static str, table: Table, mut item: Item) -> Resu
     let expires = number("t")?.map(|seconds| {
         Stamp::from_ms(i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX))
     });
-    let body = match item.remove("b") {
+    let body = match item.remove("b").or_else(|| item.remove("n")) {
         None => Vec::new(),
+        Some(AttributeValue::N(count)) => count.into_bytes(),
         Some(AttributeValue::B(body)) => body.into_inner(),
         Some(_) => return Err(unreadable("b")),
     };

@@ -6,7 +6,7 @@ use crate::failure::port_error;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use odyssey_domain::ids::{ContentHash, EventHash};
 use odyssey_domain::time::Stamp;
@@ -33,12 +33,15 @@ fn condition(expect: Expect) -> Condition {
     }
 }
 
+/// Adds to a counter, an item whose number is `n`.
+const ADD: &str = "ADD n :by";
+
 const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
 const fn key_of(write: &Write) -> &Key {
     match write {
         Write::Put { row, .. } => &row.key,
-        Write::Delete { key, .. } | Write::Check { key, .. } => key,
+        Write::Delete { key, .. } | Write::Check { key, .. } | Write::Add { key, .. } => key,
     }
 }
 
@@ -58,7 +61,22 @@ impl DynamoTables {
             Write::Put { row, expect } => self.put(row, expect).await,
             Write::Delete { key, expect } => self.delete(&key, expect).await,
             Write::Check { key, expect } => self.check(&key, expect).await,
+            Write::Add { key, by } => self.add(&key, by).await,
         }
+    }
+
+    async fn add(&self, key: &Key, by: i64) -> Result<Written, PortError> {
+        const AT: &str = "UpdateItem";
+        self.client
+            .update_item()
+            .table_name(self.name(AT, key.table)?)
+            .set_key(Some(rows::key_item(key)))
+            .update_expression(ADD)
+            .expression_attribute_values(":by", rows::number(by))
+            .send()
+            .await
+            .map_err(|error| port_error(AT, &error))?;
+        Ok(Written::Done)
     }
 
     async fn put(&self, row: Row, expect: Expect) -> Result<Written, PortError> {
@@ -228,6 +246,14 @@ fn action(table: &str, write: Write) -> Result<Option<TransactWriteItem>, String
                 .set_expression_attribute_values(condition.values)
                 .return_values_on_condition_check_failure(ALL_OLD);
             item.condition_check(check.build().map_err(unbuilt)?).build()
+        }
+        Write::Add { key, by } => {
+            let update = Update::builder()
+                .table_name(table)
+                .set_key(Some(rows::key_item(&key)))
+                .update_expression(ADD)
+                .expression_attribute_values(":by", rows::number(by));
+            item.update(update.build().map_err(unbuilt)?).build()
         }
     }))
 }

@@ -1,6 +1,6 @@
 //! Evaluating conditions: an answer for every leaf that was asked.
 
-use super::{Answer, Comparison, Condition, EventPredicate, cut, path, shown};
+use super::{Answer, Comparison, Condition, ConsentAsked, EventPredicate, cut, path, shown};
 use crate::ids::{EventHash, Position, PredicateKey};
 use crate::profile::ProfileView;
 use crate::time::{Span, Stamp};
@@ -80,7 +80,75 @@ impl Condition {
             Condition::Performed { event, within } => {
                 self.performed(facts, event, *within, answers)
             }
+            Condition::Signal { name, within } => self.raised(facts, name, *within, answers),
+            Condition::Consent { topic, is } => {
+                let found = ConsentAsked::of(facts.view.consents.get(topic).copied());
+                let (asked, held) = (self.describe(), found == *is);
+                answers.push(Answer { asked, found: found.word().to_owned(), held });
+                held
+            }
+            Condition::Segment { name } => {
+                let since = facts.view.segments.get(name);
+                let found =
+                    since.map_or_else(|| "not in it".to_owned(), |at| format!("since {at}"));
+                answers.push(Answer { asked: self.describe(), found, held: since.is_some() });
+                since.is_some()
+            }
         }
+    }
+
+    fn raised(
+        &self,
+        facts: &Facts<'_>,
+        name: &str,
+        within: Option<Span>,
+        answers: &mut Vec<Answer>,
+    ) -> bool {
+        let from = within.map_or(Stamp::MIN, |span| facts.now.minus(span));
+        let last = facts.view.raised.get(name).copied().filter(|at| *at >= from);
+        let found = last.map_or_else(|| "not since then".to_owned(), |at| at.to_string());
+        answers.push(Answer { asked: self.describe(), found, held: last.is_some() });
+        last.is_some()
+    }
+
+    /// Shows every leaf, in the order in which they are asked.
+    pub fn each_leaf<'c>(&'c self, see: &mut dyn FnMut(&'c Condition)) {
+        self.each_leaf_to(see, CONDITION_DEPTH_MAX);
+    }
+
+    fn each_leaf_to<'c>(&'c self, see: &mut dyn FnMut(&'c Condition), depth: usize) {
+        let Some(deeper) = depth.checked_sub(1) else { return };
+        match self {
+            Condition::All(parts) | Condition::Any(parts) => {
+                for part in parts {
+                    part.each_leaf_to(see, deeper);
+                }
+            }
+            Condition::Not(part) => part.each_leaf_to(see, deeper),
+            leaf => see(leaf),
+        }
+    }
+
+    /// The instants after now at which the answer of a leaf turns if nothing else happens, in no
+    /// order. Between them the whole tree answers alike.
+    #[must_use]
+    pub fn turns(&self, facts: &Facts<'_>) -> Vec<Stamp> {
+        let mut turns = Vec::new();
+        self.each_leaf(&mut |leaf| {
+            let (last, window) = match leaf {
+                Condition::Performed { event, within: Some(window) } => {
+                    (facts.view.matches.get(&event.key()).map(|last| last.at), window)
+                }
+                Condition::Signal { name, within: Some(window) } => {
+                    (facts.view.raised.get(name).copied(), window)
+                }
+                _ => return,
+            };
+            // The last instant of a window that reaches back to `last` is its length later.
+            turns.extend(last.map(|last| last.plus(*window).plus(Span::from_ms(1))));
+        });
+        turns.retain(|at| *at > facts.now);
+        turns
     }
 
     fn answer(&self, is: &Comparison, found: &[&Value], answers: &mut Vec<Answer>) -> bool {
@@ -104,7 +172,12 @@ impl Condition {
         let from = within.map_or(facts.started, |span| facts.now.minus(span));
         let last = facts.last_since(event.key(), from);
         let found = last.map_or_else(|| "not since then".to_owned(), |p| p.at.to_string());
-        answers.push(Answer { asked: self.describe(), found, held: last.is_some() });
+        let asked = if within.is_none() && facts.started == Stamp::MIN {
+            format!("{event} ever")
+        } else {
+            self.describe()
+        };
+        answers.push(Answer { asked, found, held: last.is_some() });
         last.is_some()
     }
 
@@ -134,6 +207,12 @@ impl Condition {
             Condition::Performed { event, within: Some(span) } => {
                 format!("{event} within {span}")
             }
+            Condition::Signal { name, within: None } => format!("signal {name} ever"),
+            Condition::Signal { name, within: Some(span) } => {
+                format!("signal {name} within {span}")
+            }
+            Condition::Consent { topic, is } => format!("consent to {topic} {}", is.word()),
+            Condition::Segment { name } => format!("in segment {name}"),
         }
     }
 }

@@ -7,8 +7,10 @@ pub mod path;
 
 pub use condition::{CONDITION_DEPTH_MAX, Facts};
 
+use crate::contact::{ConsentState, TopicId};
 use crate::event::{Event, EventKind};
 use crate::ids::PredicateKey;
+use crate::segment::SegmentName;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -152,7 +154,41 @@ impl fmt::Display for EventPredicate {
     }
 }
 
-/// A condition on a profile, for entry filters and branches.
+/// What a contact says of a topic, as conditions ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentAsked {
+    /// It said yes.
+    Granted,
+    /// It said no.
+    Withdrawn,
+    /// It said nothing, or there is no address.
+    Unanswered,
+}
+
+impl ConsentAsked {
+    /// As files write it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            ConsentAsked::Granted => "granted",
+            ConsentAsked::Withdrawn => "withdrawn",
+            ConsentAsked::Unanswered => "unanswered",
+        }
+    }
+
+    /// What stands there.
+    #[must_use]
+    pub const fn of(state: Option<ConsentState>) -> ConsentAsked {
+        match state {
+            Some(ConsentState::Granted) => ConsentAsked::Granted,
+            Some(ConsentState::Withdrawn) => ConsentAsked::Withdrawn,
+            None => ConsentAsked::Unanswered,
+        }
+    }
+}
+
+/// A condition on a profile, for entry filters, branches and segments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -188,8 +224,29 @@ pub enum Condition {
     Performed {
         /// Which.
         event: EventPredicate,
-        /// How far back; since the enrollment began where absent.
+        /// How far back; since the enrollment began where absent, and ever in a segment.
         within: Option<Span>,
+    },
+    /// A signal of this name was raised, ever or within a span before now.
+    Signal {
+        /// Its name.
+        name: String,
+        /// How far back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<Span>,
+    },
+    /// What the contact behind the profile's address says of a topic. For segments: journeys do
+    /// not read contacts.
+    Consent {
+        /// The topic.
+        topic: TopicId,
+        /// What it must say.
+        is: ConsentAsked,
+    },
+    /// The profile is in a segment, as it was last decided.
+    Segment {
+        /// Which.
+        name: SegmentName,
     },
 }
 

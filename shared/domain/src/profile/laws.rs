@@ -295,6 +295,7 @@ fn rules() -> Vec<SignalRule> {
             (_, Threshold::Before(_)) => vec![Threshold::Before(Span::DAY.times(7))],
             (SignalKind::InterestShown, _) => vec![Threshold::AtLeast(3), Threshold::AtLeast(40)],
             (_, Threshold::AtLeast(n)) => vec![Threshold::AtLeast(n), Threshold::AtLeast(n + 1)],
+            (_, Threshold::Segment(_)) => Vec::new(),
         };
         SignalRule::new(kind, &thresholds)
     };

@@ -9,9 +9,10 @@
 //! the values; `computed` folds what the workspace declares, `fill` makes up for what it missed; `cart`,
 //! `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`, `setting`, `rhythm` and
 //! `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
-//! roots; `said` is what was said and is armed; `view` and `touchpoints` are what everyone else reads.
+//! roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and `touchpoints` are what everyone else reads.
 
 mod accumulator;
+mod belonging;
 mod bought;
 mod browse;
 mod buckets;

@@ -4,7 +4,8 @@
 use super::Root;
 use crate::ids::{IdentityKey, ProfileId};
 use crate::journey::OVERDUE;
-use crate::signal::{self, Crossed, Mark, Raise, SignalRule};
+use crate::segment::Memberships;
+use crate::signal::{self, Crossed, Decided, Mark, Outcome, Raise, SignalRule};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +28,13 @@ pub struct Said {
     /// What each rule that needs no silence (`Repeat Purchase/2`) has decided on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub crossed: BTreeMap<String, Crossed>,
+    /// When each signal was last raised, by its name: marks and crossings also tell of what was
+    /// decided since and not raised.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raised: BTreeMap<String, Stamp>,
+    /// The segments it is in.
+    #[serde(default, skip_serializing_if = "Memberships::is_empty")]
+    pub segments: Memberships,
     /// The last arming's number; never reused.
     #[serde(default)]
     pub arm: u64,
@@ -92,6 +100,35 @@ impl Said {
                 None => drop(self.crossed.insert(rule, crossed)),
             }
         }
+        for (signal, at) in other.raised {
+            later(&mut self.raised, &signal, at);
+        }
+        self.segments.absorb(other.segments);
+    }
+
+    /// When each signal was last raised, by its name.
+    #[must_use]
+    pub fn last_raised(&self) -> BTreeMap<String, Stamp> {
+        let mut last = self.raised.clone();
+        // Written by a release that did not note them apart.
+        let marks = self.marks.iter().filter(|(_, mark)| mark.outcome == Outcome::Raised);
+        let crossed = self.crossed.iter().filter(|(_, crossed)| crossed.raised);
+        let noted = marks.map(|(rule, mark)| (rule, mark.at));
+        for (rule, at) in noted.chain(crossed.map(|(rule, crossed)| (rule, crossed.at))) {
+            let name = rule.split('/').next().unwrap_or(rule);
+            later(&mut last, name, at);
+        }
+        last
+    }
+
+    /// Takes in what was decided on signals.
+    fn take(&mut self, decided: Decided) {
+        self.marks.extend(decided.marks);
+        self.crossed.extend(decided.crossed);
+        for raise in &decided.raises {
+            later(&mut self.raised, &raise.signal, raise.at);
+        }
+        self.pending.extend(decided.raises.into_iter().map(ProfileEffect::Raise));
     }
 
     /// The arming that should have fired and did not, to be repeated.
@@ -102,6 +139,14 @@ impl Said {
     }
 }
 
+/// Notes the later of two times.
+fn later(times: &mut BTreeMap<String, Stamp>, name: &str, at: Stamp) {
+    match times.get_mut(name) {
+        Some(held) => *held = at.max(*held),
+        None => drop(times.insert(name.to_owned(), at)),
+    }
+}
+
 impl Root {
     /// Arms the silence timer where none is armed that fires soon enough. One that fires too soon
     /// is left: it will look again then, which costs less than a write for every event.
@@ -109,11 +154,25 @@ impl Root {
         let facts = self.facts();
         let Some(needed) = signal::next_due(&facts, &self.said.marks, rules) else { return };
         let needed = if needed <= now { now.plus(LATE_GRACE) } else { needed };
-        if self.said.due.is_none_or(|due| due > needed) {
-            self.said.arm = self.said.arm.saturating_add(1);
-            self.said.due = Some(needed);
-            self.said.pending.push(ProfileEffect::Arm { arm: self.said.arm, due: needed });
+        self.arm_by(needed);
+    }
+
+    /// Arms the profile's one timer for `needed`, unless it is armed for then or before. Says
+    /// whether it was, which is to be written.
+    pub fn arm_by(&mut self, needed: Stamp) -> bool {
+        if self.said.due.is_some_and(|due| due <= needed) {
+            return false;
         }
+        self.said.due = Some(needed);
+        // An arming of this very write has not left yet: it is made sooner, not doubled.
+        let same = |effect: &&mut ProfileEffect| matches!(effect, ProfileEffect::Arm { arm, .. } if *arm == self.said.arm);
+        if let Some(ProfileEffect::Arm { due, .. }) = self.said.pending.iter_mut().find(same) {
+            *due = needed;
+            return true;
+        }
+        self.said.arm = self.said.arm.saturating_add(1);
+        self.said.pending.push(ProfileEffect::Arm { arm: self.said.arm, due: needed });
+        true
     }
 
     /// Decides on what the facts have reached, in the write that folds. What a rule that is no
@@ -121,12 +180,10 @@ impl Root {
     pub fn cross(&mut self, profile: ProfileId, rules: &[SignalRule], now: Stamp) {
         let Said { marks, crossed, .. } = &self.said;
         let decided = signal::cross(&self.facts(), marks, crossed, profile, rules, now);
-        self.said.marks.extend(decided.marks);
-        self.said.crossed.extend(decided.crossed);
+        self.said.take(decided);
         self.said.crossed.retain(|rule, crossed| {
             crossed.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
         });
-        self.said.pending.extend(decided.raises.into_iter().map(ProfileEffect::Raise));
     }
 
     /// Decides on the silences that are over by `now`, as the timer number `arm` asks.
@@ -144,11 +201,12 @@ impl Root {
         let now = now.max(due);
         let decided = signal::due(&self.facts(), &self.said.marks, profile, rules, now);
         self.said.due = None;
-        self.said.marks.extend(decided.marks);
+        // Its arming has fired; the next one has a number of its own.
+        self.said.pending.retain(|effect| !matches!(effect, ProfileEffect::Arm { .. }));
+        self.said.take(decided);
         self.said.marks.retain(|rule, mark| {
             mark.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
         });
-        self.said.pending.extend(decided.raises.into_iter().map(ProfileEffect::Raise));
         self.rearm(rules, now);
         Woken::Decided
     }

@@ -6,8 +6,10 @@ use super::computed::{ComputedTraits, Reading};
 use super::facts::Facts;
 use super::money::Money;
 use super::product::Product;
+use crate::contact::{ConsentState, TopicId};
 use crate::ids::{IdentityKey, Position, PredicateKey, ProfileId};
 use crate::personal::EmailAddress;
+use crate::segment::SegmentName;
 use crate::time::Stamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,6 +67,13 @@ pub struct ProfileView {
     pub facts: BTreeMap<String, Value>,
     /// The last match of each event predicate that a live journey mentions.
     pub matches: BTreeMap<PredicateKey, Position>,
+    /// When each signal was last raised, by its name.
+    pub raised: BTreeMap<String, Stamp>,
+    /// The segments it is in as last decided, and since when.
+    pub segments: BTreeMap<SegmentName, Stamp>,
+    /// What the contact behind its address said of each topic. Contacts are no part of a profile:
+    /// empty but where somebody has read the contact and put its answers here.
+    pub consents: BTreeMap<TopicId, ConsentState>,
 }
 
 impl ProfileView {
@@ -78,6 +87,9 @@ impl ProfileView {
             traits: BTreeMap::new(),
             facts: BTreeMap::new(),
             matches: BTreeMap::new(),
+            raised: BTreeMap::new(),
+            segments: BTreeMap::new(),
+            consents: BTreeMap::new(),
         }
     }
 
@@ -135,6 +147,9 @@ impl ProfileView {
         }
         view.matches = facts.matches.iter().map(|(key, register)| (*key, register.at)).collect();
         view.counts(facts);
+        view.raised = root.said.last_raised();
+        let members = root.said.segments.members.iter();
+        view.segments = members.map(|(name, member)| (*name, member.since)).collect();
         view.cart(&facts.cart);
         view.orders(facts);
         view.browse(facts);

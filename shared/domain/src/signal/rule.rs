@@ -1,5 +1,6 @@
 //! The rules: which signals there are, at which thresholds.
 
+use crate::segment::SegmentName;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -14,6 +15,8 @@ pub enum Threshold {
     Before(Span),
     /// So many, in the unit of the signal.
     AtLeast(u64),
+    /// Of `Segment Entered` and `Segment Exited`: which segment.
+    Segment(SegmentName),
 }
 
 impl Threshold {
@@ -24,26 +27,29 @@ impl Threshold {
             Threshold::After(_) => "after",
             Threshold::Before(_) => "before",
             Threshold::AtLeast(_) => "at_least",
+            Threshold::Segment(_) => "segment",
         }
     }
 
-    /// Its value as files write it: `4h`, `3`.
+    /// Its value as files write it: `4h`, `3`, `vip`.
     #[must_use]
     pub fn value(self) -> String {
         match self {
             Threshold::After(span) | Threshold::Before(span) => span.to_string(),
             Threshold::AtLeast(n) => n.to_string(),
+            Threshold::Segment(name) => name.to_string(),
         }
     }
 }
 
-/// `after 4h`, `before 7d`, `at least 3`.
+/// `after 4h`, `before 7d`, `at least 3`, `vip`.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Threshold::After(span) => write!(f, "after {span}"),
             Threshold::Before(span) => write!(f, "before {span}"),
             Threshold::AtLeast(n) => write!(f, "at least {n}"),
+            Threshold::Segment(name) => write!(f, "{name}"),
         }
     }
 }

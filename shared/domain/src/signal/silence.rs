@@ -88,7 +88,7 @@ impl<'a> Silences<'a> {
             Threshold::After(span) => {
                 episode.map(|episode| Silence { episode, over: episode.at.plus(span) })
             }
-            Threshold::Before(_) | Threshold::AtLeast(_) => None,
+            Threshold::Before(_) | Threshold::AtLeast(_) | Threshold::Segment(_) => None,
         };
         match kind {
             SignalKind::CartAbandoned => after(self.cart),

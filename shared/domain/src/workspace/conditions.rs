@@ -9,8 +9,11 @@
 use super::Known;
 use super::fields::{Fields, Reading};
 use super::names::FACTS;
+use super::settings::one_of;
 use super::yaml::{Kind, Node, quoted};
-use crate::predicate::{Comparison, Condition, EventPredicate, PropertyTest};
+use crate::contact::TopicId;
+use crate::predicate::{Comparison, Condition, ConsentAsked, EventPredicate, PropertyTest};
+use crate::segment::SegmentName;
 use serde_json::Value;
 
 /// The keys of an event predicate.
@@ -28,7 +31,15 @@ pub const COMPARISON_KEYS: &[&str] = &[
     "one_of",
 ];
 /// The words that begin a condition.
-pub const CONDITION_KEYS: &[&str] = &["all", "any", "not", "trait", "fact", "trigger", "performed"];
+pub const CONDITION_KEYS: &[&str] =
+    &["all", "any", "not", "trait", "fact", "trigger", "performed", "signal", "segment", "consent"];
+/// The words that begin a condition of a journey: it reads no contacts, `sender` asks them.
+pub const JOURNEY_CONDITION_KEYS: &[&str] =
+    &["all", "any", "not", "trait", "fact", "trigger", "performed", "signal", "segment"];
+/// The words that begin a condition of a segment: nothing triggers it, and none stands on another,
+/// so that no order of deciding them matters.
+pub const SEGMENT_CONDITION_KEYS: &[&str] =
+    &["all", "any", "not", "trait", "fact", "performed", "signal", "consent"];
 /// The most conditions inside one another.
 const NESTING_MAX: usize = 8;
 /// The longest path of a property, in bytes.
@@ -174,19 +185,28 @@ fn scalar(reading: &mut Reading<'_>, node: &Node) -> Option<Value> {
     }
 }
 
-/// A condition on a profile.
+/// A condition of a journey.
 pub(crate) fn condition(
     reading: &mut Reading<'_>,
     node: &Node,
     known: &Known,
 ) -> Option<Condition> {
-    nested(reading, node, known, 0)
+    nested(reading, node, (known, JOURNEY_CONDITION_KEYS), 0)
+}
+
+/// A condition of a segment.
+pub(crate) fn of_segment(
+    reading: &mut Reading<'_>,
+    node: &Node,
+    known: &Known,
+) -> Option<Condition> {
+    nested(reading, node, (known, SEGMENT_CONDITION_KEYS), 0)
 }
 
 fn nested(
     reading: &mut Reading<'_>,
     node: &Node,
-    known: &Known,
+    (known, allowed): (&Known, &[&str]),
     depth: usize,
 ) -> Option<Condition> {
     if depth > NESTING_MAX {
@@ -202,27 +222,39 @@ fn nested(
         fields.entries().iter().filter(|(key, _)| CONDITION_KEYS.contains(&key.name.as_str()));
     let (Some((word, value)), None) = (words.next(), words.next()) else {
         if let Some((key, _)) = fields.entries().first() {
-            let known = CONDITION_KEYS.iter().copied();
-            reading.unknown(key.place, "condition", &key.name, known);
+            reading.unknown(key.place, "condition", &key.name, allowed.iter().copied());
         } else {
-            let expected = format!("exactly one of {}", CONDITION_KEYS.join(", "));
+            let expected = format!("exactly one of {}", allowed.join(", "));
             reading.fault(node.place, "no condition", expected);
         }
         return None;
     };
+    if !allowed.contains(&word.name.as_str()) {
+        let hint = match word.name.as_str() {
+            "consent" => "a journey asks `segment: NAME`, and the segment asks `consent`",
+            "segment" => "write here what that segment says",
+            _ => "nothing triggers a segment",
+        };
+        let found = format!("condition `{}`", word.name);
+        let expected = format!("one of {}", allowed.join(", "));
+        reading.fault_with_hint(word.place, found, expected, Some(hint.to_owned()));
+        return None;
+    }
     match word.name.as_str() {
         "all" | "any" => {
             reading.fields(node, "a condition", &["all", "any"]);
             let items = reading.list(value, "a list of conditions")?;
             // Every item is read before any failure counts, so that all mistakes are told.
-            let read: Vec<Option<Condition>> =
-                items.iter().map(|item| nested(reading, item, known, depth + 1)).collect();
+            let read: Vec<Option<Condition>> = items
+                .iter()
+                .map(|item| nested(reading, item, (known, allowed), depth + 1))
+                .collect();
             let parts = read.into_iter().collect::<Option<Vec<_>>>()?;
             Some(if word.name == "all" { Condition::All(parts) } else { Condition::Any(parts) })
         }
         "not" => {
             reading.fields(node, "a condition", &["not"]);
-            Some(Condition::Not(Box::new(nested(reading, value, known, depth + 1)?)))
+            Some(Condition::Not(Box::new(nested(reading, value, (known, allowed), depth + 1)?)))
         }
         "performed" => {
             reading.fields(node, "a condition", &["performed", "where", "within"]);
@@ -233,8 +265,67 @@ fn nested(
             };
             Some(Condition::Performed { event: event?, within: within? })
         }
+        "signal" => {
+            let fields = reading.fields(node, "a condition", &["signal", "within"])?;
+            let name = reading.text(value, "the name of a signal").and_then(|name| {
+                if !known.signals.contains_key(name) {
+                    let names: Vec<&str> = known.signals.keys().map(String::as_str).collect();
+                    reading.unknown(value.place, "signal", name, names);
+                    return None;
+                }
+                Some(name.to_owned())
+            });
+            let within = match fields.get("within") {
+                None => Some(None),
+                Some(node) => reading.span(node).map(Some),
+            };
+            Some(Condition::Signal { name: name?, within: within? })
+        }
+        "segment" => {
+            reading.fields(node, "a condition", &["segment"]);
+            segment_name(reading, value, known).map(|name| Condition::Segment { name })
+        }
+        "consent" => consent(reading, node, value, known),
         kind => leaf(reading, node, kind, value),
     }
+}
+
+/// The name of a segment that exists.
+pub(crate) fn segment_name(
+    reading: &mut Reading<'_>,
+    node: &Node,
+    known: &Known,
+) -> Option<SegmentName> {
+    let text = reading.text(node, "the name of a segment")?;
+    if !known.segments.contains(text) {
+        reading.unknown(node.place, "segment", text, known.segments.iter().map(String::as_str));
+        return None;
+    }
+    SegmentName::parse(text).ok()
+}
+
+fn consent(
+    reading: &mut Reading<'_>,
+    node: &Node,
+    value: &Node,
+    known: &Known,
+) -> Option<Condition> {
+    let fields = reading.fields(node, "a condition", &["consent", "is"])?;
+    let topic = reading.text(value, "a topic").and_then(|text| {
+        if let Some(topics) = &known.topics
+            && !topics.contains(text)
+        {
+            reading.unknown(value.place, "topic", text, topics.iter().map(String::as_str));
+            return None;
+        }
+        reading.slug(text, value.place, "topic's name", TopicId::parse)
+    });
+    let is = reading.need(fields, "is", "granted").and_then(|node| {
+        let words = [ConsentAsked::Granted, ConsentAsked::Withdrawn, ConsentAsked::Unanswered]
+            .map(|asked| (asked.word(), asked));
+        one_of(reading, node, "consent", &words)
+    });
+    Some(Condition::Consent { topic: topic?, is: is? })
 }
 
 /// A value and what it must be; several comparisons must all hold.

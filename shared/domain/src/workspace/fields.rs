@@ -200,7 +200,7 @@ impl Reading<'_> {
 }
 
 /// The nearest text that is a name.
-fn suggestion(name: &str) -> Option<String> {
+pub(crate) fn suggestion(name: &str) -> Option<String> {
     let mut slug = String::new();
     for c in name.to_lowercase().chars() {
         if c.is_ascii_lowercase() || (c.is_ascii_digit() && !slug.is_empty()) {

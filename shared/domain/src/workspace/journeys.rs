@@ -9,7 +9,8 @@ use super::{Files, JOURNEYS_MAX, JourneyFile, Known, graph, in_folder, pacing, s
 use crate::catalog::JourneyState;
 use crate::journey::{Goal, Journey, JourneyId, ReEntry, Trigger};
 use crate::predicate::EventPredicate;
-use crate::signal::SignalKind;
+use crate::segment::{SEGMENT_ENTERED, SEGMENT_EXITED};
+use crate::signal::{SignalKind, Threshold};
 use std::collections::BTreeMap;
 
 /// The keys of a journey.
@@ -137,10 +138,19 @@ fn trigger_of(reading: &mut Reading<'_>, node: &Node, known: &Known) -> Option<T
         return conditions::event_alone(reading, node, known).map(Trigger::Event);
     }
     let signal = reading.need(fields, "signal", "Cart Abandoned")?;
-    let name = reading.text(signal, "the name of a signal");
-    let name = name?;
+    let name = reading.text(signal, "the name of a signal")?;
+    if [SEGMENT_ENTERED, SEGMENT_EXITED].contains(&name) {
+        reading.fields(node, "a trigger", &["signal", "segment"]);
+        let segment = reading.need(fields, "segment", "vip")?;
+        let segment = conditions::segment_name(reading, segment, known)?;
+        return Some(Trigger::Signal {
+            name: name.to_owned(),
+            threshold: Threshold::Segment(segment),
+        });
+    }
     let Some((kind, default)) = SignalKind::named(name).zip(known.signals.get(name)) else {
-        let names: Vec<&str> = known.signals.keys().map(String::as_str).collect();
+        let names = known.signals.keys().map(String::as_str);
+        let names: Vec<&str> = names.chain([SEGMENT_ENTERED, SEGMENT_EXITED]).collect();
         reading.unknown(signal.place, "signal", name, names);
         return None;
     };

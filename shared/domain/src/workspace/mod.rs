@@ -1,4 +1,5 @@
-//! The workspace's files, read and checked: `workspace.yaml`, `journeys/*.yaml` and `mails/*.mjml`.
+//! The workspace's files, read and checked: `workspace.yaml`, `segments/*.yaml`, `journeys/*.yaml`
+//! and `mails/*.mjml`.
 //!
 //! Reading is a function of the files' text alone. It gives a [`Workspace`], or *every* mistake in
 //! it at once: each a [`Fault`] with its file, line and column, what was found there and what was
@@ -18,6 +19,7 @@ mod mails;
 mod names;
 mod pacing;
 mod published;
+mod segments;
 mod settings;
 mod signals;
 mod steps;
@@ -28,15 +30,19 @@ pub use fault::{Fault, Place};
 pub use mails::{MailSource, front_matter_end};
 pub use names::{FACTS, SPEC_EVENTS, nearest};
 pub use published::{Published, watched};
+pub use segments::SegmentFile;
 pub use settings::Settings;
 pub use text::plain_text;
 
 /// The keys that each part of a file may have: what the JSON Schemas are held to.
 pub mod keys {
     pub use super::computed::{COMPUTED_KEYS, COMPUTED_KINDS};
-    pub use super::conditions::{COMPARISON_KEYS, CONDITION_KEYS, EVENT_KEYS};
+    pub use super::conditions::{
+        COMPARISON_KEYS, CONDITION_KEYS, EVENT_KEYS, JOURNEY_CONDITION_KEYS, SEGMENT_CONDITION_KEYS,
+    };
     pub use super::journeys::KEYS as JOURNEY_KEYS;
     pub use super::pacing::{CAP_KEYS, DEFERRAL_KEYS, JOURNEY_CAP_KEYS, QUIET_KEYS};
+    pub use super::segments::KEYS as SEGMENT_KEYS;
     pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS, TOPIC_KEYS};
     pub use super::signals::THRESHOLD_KEYS;
     pub use super::steps::{ARM_KEYS, KINDS as STEP_KINDS, WAIT_KEYS};
@@ -45,6 +51,8 @@ pub mod keys {
 use crate::contact::TopicId;
 use crate::journey::{Journey, JourneyId};
 use crate::message::MailId;
+use crate::segment::SegmentName;
+use crate::time::Stamp;
 use fault::Faults;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,7 +73,7 @@ pub const SOURCES_MAX: usize = 50;
 pub const STEPS_MAX: usize = 200;
 /// The most branches inside one another.
 pub const NESTING_MAX: usize = 12;
-/// The most event predicates that all live journeys mention together: each is a register in every
+/// The most event predicates that all live journeys and segments mention together: each is a register in every
 /// profile.
 pub const WATCHED_MAX: usize = 100;
 /// The longest text of one file, in bytes.
@@ -87,6 +95,8 @@ pub struct JourneyFile {
 pub struct Workspace {
     /// What `workspace.yaml` says.
     pub settings: Settings,
+    /// The segments by name.
+    pub segments: BTreeMap<SegmentName, SegmentFile>,
     /// The journeys by name, drafts included.
     pub journeys: BTreeMap<JourneyId, JourneyFile>,
     /// The mails by name, not compiled yet.
@@ -100,6 +110,8 @@ pub(crate) struct Known {
     topics: Option<BTreeSet<String>>,
     mails: BTreeSet<String>,
     events: Option<BTreeSet<String>>,
+    /// The segments that have a file.
+    segments: BTreeSet<String>,
     /// Every signal there is, at its default threshold.
     signals: BTreeMap<String, crate::signal::Threshold>,
 }
@@ -118,10 +130,17 @@ impl Workspace {
         // A mail whose front matter is wrong still exists: journeys may name it.
         known.mails.extend(mails::names(files));
         let settings = settings::read(files, &mut known, &mut faults);
+        known.segments = segments::names(files).into_iter().collect();
+        let segments = segments::read(files, &known, &mut faults);
         let journeys = journeys::read(files, &known, &mut faults);
-        let watched = watched(journeys.values().map(|file| &file.journey)).len();
-        if watched > WATCHED_MAX {
-            let found = format!("{watched} different events in exit rules, goals and conditions");
+        let mut watched = watched(journeys.values().map(|file| &file.journey));
+        let asked = segments.values().map(|file| file.segment(Stamp::MIN)).collect::<Vec<_>>();
+        watched.extend(crate::segment::watched(&asked));
+        let watched: BTreeSet<_> =
+            watched.iter().map(crate::predicate::EventPredicate::key).collect();
+        if watched.len() > WATCHED_MAX {
+            let found =
+                format!("{} different events in exit rules, goals and conditions", watched.len());
             faults.at("journeys", Place::START, found, format!("at most {WATCHED_MAX}"));
         }
         if let Some(settings) = &settings {
@@ -129,7 +148,7 @@ impl Workspace {
         }
         match (settings, faults.into_sorted()) {
             (Some(settings), none) if none.is_empty() => {
-                Ok(Workspace { settings, journeys, mails })
+                Ok(Workspace { settings, segments, journeys, mails })
             }
             (_, faults) => Err(faults),
         }
@@ -184,5 +203,7 @@ fn in_folder<'f>(
     })
 }
 
+#[cfg(test)]
+mod segments_tests;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,7 @@ impl Workspace {
             pacing: settings.pacing.clone(),
             brand: settings.brand.clone(),
             signals: self.signals(),
+            segments: self.segments.iter().map(|(name, file)| (*name, file.segment(now))).collect(),
             journeys: entries,
             mails: mails.iter().map(|(hash, mail)| (mail.id.clone(), *hash)).collect(),
             confirmation_mail: settings.confirmation_mail.clone(),
@@ -69,11 +70,14 @@ impl Workspace {
     }
 
     /// Each signal in use with its default threshold first, then those that live journeys override
-    /// it with. In use is what the file names, what a live journey begins with, and what is always
-    /// on.
+    /// it with. In use is what the file names, what a live journey begins with, what a segment or a
+    /// condition of a live journey asks for, and what is always on.
     fn signals(&self) -> Vec<SignalRule> {
+        let asked = self.asked_signals();
         let rule = |kind: SignalKind| {
             let default = self.settings.signals.get(kind.name()).copied();
+            let default =
+                default.or_else(|| asked.contains(kind.name()).then(|| kind.default_threshold()));
             let mut thresholds: Vec<Threshold> = default.into_iter().collect();
             let live = self.journeys.values().filter(|file| file.state == JourneyState::Live);
             for file in live {
@@ -88,6 +92,30 @@ impl Workspace {
         };
         SignalKind::ALL.into_iter().filter_map(rule).collect()
     }
+
+    /// The signals that conditions ask for by name.
+    fn asked_signals(&self) -> BTreeSet<&str> {
+        let live = self.journeys.values().filter(|file| file.state == JourneyState::Live);
+        let of_journeys = live.flat_map(|file| conditions(&file.journey));
+        let mut asked = BTreeSet::new();
+        for condition in self.segments.values().map(|file| &file.when).chain(of_journeys) {
+            condition.each_leaf(&mut |leaf| {
+                if let Condition::Signal { name, .. } = leaf {
+                    asked.insert(name.as_str());
+                }
+            });
+        }
+        asked
+    }
+}
+
+/// Every condition of a journey: its entry filter's and its branches'.
+fn conditions(journey: &Journey) -> impl Iterator<Item = &Condition> {
+    let arms = journey.steps.values().flat_map(|step| match &step.kind {
+        StepKind::Branch { arms } => arms.as_slice(),
+        _ => &[],
+    });
+    journey.entry_filter.iter().chain(arms.map(|(condition, _)| condition))
 }
 
 /// Every event predicate that these journeys mention, each once, in the order of their keys.
@@ -119,16 +147,11 @@ pub fn watched<'j>(journeys: impl IntoIterator<Item = &'j Journey>) -> Vec<Event
 }
 
 fn performed<'c>(condition: &'c Condition, found: &mut Vec<&'c EventPredicate>) {
-    match condition {
-        Condition::All(parts) | Condition::Any(parts) => {
-            for part in parts {
-                performed(part, found);
-            }
+    condition.each_leaf(&mut |leaf| {
+        if let Condition::Performed { event, .. } = leaf {
+            found.push(event);
         }
-        Condition::Not(part) => performed(part, found),
-        Condition::Performed { event, .. } => found.push(event),
-        Condition::Trait { .. } | Condition::Fact { .. } | Condition::Trigger { .. } => {}
-    }
+    });
 }
 
 /// The names of events that start, move or end an enrollment of these journeys, sorted.

@@ -79,6 +79,8 @@ pub(crate) fn threshold(
         Threshold::After(_) => reading.span(node).map(Threshold::After),
         Threshold::Before(_) => reading.span(node).map(Threshold::Before),
         Threshold::AtLeast(_) => level(reading, node, kind).map(Threshold::AtLeast),
+        // No kind of signal has a segment for its default.
+        Threshold::Segment(_) => None,
     }
 }
 

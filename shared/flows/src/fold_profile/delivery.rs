@@ -3,7 +3,7 @@
 use crate::queue::{Disposition, QueueBody, QueueRecord, chain};
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::identity::{self, IdKind, Identifier};
-use odyssey_domain::ids::{ContentHash, IdentityKey, Position};
+use odyssey_domain::ids::{ContactKey, ContentHash, IdentityKey, Position};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::personal::{AnonymousId, UserId};
 use odyssey_domain::time::{Span, Stamp};
@@ -25,6 +25,11 @@ pub(super) struct Delivery {
     pub(super) index: usize,
     pub(super) message_id: String,
     pub(super) content: Content,
+    /// The contact whose consent it says has changed.
+    pub(super) contact: Option<ContactKey>,
+    /// Profiles whose segments are to be decided on because of it, whether or not they did
+    /// anything: those that gave that contact's address.
+    pub(super) looks: Vec<IdentityKey>,
 }
 
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub(super) enum Content {
     Events { received: Stamp, source: SourceRef, items: Vec<Item> },
     /// A timer that has come due. `again` says that it may have been acted on before.
     Wake { profile: IdentityKey, arm: u64, again: bool },
+    /// Nothing but what [`Delivery::looks`] says.
+    Look,
 }
 
 /// One event and the identity it folds under.
@@ -59,10 +66,13 @@ pub(super) struct Claim {
 impl Delivery {
     /// The identities whose items are needed for sure.
     pub(super) fn identities(&self) -> Vec<IdentityKey> {
-        match &self.content {
+        let mut all: Vec<IdentityKey> = match &self.content {
             Content::Wake { profile, .. } => vec![*profile],
             Content::Events { items, .. } => items.iter().map(|item| item.own).collect(),
-        }
+            Content::Look => Vec::new(),
+        };
+        all.extend(&self.looks);
+        all
     }
 
     /// The identities that may be written.
@@ -84,6 +94,7 @@ pub(super) fn decode(
 ) -> Result<Option<Delivery>, Disposition> {
     let body = QueueBody::parse(&record.body)
         .map_err(|error| Disposition::Park { reason: "malformed", chain: chain(&error) })?;
+    let mut contact = None;
     let content = match body {
         QueueBody::Command(Command::Wake(wake)) => match wake.owner {
             Owner::Profile(profile) => {
@@ -96,11 +107,17 @@ pub(super) fn decode(
         QueueBody::Command(Command::Send(_)) => return Err(misdirected("a send")),
         QueueBody::Event(envelope) => match envelope.detail_type.as_str() {
             detail_type::EVENTS_ACCEPTED => Some(accepted(detail(&envelope)?, keyring)),
-            detail_type::CONSENT_CHANGED => consent_changed(&detail(&envelope)?),
+            detail_type::CONSENT_CHANGED => {
+                let changed: ConsentChanged = detail(&envelope)?;
+                contact = Some(changed.contact);
+                consent_changed(&changed).or(Some(Content::Look))
+            }
             other => return Err(misdirected(&format!("the bus event `{other}`"))),
         },
     };
-    Ok(content.map(|content| Delivery { index, message_id: record.message_id.clone(), content }))
+    let message_id = record.message_id.clone();
+    let looks = Vec::new();
+    Ok(content.map(|content| Delivery { index, message_id, content, contact, looks }))
 }
 
 fn misdirected(found: &str) -> Disposition {

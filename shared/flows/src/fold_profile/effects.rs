@@ -214,7 +214,7 @@ fn kept<'a>(
 ) -> impl Iterator<Item = (&'a Item, IdentityKey)> {
     let items: &[Item] = match &delivery.content {
         Content::Events { items, .. } => items,
-        Content::Wake { .. } => &[],
+        Content::Wake { .. } | Content::Look => &[],
     };
     items.iter().enumerate().filter_map(|(place, item)| {
         let dropped = decided.dropped.contains(&(delivery.index, place));

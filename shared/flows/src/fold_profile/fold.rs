@@ -2,6 +2,7 @@
 
 use super::delivery::{Claim, Content, Delivery, Item};
 use super::recall;
+use super::segments;
 use super::world::{Place, World};
 use super::{Counts, Setting};
 use crate::ports::Tables;
@@ -12,6 +13,7 @@ use odyssey_domain::profile::{
     Accumulator, Folded, IdentityItem, Link, Moved, ProfileEffect, RefusedLink, Root, Standing,
     Woken, standing,
 };
+use odyssey_domain::segment::Memberships;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{SourceKind, SourceRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +57,8 @@ pub(super) async fn decide<T: Tables, B, Q>(
                     wakes.push((delivery.index, *profile, *arm));
                 }
             }
+            // What its look decided, another delivery of it may have to carry out.
+            Content::Look => decided.repeat_stored = true,
             Content::Events { received, source, items } => {
                 decided.repeat_stored = true;
                 for (place, item) in items.iter().enumerate() {
@@ -81,14 +85,17 @@ pub(super) async fn decide<T: Tables, B, Q>(
             None => return Ok(None),
         }
     }
-    decide_silences(setting, world, &wakes, &mut decided);
+    let Some(looks) = segments::looked_at(world, group).await? else { return Ok(None) };
+    let woken = decide_signals(setting, world, &wakes, &mut decided);
+    segments::settle(setting, world, group, &looks, &woken, &decided).await?;
+    finish(setting, world, &mut decided);
     Ok(Some(decided))
 }
 
 fn items_of(delivery: &Delivery) -> &[Item] {
     match &delivery.content {
         Content::Events { items, .. } => items,
-        Content::Wake { .. } => &[],
+        Content::Wake { .. } | Content::Look => &[],
     }
 }
 
@@ -115,7 +122,8 @@ async fn fold_item<T: Tables, B, Q>(
     let root = match place {
         Place::Root(root) => root,
         Place::Nobody => {
-            let root = Root { kind: item.kind.clone(), ..Root::default() };
+            let mut root = Root { kind: item.kind.clone(), ..Root::default() };
+            root.said.segments = Memberships::of_new(setting.catalog.declared());
             world.replace(item.own, IdentityItem::Root(Box::new(root)));
             item.own
         }
@@ -123,7 +131,9 @@ async fn fold_item<T: Tables, B, Q>(
             if item.event.at <= erased || origin.received <= erased {
                 return Ok(Some(Fate::Erased));
             }
-            world.replace(item.own, IdentityItem::Root(Box::new(reborn(item, erased))));
+            let mut root = reborn(item, erased);
+            root.said.segments = Memberships::of_new(setting.catalog.declared());
+            world.replace(item.own, IdentityItem::Root(Box::new(root)));
             item.own
         }
     };
@@ -278,29 +288,46 @@ async fn take_out<T: Tables>(
     })
 }
 
-/// Decides on silences whose timer woke the profile, arms the next, and repeats lost armings.
-fn decide_silences<T: Tables, B, Q>(
+/// Decides on silences whose timer woke the profile, and on what was reached. Which roots were
+/// woken, and for when.
+fn decide_signals<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
     wakes: &[(usize, IdentityKey, u64)],
     decided: &mut Decided,
-) {
+) -> BTreeMap<IdentityKey, Stamp> {
     let rules = &setting.catalog.signals;
+    let mut woken = BTreeMap::new();
     for (index, key, arm) in wakes {
         let Some(root) = world.root_mut(*key) else { continue };
+        let due = root.said.due;
         match root.wake(ProfileId::from(*key), *arm, rules, setting.now) {
             Woken::Stale => {}
             Woken::Early(due) => decided.early.push((*index, due)),
-            Woken::Decided => world.touch(*key),
+            Woken::Decided => {
+                woken.extend(due.map(|due| (*key, due)));
+                world.touch(*key);
+            }
         }
     }
     for (key, dirty) in world.roots() {
-        let Some(root) = world.root_mut(key) else { continue };
-        if dirty {
+        if dirty && let Some(root) = world.root_mut(key) {
             root.cross(ProfileId::from(key), rules, setting.now);
         }
+    }
+    woken
+}
+
+/// Arms the next timer of what was changed, and repeats lost armings.
+fn finish<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &mut World<'_, T>,
+    decided: &mut Decided,
+) {
+    for (key, dirty) in world.roots() {
+        let Some(root) = world.root_mut(key) else { continue };
         if dirty {
-            root.rearm(rules, setting.now);
+            root.rearm(&setting.catalog.signals, setting.now);
         }
         let raised = |effect: &&ProfileEffect| matches!(effect, ProfileEffect::Raise(_));
         decided.counts.raised += root.said.pending.iter().filter(raised).count();

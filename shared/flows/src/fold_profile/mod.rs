@@ -9,6 +9,7 @@ mod delivery;
 mod effects;
 mod fold;
 mod recall;
+mod segments;
 pub mod timeline;
 mod world;
 
@@ -189,10 +190,14 @@ pub async fn run_counted(
             Err(park) => set(&mut dispositions, index, park),
         }
     }
-    let watched = Watched::of(&catalog.watched).computing(&catalog.computed_traits);
+    let watched = Watched::of(&catalog.kept_matches()).computing(&catalog.computed_traits);
     let setting =
         Setting { tables, bus, queues, keyring, catalog: &catalog, watched: &watched, now };
-    let read = match preload(tables, &deliveries).await {
+    let read = match segments::find_concerned(&setting, &mut deliveries).await {
+        Ok(()) => preload(tables, &deliveries).await,
+        Err(error) => Err(error),
+    };
+    let read = match read {
         Ok(read) => read,
         Err(error) => {
             for delivery in &deliveries {

@@ -2,11 +2,13 @@
 
 use super::recall::Recalled;
 use super::{FoldError, Preloaded, WRITES_MAX};
-use crate::ports::{Consistency, Key, Table, Tables, Write, Written};
+use crate::ports::{Consistency, Key, PortError, Table, Tables, Write, Written};
 use crate::profiles::identity_key;
+use crate::segments::{Changes, memberships};
 use crate::stored::{self, Committed, StoredError};
 use odyssey_domain::ids::{ContentHash, EventHash, IdentityKey};
 use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
+use odyssey_domain::segment::SegmentName;
 use odyssey_domain::time::{Span, Stamp};
 use std::collections::BTreeMap;
 
@@ -20,6 +22,8 @@ const RECENT_IDS_LEFT: usize = 100;
 struct Slot {
     /// Its version where it is stored.
     version: Option<u64>,
+    /// The segments it was in as it was read.
+    was_in: Vec<SegmentName>,
     item: Option<IdentityItem>,
     dirty: bool,
 }
@@ -91,7 +95,8 @@ impl<'a, T: Tables> World<'a, T> {
                 self.committed.insert(*key, accumulator.recent.len());
             }
         }
-        self.slots.insert(identity, Slot { version, item, dirty: false });
+        let was_in = memberships(item.as_ref());
+        self.slots.insert(identity, Slot { version, was_in, item, dirty: false });
     }
 
     /// The item of an identity, read where it was not yet.
@@ -155,8 +160,8 @@ impl<'a, T: Tables> World<'a, T> {
         identity: IdentityKey,
         item: IdentityItem,
     ) -> Option<IdentityItem> {
-        let slot =
-            self.slots.entry(identity).or_insert(Slot { version: None, item: None, dirty: true });
+        let new = Slot { version: None, was_in: Vec::new(), item: None, dirty: true };
+        let slot = self.slots.entry(identity).or_insert(new);
         slot.dirty = true;
         slot.item.replace(item)
     }
@@ -177,25 +182,35 @@ impl<'a, T: Tables> World<'a, T> {
     pub(super) async fn commit(&mut self, now: Stamp) -> Result<bool, FoldError> {
         let dirty: Vec<IdentityKey> =
             self.slots.iter().filter(|(_, slot)| slot.dirty).map(|(key, _)| *key).collect();
-        if dirty.len() > WRITES_MAX {
+        let counts: Vec<Write> = self.counts(&dirty);
+        if dirty.len() + counts.len() > WRITES_MAX {
             return Err(FoldError::TooManyIdentities(dirty.len()));
         }
-        let mut writes = Vec::with_capacity(dirty.len());
+        let mut writes = Vec::with_capacity(dirty.len() + counts.len());
         for identity in dirty {
             self.spill(identity, None, now).await?;
             writes.push(self.put(identity, now).await?);
         }
+        writes.extend(counts);
         let written = match (writes.pop(), writes.is_empty()) {
             (None, _) => return Ok(true),
             // One's own write is recognised: its effects are still to be carried out.
             (Some(only), true) => stored::commit(self.tables, only).await? == Committed::Done,
             (Some(last), false) => {
                 writes.push(last);
-                let token = token(&writes);
-                self.tables.transact(writes, &token).await? == Written::Done
+                transact(self.tables, writes).await?
             }
         };
         Ok(written)
+    }
+
+    /// What the write of these changes in how many are in each segment.
+    fn counts(&self, dirty: &[IdentityKey]) -> Vec<Write> {
+        let mut changes = Changes::default();
+        for slot in dirty.iter().filter_map(|identity| self.slots.get(identity)) {
+            changes.note(&slot.was_in, &memberships(slot.item.as_ref()));
+        }
+        dirty.first().map(|first| changes.into_writes(*first).collect()).unwrap_or_default()
     }
 
     /// The write of one item, cut where it would pass its limit.
@@ -270,13 +285,34 @@ impl<'a, T: Tables> World<'a, T> {
     }
 }
 
+/// A transaction that meets another at a counter, or whose answer is lost, is tried so often; its
+/// token makes it happen once.
+const TRANSACT_ATTEMPTS: u32 = 3;
+
+/// Whether it was written; false where another write came between.
+async fn transact(tables: &impl Tables, writes: Vec<Write>) -> Result<bool, PortError> {
+    let token = token(&writes);
+    let mut attempt = 1;
+    loop {
+        match tables.transact(writes.clone(), &token).await {
+            Ok(written) => return Ok(written == Written::Done),
+            Err(error) if error.is_transient() && attempt < TRANSACT_ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// A token by which a repeated transaction is recognised: the hash of what it writes.
 fn token(writes: &[Write]) -> String {
     let mut bytes = Vec::new();
     for write in writes {
-        if let Write::Put { row, expect } = write {
-            bytes.extend_from_slice(format!("{:?}/{}/{expect:?}/", row.key, row.schema).as_bytes());
-            bytes.extend_from_slice(&row.body);
+        match write {
+            Write::Put { row, expect } => {
+                let key = format!("{:?}/{}/{expect:?}/", row.key, row.schema);
+                bytes.extend_from_slice(key.as_bytes());
+                bytes.extend_from_slice(&row.body);
+            }
+            other => bytes.extend_from_slice(format!("{other:?}").as_bytes()),
         }
     }
     ContentHash::of(&bytes).to_string()

@@ -13,6 +13,7 @@ mod history;
 mod identifiers;
 mod links;
 mod redelivery;
+mod segments;
 mod silences;
 mod sizes;
 mod world;

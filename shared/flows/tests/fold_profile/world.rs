@@ -56,6 +56,7 @@ pub fn catalog() -> Catalog {
             ),
             SignalRule::new(SignalKind::BrowseAbandoned, &[Threshold::After(Span::HOUR.times(2))]),
         ],
+        segments: BTreeMap::new(),
         journeys: BTreeMap::new(),
         mails: BTreeMap::new(),
         confirmation_mail: serde_json::from_value(json!("confirm")).unwrap(),

@@ -106,6 +106,7 @@ pub fn publication() -> Publication {
                 allowed_hosts: Vec::new(),
             },
             signals: Vec::new(),
+            segments: BTreeMap::new(),
             journeys: BTreeMap::new(),
             mails: mails.iter().map(|(hash, mail)| (mail.id.clone(), *hash)).collect(),
             confirmation_mail: MailId::parse("confirm").unwrap(),

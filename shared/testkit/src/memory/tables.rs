@@ -28,13 +28,16 @@ pub(crate) const fn parts(write: &Write) -> (&Key, Expect) {
     match write {
         Write::Put { row, expect } => (&row.key, *expect),
         Write::Delete { key, expect } | Write::Check { key, expect } => (key, *expect),
+        Write::Add { key, .. } => (key, Expect::Any),
     }
 }
 
 pub(crate) fn validate(operation: Operation, write: &Write) -> Result<(), PortError> {
     match write {
         Write::Put { row, .. } => check_row(operation.name(), row),
-        Write::Delete { key, .. } | Write::Check { key, .. } => check_key(operation.name(), key),
+        Write::Delete { key, .. } | Write::Check { key, .. } | Write::Add { key, .. } => {
+            check_key(operation.name(), key)
+        }
     }
 }
 
@@ -60,8 +63,20 @@ impl State {
             Write::Delete { key, .. } => {
                 self.rows.remove(&key);
             }
+            Write::Add { key, by } => self.add(key, by),
             Write::Check { .. } => {}
         }
+    }
+
+    fn add(&mut self, key: Key, by: i64) {
+        let stored = self.rows.entry(key.clone()).or_insert_with(|| empty(key));
+        if stored.row.version > 0 {
+            // A row that was put shows its body, whatever else the item holds.
+            return;
+        }
+        let text = std::str::from_utf8(&stored.row.body).unwrap_or_default();
+        let sum = text.parse::<i64>().unwrap_or(0).saturating_add(by);
+        stored.row.body = sum.to_string().into_bytes();
     }
 
     pub(crate) fn write(&mut self, writes: Vec<Write>) -> Written {
@@ -168,17 +183,7 @@ impl State {
         expires: Stamp,
     ) -> Result<(), PortError> {
         check_key("add_ids", key)?;
-        let stored = self.rows.entry(key.clone()).or_insert_with(|| StoredRow {
-            row: Row {
-                key: key.clone(),
-                version: 0,
-                schema: 0,
-                body: Vec::new(),
-                expires: None,
-                index: None,
-            },
-            ids: BTreeSet::new(),
-        });
+        let stored = self.rows.entry(key.clone()).or_insert_with(|| empty(key.clone()));
         stored.ids.extend(ids);
         stored.row.expires = Some(whole_second(expires));
         Ok(())
@@ -220,6 +225,12 @@ impl State {
 fn segment_of(pk: &str, segments: u32) -> u32 {
     let [a, b, c, d, ..] = EventHash::of(pk).0;
     u32::from_be_bytes([a, b, c, d]) % segments
+}
+
+/// What `UpdateItem` makes of a key where nothing stands.
+fn empty(key: Key) -> StoredRow {
+    let row = Row { key, version: 0, schema: 0, body: Vec::new(), expires: None, index: None };
+    StoredRow { row, ids: BTreeSet::new() }
 }
 
 /// Expiry is stored in whole seconds, rounded up.

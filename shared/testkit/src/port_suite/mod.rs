@@ -3,6 +3,7 @@
 //! A suite expects empty tables, writes under its own keys, and panics with the law that was
 //! broken.
 
+mod counting;
 mod reading;
 mod sets;
 mod transacting;
@@ -19,6 +20,7 @@ pub async fn tables(tables: &impl Tables) {
     transacting::all(tables).await;
     reading::all(tables).await;
     sets::all(tables).await;
+    counting::all(tables).await;
 }
 
 fn key(table: Table, pk: &str, sk: &str) -> Key {

@@ -1,0 +1,393 @@
+//! The laws of membership, as properties over random segments and histories, and the cases that a
+//! random history seldom has.
+
+use super::*;
+use crate::contact::{ConsentState, TopicId};
+use crate::event::Event;
+use crate::ids::{IdentityKey, ProfileId, SignalId};
+use crate::predicate::{Comparison, ConsentAsked};
+use crate::profile::{ProfileEffect, Root, Watched, Woken};
+use crate::signal::{Raise, SignalKind, SignalRule, Threshold};
+use crate::time::Span;
+use crate::wire::{SourceKind, SourceRef};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+const PUBLISHED: Stamp = Stamp::from_ms(1_790_000_000_000);
+const NAMES: [&str; 3] = ["Product Added", "Order Completed", "Signed In"];
+
+fn profile() -> ProfileId {
+    ProfileId::from_bytes([1; 16])
+}
+
+fn rules() -> Vec<SignalRule> {
+    vec![SignalRule::new(SignalKind::CartAbandoned, &[Threshold::After(Span::MINUTE.times(5))])]
+}
+
+fn predicate(name: &str) -> EventPredicate {
+    EventPredicate { event: name.to_owned(), tests: Vec::new() }
+}
+
+fn name(text: &str) -> SegmentName {
+    SegmentName::parse(text).unwrap()
+}
+
+fn segment(when: Condition) -> Segment {
+    Segment { title: "T".to_owned(), when, since: PUBLISHED }
+}
+
+fn performed(event: &str, minutes: Option<u64>) -> Condition {
+    let within = minutes.map(|n| Span::MINUTE.times(n));
+    Condition::Performed { event: predicate(event), within }
+}
+
+fn counted(event: &str, least: u64) -> Condition {
+    Condition::Fact { name: format!("events.{event}"), is: Comparison::AtLeast(least.into()) }
+}
+
+fn tree() -> impl Strategy<Value = Condition> {
+    let window = proptest::option::weighted(0.8, 1..40_u64);
+    let leaf = prop_oneof![
+        3 => (select(&NAMES[..]), window.clone()).prop_map(|(name, n)| performed(name, n)),
+        1 => (select(&NAMES[..]), 1..4_u64).prop_map(|(name, n)| counted(name, n)),
+        1 => window.prop_map(|n| Condition::Signal {
+            name: "Cart Abandoned".to_owned(),
+            within: n.map(|n| Span::MINUTE.times(n)),
+        }),
+        1 => select(&[ConsentAsked::Granted, ConsentAsked::Unanswered][..]).prop_map(|is| {
+            Condition::Consent { topic: TopicId::parse("offers").unwrap(), is }
+        }),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 1..4).prop_map(Condition::All),
+            proptest::collection::vec(inner.clone(), 1..4).prop_map(Condition::Any),
+            inner.prop_map(|part| Condition::Not(Box::new(part))),
+        ]
+    })
+}
+
+/// A customer who is decided on as the flow does it.
+struct Lived {
+    root: Root,
+    declared: BTreeMap<SegmentName, Segment>,
+    published: Stamp,
+    consents: BTreeMap<TopicId, ConsentState>,
+    raised: Vec<Raise>,
+    now: Stamp,
+    events: u32,
+    wakes: u32,
+}
+
+impl Lived {
+    fn under(declared: BTreeMap<SegmentName, Segment>) -> Lived {
+        let mut root = Root::default();
+        let new = Declared { published: PUBLISHED, segments: &declared };
+        root.said.segments = Memberships::of_new(new);
+        Lived {
+            root,
+            declared,
+            published: PUBLISHED,
+            consents: BTreeMap::new(),
+            raised: Vec::new(),
+            now: PUBLISHED,
+            events: 0,
+            wakes: 0,
+        }
+    }
+
+    fn of(when: Condition) -> Lived {
+        Lived::under([(name("s"), segment(when))].into())
+    }
+
+    fn settle(&mut self, cause: Cause, now: Stamp) -> bool {
+        let declared = Declared { published: self.published, segments: &self.declared };
+        self.root.cross(profile(), &rules(), now);
+        let consents = self.consents.clone();
+        let changed = self.root.settle_segments(profile(), declared, consents, cause, now);
+        self.root.rearm(&rules(), now);
+        for effect in std::mem::take(&mut self.root.said.pending) {
+            match effect {
+                ProfileEffect::Raise(raise) => self.raised.push(raise),
+                ProfileEffect::Arm { arm, due } => {
+                    assert_eq!((arm, Some(due)), (self.root.said.arm, self.root.said.due));
+                }
+            }
+        }
+        changed
+    }
+
+    fn fold(&mut self, event: &str, at: Stamp) {
+        self.events += 1;
+        let event: Event = serde_json::from_value(json!({"type": "track", "name": event,
+            "id": format!("e{}", self.events), "at": at.ms(),
+            "properties": {"product_id": "p", "order_id": self.events, "total": 5}}))
+        .unwrap();
+        let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
+        let watched = Watched::of(&NAMES.map(predicate));
+        let own = IdentityKey::from(profile());
+        let _ = self.root.accumulator_of(own, own).1.fold(&event, &source, &watched);
+    }
+
+    fn tell(&mut self, event: &str, ago: Span) {
+        self.fold(event, self.now.minus(ago));
+        self.settle(Cause::Event, self.now);
+    }
+
+    /// Lets time pass, and timers fire in it.
+    fn pass(&mut self, span: Span) {
+        let until = self.now.plus(span);
+        while let Some(due) = self.root.said.due.filter(|due| *due <= until) {
+            let arm = self.root.said.arm;
+            assert_eq!(self.root.wake(profile(), arm, &rules(), due), Woken::Decided);
+            self.settle(Cause::Time, due);
+            self.wakes += 1;
+        }
+        self.now = until;
+    }
+
+    fn members(&self) -> BTreeSet<SegmentName> {
+        self.root.said.segments.members.keys().copied().collect()
+    }
+
+    /// What the predicates say now.
+    fn evaluated(&self) -> BTreeSet<SegmentName> {
+        let mut view = self.root.view(profile());
+        view.consents.clone_from(&self.consents);
+        let holds = |(name, segment): (&SegmentName, &Segment)| {
+            segment.holds(&view, self.now).0.then_some(*name)
+        };
+        self.declared.iter().filter_map(holds).collect()
+    }
+
+    fn signals(&self) -> Vec<&str> {
+        self.raised
+            .iter()
+            .filter(|raise| matches!(raise.threshold, Threshold::Segment(_)))
+            .map(|raise| raise.signal.as_str())
+            .collect()
+    }
+}
+
+/// What happens next: so many minutes later an event of so many minutes ago arrives, or the
+/// contact's answer changes.
+#[derive(Debug, Clone)]
+enum Happening {
+    Event(&'static str, u64),
+    Consent(bool),
+}
+
+fn history() -> impl Strategy<Value = Vec<(u64, Happening)>> {
+    let event = (select(&NAMES[..]), prop_oneof![3 => Just(0), 1 => 0..60_u64])
+        .prop_map(|(name, ago)| Happening::Event(name, ago));
+    let happening = prop_oneof![5 => event, 1 => any::<bool>().prop_map(Happening::Consent)];
+    proptest::collection::vec((0..30_u64, happening), 0..14)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    /// Whatever the order of arrival, once timers have fired: at each instant.
+    #[test]
+    fn membership_is_what_the_predicate_says(
+        trees in proptest::collection::vec(tree(), 1..4),
+        happenings in history(),
+        rest in 0..90_u64,
+    ) {
+        let named = trees.into_iter().enumerate();
+        let segments = named.map(|(n, when)| (name(&format!("s{n}")), segment(when))).collect();
+        let mut lived = Lived::under(segments);
+        for (minutes, happening) in happenings {
+            lived.pass(Span::MINUTE.times(minutes));
+            // Nothing is decided on before the first event makes the profile.
+            if lived.events > 0 {
+                prop_assert_eq!(lived.members(), lived.evaluated());
+            }
+            match happening {
+                Happening::Event(event, ago) => lived.tell(event, Span::MINUTE.times(ago)),
+                Happening::Consent(granted) => {
+                    let state =
+                        if granted { ConsentState::Granted } else { ConsentState::Withdrawn };
+                    lived.consents.insert(TopicId::parse("offers").unwrap(), state);
+                    lived.settle(Cause::Event, lived.now);
+                }
+            }
+            prop_assert_eq!(lived.members(), lived.evaluated());
+        }
+        lived.pass(Span::MINUTE.times(rest));
+        if lived.events > 0 {
+            prop_assert_eq!(lived.members(), lived.evaluated());
+        }
+        // Each change is said once, enterings and exits by turns.
+        let ids: BTreeSet<SignalId> = lived.raised.iter().map(|raise| raise.id).collect();
+        prop_assert_eq!(ids.len(), lived.raised.len());
+        for segment in lived.declared.keys() {
+            let of = |raise: &&Raise| raise.threshold == Threshold::Segment(*segment);
+            let said: Vec<&str> =
+                lived.raised.iter().filter(of).map(|raise| raise.signal.as_str()).collect();
+            let turns = [SEGMENT_ENTERED, SEGMENT_EXITED].into_iter().cycle();
+            prop_assert_eq!(&said, &turns.take(said.len()).collect::<Vec<_>>());
+            prop_assert_eq!(said.len() % 2 == 1, lived.members().contains(segment));
+        }
+        // Stored as it is read.
+        let said = serde_json::to_string(&lived.root.said).unwrap();
+        prop_assert_eq!(serde_json::from_str::<crate::profile::Said>(&said).unwrap(), lived.root.said);
+    }
+
+    /// A timer is armed for when the tree turns, not for when a leaf does.
+    #[test]
+    fn between_now_and_the_turn_nothing_changes(tree in tree(), happenings in history(), later in 0..100_u64) {
+        let mut lived = Lived::of(tree);
+        for (minutes, happening) in happenings {
+            lived.pass(Span::MINUTE.times(minutes));
+            if let Happening::Event(event, ago) = happening {
+                lived.tell(event, Span::MINUTE.times(ago));
+            }
+        }
+        let view = lived.root.view(profile());
+        let asked = lived.declared.get(&name("s")).unwrap();
+        let now = asked.holds(&view, lived.now).0;
+        let at = lived.now.plus(Span::MINUTE.times(later));
+        let turn = asked.turns(&view, lived.now);
+        if let Some(turn) = turn {
+            prop_assert!(turn > lived.now);
+            prop_assert_ne!(asked.holds(&view, turn).0, now);
+            prop_assert_eq!(asked.holds(&view, turn.minus(Span::from_ms(1))).0, now);
+        }
+        if turn.is_none_or(|turn| at < turn) {
+            prop_assert_eq!(asked.holds(&view, at).0, now);
+        }
+    }
+}
+
+#[test]
+fn a_window_ends_by_a_timer_and_says_why() {
+    let mut lived = Lived::of(performed("Signed In", Some(10)));
+    lived.tell("Signed In", Span::ZERO);
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED]);
+    let entered = lived.raised[0].clone();
+    assert_eq!(entered.evidence["by"], "event");
+    assert_eq!(entered.evidence["answers"][0]["asked"], "Signed In within 10m");
+    assert_eq!(entered.evidence["answers"][0]["held"], true);
+    lived.pass(Span::MINUTE.times(10));
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED]);
+    lived.pass(Span::SECOND);
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED, SEGMENT_EXITED]);
+    let left = &lived.raised[1];
+    assert_eq!(left.evidence["by"], "time");
+    assert_eq!(left.evidence["member_since"], entered.at.to_string());
+    assert_eq!(left.evidence["answers"][0]["found"], "not since then");
+    assert_eq!(left.at, PUBLISHED.plus(Span::MINUTE.times(10)).plus(Span::from_ms(1)));
+    assert_eq!(lived.root.said.due, None);
+}
+
+#[test]
+fn many_events_are_one_timer() {
+    let mut lived = Lived::of(performed("Signed In", Some(60)));
+    for _ in 0..100 {
+        lived.tell("Signed In", Span::ZERO);
+        lived.pass(Span::MINUTE);
+    }
+    assert_eq!((lived.wakes, lived.root.said.arm), (1, 2));
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED]);
+}
+
+#[test]
+fn a_late_event_does_not_enter_what_is_over() {
+    let mut lived = Lived::of(performed("Signed In", Some(10)));
+    lived.tell("Signed In", Span::MINUTE.times(11));
+    assert!(lived.signals().is_empty() && lived.members().is_empty());
+    assert_eq!(lived.root.said.due, None);
+}
+
+#[test]
+fn what_a_publication_finds_raises_nothing() {
+    let mut lived = Lived::of(counted("Signed In", 1));
+    // A profile of before there were segments.
+    lived.root.said.segments = Memberships::default();
+    lived.tell("Signed In", Span::ZERO);
+    assert_eq!(lived.members(), [name("s")].into());
+    assert_eq!(lived.root.said.segments.members[&name("s")].by, Cause::Backfill);
+    assert!(lived.signals().is_empty());
+    // Another definition is another segment.
+    let later = PUBLISHED.plus(Span::HOUR);
+    lived.published = later;
+    lived.declared.insert(name("s"), Segment { since: later, ..segment(counted("Signed In", 3)) });
+    lived.tell("Order Completed", Span::ZERO);
+    assert!(lived.members().is_empty() && lived.signals().is_empty());
+    lived.tell("Signed In", Span::ZERO);
+    lived.tell("Signed In", Span::ZERO);
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED]);
+    // One that goes on as it was is no other, and one that is gone is nobody's.
+    lived.published = later.plus(Span::HOUR);
+    lived.tell("Signed In", Span::ZERO);
+    assert_eq!((lived.members().len(), lived.signals().len()), (1, 1));
+    lived.published = later.plus(Span::HOUR.times(2));
+    lived.declared.clear();
+    lived.tell("Signed In", Span::ZERO);
+    assert_eq!((lived.members().len(), lived.signals().len()), (0, 1));
+}
+
+#[test]
+fn an_older_copy_of_the_workspace_decides_nothing() {
+    let mut lived = Lived::of(counted("Signed In", 2));
+    lived.published = PUBLISHED.plus(Span::HOUR);
+    lived.tell("Signed In", Span::ZERO);
+    lived.published = PUBLISHED;
+    lived.declared.clear();
+    lived.tell("Signed In", Span::ZERO);
+    assert!(lived.members().is_empty());
+    // It is looked at again, by when every copy is fresh.
+    lived.published = PUBLISHED.plus(Span::HOUR);
+    lived.declared.insert(name("s"), segment(counted("Signed In", 2)));
+    lived.pass(Span::MINUTE);
+    assert_eq!(lived.members(), [name("s")].into());
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED]);
+}
+
+#[test]
+fn a_link_is_no_entering() {
+    let when = || counted("Signed In", 2);
+    let mut anonymous = Lived::of(when());
+    anonymous.tell("Signed In", Span::ZERO);
+    anonymous.tell("Signed In", Span::ZERO);
+    let mut user = Lived::of(when());
+    user.pass(Span::HOUR);
+    user.tell("Order Completed", Span::ZERO);
+    let (said, key) = (anonymous.root.said, IdentityKey::from_bytes([9; 16]));
+    let since = said.segments.members[&name("s")].since;
+    let own = IdentityKey::from(profile());
+    let accumulator = anonymous.root.accumulators.remove(&own).unwrap();
+    user.root.accumulators.insert(key, accumulator.clone());
+    user.root.said.absorb(said.clone());
+    user.settle(Cause::Event, user.now);
+    assert_eq!((user.members(), user.signals().len()), ([name("s")].into(), 0));
+    assert_eq!(user.root.said.segments.members[&name("s")].since, since);
+    // Taken out again, what it had brought is gone, which is an exit.
+    user.root.accumulators.remove(&key);
+    user.settle(Cause::Event, user.now);
+    assert_eq!((user.members(), user.signals()), (BTreeSet::new(), vec![SEGMENT_EXITED]));
+    // A root that has not been decided on takes over when the other was.
+    let mut fresh = Memberships::default();
+    fresh.absorb(said.segments.clone());
+    assert_eq!(fresh, said.segments);
+}
+
+#[test]
+fn consent_is_the_contacts() {
+    let offers = || TopicId::parse("offers").unwrap();
+    let asks = |is| Condition::Consent { topic: offers(), is };
+    let mut lived = Lived::of(asks(ConsentAsked::Granted));
+    assert!(Declared { published: PUBLISHED, segments: &lived.declared }.ask_consent());
+    lived.tell("Signed In", Span::ZERO);
+    assert!(lived.members().is_empty());
+    lived.consents.insert(offers(), ConsentState::Granted);
+    assert!(lived.settle(Cause::Event, lived.now));
+    assert_eq!(lived.raised[0].evidence["answers"][0]["found"], "granted");
+    assert!(!lived.settle(Cause::Event, lived.now));
+    lived.consents.insert(offers(), ConsentState::Withdrawn);
+    assert!(lived.settle(Cause::Event, lived.now));
+    assert_eq!(lived.signals(), [SEGMENT_ENTERED, SEGMENT_EXITED]);
+}

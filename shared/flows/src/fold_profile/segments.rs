@@ -1,0 +1,105 @@
+//! Segments: who is to be decided on beside those who did something, and what their contacts said.
+
+use super::delivery::{Content, Delivery};
+use super::world::{Place, World};
+use super::{Setting, fold::Decided};
+use crate::contacts;
+use crate::ports::{Consistency, PortError, Tables};
+use crate::profiles::email_profiles;
+use crate::stored::StoredError;
+use odyssey_domain::contact::{ConsentState, TopicId};
+use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
+use odyssey_domain::segment::Cause;
+use odyssey_domain::time::Stamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Adds to each change of consent the profiles that ever gave the address, where a segment asks for
+/// consent: a consent is the address's, so that it may move profiles that did nothing themselves.
+pub(super) async fn find_concerned<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    deliveries: &mut [Delivery],
+) -> Result<(), PortError> {
+    if !setting.catalog.declared().ask_consent() {
+        return Ok(());
+    }
+    for delivery in deliveries {
+        if let Some(contact) = delivery.contact {
+            let profiles = email_profiles(setting.tables, contact).await?;
+            delivery.looks.extend(profiles.into_iter().map(IdentityKey::from));
+        }
+    }
+    Ok(())
+}
+
+/// What the deliveries of a group ask to be looked at: the roots behind their looks.
+pub(super) async fn looked_at<T: Tables>(
+    world: &mut World<'_, T>,
+    group: &[Delivery],
+) -> Result<Option<BTreeSet<IdentityKey>>, StoredError> {
+    let mut roots = BTreeSet::new();
+    for look in group.iter().flat_map(|delivery| &delivery.looks) {
+        match world.place(*look).await? {
+            Some(Place::Root(root)) => drop(roots.insert(root)),
+            Some(Place::Nobody | Place::Erased(_)) => {}
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(roots))
+}
+
+/// Whether a delivery of a group brought events to a root.
+pub(super) fn did_something(group: &[Delivery], decided: &Decided, root: IdentityKey) -> bool {
+    group.iter().any(|delivery| match &delivery.content {
+        Content::Events { items, .. } => {
+            items.iter().any(|item| decided.roots.get(&item.own) == Some(&root))
+        }
+        Content::Wake { .. } | Content::Look => false,
+    })
+}
+
+/// Decides on the segments of every root that was changed or is to be looked at. Runs after what
+/// was crossed, since segments ask for signals.
+pub(super) async fn settle<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &mut World<'_, T>,
+    group: &[Delivery],
+    looks: &BTreeSet<IdentityKey>,
+    woken: &BTreeMap<IdentityKey, Stamp>,
+    decided: &Decided,
+) -> Result<(), StoredError> {
+    let declared = setting.catalog.declared();
+    let ask_consent = declared.ask_consent();
+    for (key, dirty) in world.roots() {
+        if !dirty && !looks.contains(&key) {
+            continue;
+        }
+        let consents =
+            if ask_consent { consents(setting, world, key).await? } else { BTreeMap::new() };
+        let acted = looks.contains(&key) || did_something(group, decided, key);
+        // A wake a moment before its time is answered as of its time, or it would come to nothing
+        // and be armed again.
+        let now = woken.get(&key).map_or(setting.now, |due| setting.now.max(*due));
+        let cause = if acted || !woken.contains_key(&key) { Cause::Event } else { Cause::Time };
+        let Some(root) = world.root_mut(key) else { continue };
+        if root.settle_segments(ProfileId::from(key), declared, consents, cause, now) {
+            world.touch(key);
+        }
+    }
+    Ok(())
+}
+
+/// What the contact behind a profile's address has said. Read each time, and consistently: a copy
+/// in the profile would be wrong whenever a change of consent was lost on its way, or the address
+/// is another one now.
+async fn consents<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
+    key: IdentityKey,
+) -> Result<BTreeMap<TopicId, ConsentState>, StoredError> {
+    let email = world.root(key).and_then(|root| root.facts().email.address().cloned());
+    let Some(email) = email else { return Ok(BTreeMap::new()) };
+    let contact: ContactKey = setting.keyring.contact_key(&email);
+    let found = contacts::load(setting.tables, contact, Consistency::Strong).await?;
+    let answers = found.map(|found| found.item.consents).unwrap_or_default();
+    Ok(answers.into_iter().map(|(topic, consent)| (topic, consent.state)).collect())
+}
