@@ -53,7 +53,7 @@ pub enum Command {
     ///
     /// Reads profiles, contacts, enrollments and the ledger of sends; changes nothing.
     Explain(ExplainArgs),
-    /// One customer's profile: why ids are one
+    /// One customer's profile: what is known of them, and why ids are one
     ///
     /// An id is given as user:42, anonymous:…, email:…, phone:+…, external:TYPE:VALUE, or as a
     /// profile's own id. Talks to the running local stack, or to AWS where --stack or the variables of
@@ -354,11 +354,48 @@ pub struct ProfileArgs {
 /// What can be done with a profile.
 #[derive(Debug, Subcommand)]
 pub enum Profile {
+    /// Show everything about one customer, and what happened
+    ///
+    /// Who they are, facts by touchpoint, signals with their evidence, journeys, mails, whether they
+    /// may be written to and why not, and a page of their history. Changes nothing.
+    Show(ProfileShowArgs),
     /// Why two ids are one customer, or why they are not
     ///
     /// Shows where each id stands, the claim that linked it with its time and event, and whether
     /// that is final. Changes nothing.
     Why(ProfileWhyArgs),
+}
+
+/// `odyssey profile show`.
+#[derive(Debug, Args)]
+pub struct ProfileShowArgs {
+    /// An e-mail address, or an id
+    #[arg(value_name = "EMAIL|ID")]
+    pub id: String,
+    /// How many events of the history
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = events_of_a_page)]
+    pub events: usize,
+    /// Go on where a page ended
+    #[arg(long, value_name = "CURSOR")]
+    pub before: Option<String>,
+    /// Begin with the first event instead of the last
+    #[arg(long)]
+    pub oldest_first: bool,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// Between one event and as many as a page may hold.
+fn events_of_a_page(text: &str) -> Result<usize, String> {
+    let most = odyssey_flows::read_timeline::EVENTS_PER_PAGE_MAX;
+    match text.parse() {
+        Ok(events) if (1..=most).contains(&events) => Ok(events),
+        _ => Err(format!("expected a number from 1 to {most}")),
+    }
 }
 
 /// `odyssey profile why`.

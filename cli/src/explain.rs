@@ -73,7 +73,11 @@ fn tell(screen: &Screen, dossier: &Dossier) {
         screen.line("");
         let facts: Vec<String> =
             profile.facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        screen.line(&format!("  profile  {}", profile.profile));
+        screen.line(&format!(
+            "  profile  {}  {}",
+            profile.profile,
+            screen.paint(Style::Faint, "all of it: cargo odyssey profile show with this id")
+        ));
         screen.line(&format!("           {}", screen.paint(Style::Faint, &facts.join(" · "))));
         for signal in &profile.signals {
             screen.line(&format!(
@@ -93,7 +97,7 @@ fn tell(screen: &Screen, dossier: &Dossier) {
     }
 }
 
-fn tell_enrollment(screen: &Screen, enrollment: &EnrollmentPart) {
+pub(crate) fn tell_enrollment(screen: &Screen, enrollment: &EnrollmentPart) {
     let state = match &enrollment.ended {
         Some((how, at)) => format!("ended {} ({how}) at step {}", clock(*at), enrollment.step),
         None => format!("at step {}", enrollment.step),

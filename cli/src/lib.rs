@@ -4,6 +4,7 @@ pub mod args;
 pub mod bench;
 pub mod chaos;
 pub mod check;
+pub mod customer;
 pub mod demo;
 pub mod dlq;
 pub mod dossier;

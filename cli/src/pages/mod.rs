@@ -1,8 +1,9 @@
-//! The local stack's own pages: a shop to try it, the mailbox, and why each mail was sent.
+//! The local stack's own pages: a shop to try it, the mailbox, why each mail was sent, and customers.
 //!
 //! They are for one machine: they show addresses and mails to whoever can reach the port, which
 //! listens on loopback alone.
 
+pub mod customers;
 mod feed;
 mod why;
 
@@ -24,7 +25,8 @@ use std::sync::Arc;
 const FRAME: &str = include_str!("frame.html");
 const SHOP: &str = include_str!("shop.html");
 const MAIL: &str = include_str!("mail.html");
-const STYLE: &str = include_str!("style.css");
+/// The style of every page.
+pub const STYLE: &str = include_str!("style.css");
 /// The browser snippet, as any static host would serve it.
 const SNIPPET: &str = include_str!("../../../web/odyssey.js");
 
@@ -86,6 +88,8 @@ pub fn router(stack: &Stack, shown: Shown) -> Router {
         .route("/shop", get(shop))
         .route("/mail", get(mail))
         .route("/messages/{id}/why", get(why::page))
+        .route("/customers", get(customers::look_up))
+        .route("/customers/{id}", get(customers::page))
         .route("/odyssey.js", get(snippet))
         .route("/_odyssey/style.css", get(style))
         .route("/_odyssey/mails", get(mails))
@@ -112,22 +116,42 @@ pub(crate) fn escape(text: &str) -> String {
 
 impl Pages {
     fn frame(&self, title: &str, current: &str, body: &str) -> Html<String> {
-        let mark = |page: &str| if page == current { " aria-current=\"page\"" } else { "" };
-        let hour = self.shown.real(Span::HOUR);
-        let time = match self.shown.speed {
-            1 => "Time is real.".to_owned(),
-            _ => format!("An hour of the customers' takes {hour} of yours."),
-        };
-        // The body goes last: it may hold what looks like a placeholder.
-        let page = FRAME
-            .replace("{title}", &escape(title))
-            .replace("{brand}", &escape(&self.shown.brand.to_uppercase()))
-            .replace("{shop}", mark("shop"))
-            .replace("{mail}", mark("mail"))
-            .replace("{time}", &time)
-            .replace("{body}", body);
-        Html(page)
+        Html(framed(&self.shown, title, current, body))
     }
+}
+
+/// A whole page around a body.
+#[must_use]
+pub fn framed(shown: &Shown, title: &str, current: &str, body: &str) -> String {
+    let mark = |page: &str| if page == current { " aria-current=\"page\"" } else { "" };
+    let hour = shown.real(Span::HOUR);
+    let time = match shown.speed {
+        1 => "Time is real.".to_owned(),
+        _ => format!("An hour of the customers' takes {hour} of yours."),
+    };
+    // What customers wrote goes last: it may hold what looks like a placeholder.
+    FRAME
+        .replace("{brand}", &escape(&shown.brand.to_uppercase()))
+        .replace("{shop}", mark("shop"))
+        .replace("{mail}", mark("mail"))
+        .replace("{customers}", mark("customers"))
+        .replace("{time}", &time)
+        .replace("{title}", &escape(&title.replace(['{', '}'], "")))
+        .replace("{body}", body)
+}
+
+/// What a page that runs no script may load and do: nothing but its style and its own forms.
+pub const WITHOUT_SCRIPT: &str = "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; frame-ancestors 'self'; base-uri 'none'";
+
+/// A page that shows what customers wrote: whatever slips through as markup runs nothing.
+fn without_script(page: Html<String>) -> Response {
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, WITHOUT_SCRIPT),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, page).into_response()
 }
 
 async fn style() -> Response {

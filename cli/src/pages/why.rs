@@ -1,6 +1,6 @@
 //! `/messages/ID/why`: the chain of reasons behind one mail, or behind its not being sent.
 
-use super::{Pages, escape};
+use super::{Pages, escape, without_script};
 use crate::dossier::send_part;
 use crate::explain::clock;
 use axum::extract::{Path, State};
@@ -23,7 +23,7 @@ pub(super) async fn page(State(pages): State<Pages>, Path(id): Path<String>) -> 
             "<h1>Not here</h1><p>{}</p><p><a href=\"/mail\">To the mailbox</a></p>",
             escape(what)
         );
-        (StatusCode::NOT_FOUND, pages.frame("Why", "mail", &body)).into_response()
+        (StatusCode::NOT_FOUND, without_script(pages.frame("Why", "mail", &body))).into_response()
     };
     let Ok(send) = send else {
         return missing("No mail has this id, and it is no send id.");
@@ -33,13 +33,14 @@ pub(super) async fn page(State(pages): State<Pages>, Path(id): Path<String>) -> 
         Ok(Some(found)) => {
             let subject = mail.as_ref().map(|mail| mail.subject.as_str());
             let body = chain(&found.item, subject);
-            pages.frame("Why this mail", "mail", &body).into_response()
+            without_script(pages.frame("Why this mail", "mail", &body))
         }
         Ok(None) => missing("The ledger of sends has no such entry."),
         Err(error) => {
             let body =
                 format!("<h1>The ledger cannot be read</h1><p>{}</p>", escape(&error.to_string()));
-            (StatusCode::BAD_GATEWAY, pages.frame("Why", "mail", &body)).into_response()
+            (StatusCode::BAD_GATEWAY, without_script(pages.frame("Why", "mail", &body)))
+                .into_response()
         }
     }
 }
@@ -94,7 +95,11 @@ fn chain(item: &LedgerItem, subject: Option<&str>) -> String {
     }
     consent(&mut out, &part);
     outcome(&mut out, &part);
-    out.push_str("</ol><p><a href=\"/mail\">To the mailbox</a></p>");
+    out.push_str("</ol><p><a href=\"/mail\">To the mailbox</a>");
+    if let Some(profile) = item.profile {
+        let _ = write!(out, " · <a href=\"/customers/{profile}\">All about this customer</a>");
+    }
+    out.push_str("</p>");
     out
 }
 

@@ -1,6 +1,7 @@
 //! `odyssey profile`: one customer's profile in an operator's hands.
 
 pub mod id;
+mod show;
 mod why;
 
 use crate::args::{Profile, ProfileArgs};
@@ -13,6 +14,7 @@ use crate::{Exit, Failure};
 /// Where an id is none, or the stack cannot be read or written.
 pub async fn run(screen: &Screen, args: &ProfileArgs) -> Result<Exit, Failure> {
     match &args.what {
+        Profile::Show(args) => show::run(screen, args).await,
         Profile::Why(args) => why::run(screen, args).await,
     }
 }

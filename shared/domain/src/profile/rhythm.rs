@@ -106,8 +106,8 @@ impl Rhythm {
         self.days.map_or(0, |(_, bits)| bits.count_ones())
     }
 
-    /// The days with a deed, the latest first.
-    pub(crate) fn each_day(&self) -> impl Iterator<Item = i64> {
+    /// The days with a deed, counted from 1970, of the last 64 up to the latest, that one first.
+    pub fn each_day(&self) -> impl Iterator<Item = i64> {
         let (day, bits) = self.days.unwrap_or_default();
         (0..RHYTHM_DAYS).filter(move |n| bits >> n & 1 == 1).map(move |n| day - i64::from(n))
     }

@@ -36,6 +36,12 @@ impl Cursor {
         Cursor(place)
     }
 
+    /// The instant it stands at.
+    #[must_use]
+    pub const fn stamp(self) -> Stamp {
+        self.0.at.at
+    }
+
     /// Before or behind everything that happened at an instant, as the direction of a walk is.
     #[must_use]
     pub(super) const fn between(at: Stamp) -> Cursor {

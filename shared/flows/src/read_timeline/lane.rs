@@ -62,7 +62,7 @@ impl Lane {
     }
 
     /// Reads on.
-    pub(super) async fn read(&mut self, tables: &impl Tables) -> Result<Read, StoredError> {
+    pub(super) async fn read(mut self, tables: &impl Tables) -> Result<(Lane, Read), StoredError> {
         let descending = self.direction == Direction::NewestFirst;
         let at = self.last.clone().unwrap_or_else(|| self.start.clone());
         let (from, to) =
@@ -91,7 +91,7 @@ impl Lane {
             }
         }
         self.last = found.last().map(|row| row.key.sk.clone()).or(known);
-        Ok(read)
+        Ok((self, read))
     }
 }
 

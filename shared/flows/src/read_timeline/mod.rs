@@ -165,23 +165,28 @@ impl Walk {
     /// Reads the lanes that hold the page back.
     async fn read_on(&mut self, tables: &impl Tables, limit: usize) -> Result<(), StoredError> {
         let wanted = self.shown().nth(limit).map(|told| self.along(told.place.at.at));
-        let slack = self.slack();
-        let direction = self.direction;
-        let waiting = self.lanes.iter_mut().filter(|lane| {
-            let frontier = lane.frontier().map(|at| along(direction, at));
-            let is_past = |wanted| frontier.is_some_and(|frontier: i64| wanted + slack < frontier);
-            !lane.exhausted && !wanted.is_some_and(is_past)
-        });
-        let reads = waiting.map(async |lane| (lane.owner, lane.read(tables).await));
-        let reads: Vec<_> =
-            futures_util::stream::iter(reads).buffer_unordered(READS_AT_ONCE).collect().await;
-        for (owner, read) in reads {
-            let read = read?;
+        let mut reads = Vec::new();
+        for lane in std::mem::take(&mut self.lanes) {
+            let frontier = lane.frontier().map(|at| self.along(at));
+            let is_past = match (wanted, frontier) {
+                (Some(wanted), Some(frontier)) => wanted + self.slack() < frontier,
+                _ => false,
+            };
+            if lane.exhausted || is_past {
+                self.lanes.push(lane);
+            } else {
+                reads.push(lane.read(tables));
+            }
+        }
+        let mut reads = futures_util::stream::iter(reads).buffer_unordered(READS_AT_ONCE);
+        while let Some(read) = reads.next().await {
+            let (lane, read) = read?;
             self.rows += read.rows.len() + read.unreadable;
             self.unreadable += read.unreadable;
             for row in read.rows {
-                self.hold(owner, row);
+                self.hold(lane.owner, row);
             }
+            self.lanes.push(lane);
         }
         Ok(())
     }

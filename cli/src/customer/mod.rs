@@ -1,0 +1,148 @@
+//! One customer, whole: what `odyssey profile show` and the page `/customers/ID` show.
+//!
+//! `find` says whom an operator means, [`gather`] reads everything there is about them, and
+//! `sections`, `signals`, `event` and `history` put it into words, which both then lay out.
+
+pub mod event;
+pub mod find;
+pub mod history;
+pub mod ids;
+pub mod sections;
+pub mod signals;
+pub mod text;
+pub mod when;
+
+use crate::dossier::{self, ContactPart, EnrollmentPart, Send};
+use history::History;
+use ids::IdPart;
+use odyssey_domain::ids::ProfileId;
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::profile::{ProfileView, Root};
+use odyssey_domain::time::Stamp;
+use odyssey_flows::ports::Tables;
+use odyssey_flows::read_timeline::{self, Cursor, Direction};
+use odyssey_flows::stored::StoredError;
+use serde::Serialize;
+use serde_json::Value;
+use signals::Decision;
+use std::collections::BTreeMap;
+
+/// The most raised signals that are told of.
+const SIGNALS_MAX: usize = 50;
+/// Traits that say how somebody is called, the best first.
+const NAMES: [&str; 5] = ["name", "full_name", "firstName", "first_name", "username"];
+
+/// Which part of the history is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// From which end.
+    pub direction: Direction,
+    /// From where on.
+    pub after: Option<Cursor>,
+    /// How many events.
+    pub events: usize,
+}
+
+/// Everything about one customer.
+#[derive(Debug, Clone, Serialize)]
+pub struct Customer {
+    /// When it was read; customer time.
+    pub at: Stamp,
+    /// The profile.
+    pub profile: ProfileId,
+    /// How they are called.
+    pub name: String,
+    /// The address to mail.
+    pub email: Option<String>,
+    /// What names them.
+    pub ids: Vec<IdPart>,
+    /// Further ids that are not told of.
+    pub ids_left_out: usize,
+    /// Traits, the computed ones among them.
+    pub traits: BTreeMap<String, Value>,
+    /// Facts by dotted name.
+    pub facts: BTreeMap<String, Value>,
+    /// UTC days with a deed, of the last 64, the latest first, counted from 1970.
+    pub active_days: Vec<i64>,
+    /// What each signal rule decided.
+    pub signals: Vec<Decision>,
+    /// Journeys, the last entered first.
+    pub enrollments: Vec<EnrollmentPart>,
+    /// Mails, the last first.
+    pub messages: Vec<Send>,
+    /// Whether they may be written to; none without an address.
+    pub contact: Option<ContactPart>,
+    /// The collections that hold less than there was.
+    pub trimmed: Vec<String>,
+    /// Whether the item once grew past its limit and was cut.
+    pub cut: bool,
+    /// A page of what happened.
+    pub history: History,
+}
+
+/// Reads everything about a profile.
+///
+/// # Errors
+/// Where a table cannot be read.
+pub async fn gather(
+    tables: &impl Tables,
+    keys: &Keyring,
+    profile: ProfileId,
+    root: &Root,
+    wanted: Wanted,
+    now: Stamp,
+) -> Result<Customer, StoredError> {
+    let view = root.view(profile);
+    let catalog = dossier::catalog(tables).await?;
+    let mut enrollments = dossier::enrollments(tables, catalog.as_ref(), &view.owners).await?;
+    enrollments.reverse();
+    let mut contact = None;
+    let mut messages: Vec<Send> =
+        enrollments.iter().flat_map(|part| part.sends.iter().cloned()).collect();
+    if let Some(address) = &view.email {
+        let key = keys.contact_key(address);
+        contact = Some(dossier::contact(tables, catalog.as_ref(), key).await?);
+        messages.extend(dossier::confirmations(tables, catalog.as_ref(), key, now).await?);
+    }
+    messages.sort_by_key(|send| std::cmp::Reverse(send.at));
+    let raises = odyssey_flows::signals::latest(tables, &view.owners, SIGNALS_MAX).await?;
+    let signals = signals::decisions(&root.said, &raises);
+    let page =
+        read_timeline::page(tables, &view.owners, wanted.direction, wanted.after, wanted.events)
+            .await?;
+    let history = history::of(&page, wanted.direction, wanted.after, &signals, &messages);
+    let (ids, ids_left_out) = ids::of(tables, keys, profile, root).await?;
+    let facts = root.facts();
+    Ok(Customer {
+        at: now,
+        profile,
+        name: name_of(&view),
+        email: view.email.as_ref().map(|address| address.expose().to_owned()),
+        ids,
+        ids_left_out,
+        active_days: facts.rhythm.each_day().collect(),
+        signals,
+        enrollments,
+        messages,
+        contact,
+        trimmed: facts.trimmed().into_iter().map(str::to_owned).collect(),
+        cut: facts.cut,
+        history,
+        traits: view.traits,
+        facts: view.facts,
+    })
+}
+
+fn name_of(view: &ProfileView) -> String {
+    let text = |name: &str| view.traits.get(name).and_then(Value::as_str);
+    let named = |name: &&str| !name.trim().is_empty();
+    let both =
+        match (text("first_name").or(text("firstName")), text("last_name").or(text("lastName"))) {
+            (Some(first), Some(last)) => Some(format!("{first} {last}")),
+            _ => None,
+        };
+    let one = || NAMES.into_iter().find_map(text).filter(named).map(str::to_owned);
+    let address = || view.email.as_ref().map(|address| address.expose().to_owned());
+    let known = both.or_else(one).or_else(address);
+    known.map_or_else(|| "Somebody".to_owned(), |name| text::clean(&name, 60))
+}

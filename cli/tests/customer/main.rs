@@ -1,0 +1,12 @@
+//! The customer's page and `odyssey profile show`, over the real flows in memory.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test fails by panicking and has no one outside"
+)]
+
+mod hostile;
+mod page;
+mod world;
