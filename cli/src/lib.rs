@@ -19,6 +19,7 @@ pub mod stack;
 pub mod standing;
 pub mod tail;
 pub mod tell;
+pub mod tracking;
 pub mod unconfirmed;
 
 use args::{Bench, Cli, Command, SchemaFile};
@@ -78,6 +79,9 @@ pub const WORKSPACE_SCHEMA: &str = include_str!("../../examples/schema/workspace
 /// The JSON Schema of a journey.
 pub const JOURNEY_SCHEMA: &str = include_str!("../../examples/schema/journey.schema.json");
 
+/// The JSON Schema of `plan.yaml`.
+pub const PLAN_SCHEMA: &str = include_str!("../../examples/schema/plan.schema.json");
+
 /// Runs a command.
 ///
 /// # Errors
@@ -89,6 +93,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
             screen.line(match args.file {
                 SchemaFile::Workspace => WORKSPACE_SCHEMA.trim_end(),
                 SchemaFile::Journey => JOURNEY_SCHEMA.trim_end(),
+                SchemaFile::Plan => PLAN_SCHEMA.trim_end(),
             });
             Ok(Exit::Right)
         }
@@ -101,6 +106,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Profile(args) => wait(profile::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
+        Command::Plan(args) => wait(tracking::run(screen, args)),
         Command::Sim(args) => sim::run(screen, args),
         Command::Bench(args) => match &args.what {
             Bench::Cost(args) => wait(bench::cost::run(screen, args)),

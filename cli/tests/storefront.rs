@@ -120,9 +120,11 @@ fn schema(text: &str) -> Value {
 fn the_schemas_accept_the_storefront_and_refuse_mistakes() {
     let workspace = jsonschema::validator_for(&schema(odyssey::WORKSPACE_SCHEMA)).unwrap();
     let journey = jsonschema::validator_for(&schema(odyssey::JOURNEY_SCHEMA)).unwrap();
+    let plan = jsonschema::validator_for(&schema(odyssey::PLAN_SCHEMA)).unwrap();
     for (file, text) in files() {
         let validator = match file.as_str() {
             "workspace.yaml" => &workspace,
+            "plan.yaml" => &plan,
             name if name.starts_with("journeys/") => &journey,
             _ => continue,
         };
@@ -152,6 +154,12 @@ fn the_schemas_name_the_readers_keys() {
     assert_eq!(of(&parts["frequency_caps"]["items"]), set(keys::CAP_KEYS));
     assert_eq!(of(&parts["quiet_hours"]), set(keys::QUIET_KEYS));
     assert_eq!(of(&parts["deferral"]), set(keys::DEFERRAL_KEYS));
+    let plan = schema(odyssey::PLAN_SCHEMA);
+    assert_eq!(of(&plan), set(keys::PLAN_KEYS));
+    let event = &plan["properties"]["events"]["additionalProperties"];
+    assert_eq!(of(event), set(keys::PLANNED_EVENT_KEYS));
+    let property = &event["properties"]["properties"]["additionalProperties"]["anyOf"][2];
+    assert_eq!(of(property), set(keys::PROPERTY_KEYS));
     let journey = schema(odyssey::JOURNEY_SCHEMA);
     assert_eq!(names(&journey["properties"]), set(keys::JOURNEY_KEYS));
     let caps = &journey["properties"]["frequency_caps"]["items"];

@@ -54,6 +54,7 @@ fn catalog() -> Catalog {
         watched: Vec::new(),
         retired: Vec::new(),
         forwarded: Vec::new(),
+        plan: odyssey_domain::plan::Declared::default(),
     }
 }
 

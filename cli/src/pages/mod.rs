@@ -1,9 +1,11 @@
-//! The local stack's own pages: a shop to try it, the mailbox, and why each mail was sent.
+//! The local stack's own pages: a shop to try it, the mailbox, the tracking plan, and why
+//! each mail was sent.
 //!
 //! They are for one machine: they show addresses and mails to whoever can reach the port, which
 //! listens on loopback alone.
 
 mod feed;
+mod plan;
 mod why;
 
 use axum::Router;
@@ -85,6 +87,7 @@ pub fn router(stack: &Stack, shown: Shown) -> Router {
         .route("/", get(|| async { Redirect::temporary("/shop") }))
         .route("/shop", get(shop))
         .route("/mail", get(mail))
+        .route("/plan", get(plan::page))
         .route("/messages/{id}/why", get(why::page))
         .route("/odyssey.js", get(snippet))
         .route("/_odyssey/style.css", get(style))
@@ -124,6 +127,7 @@ impl Pages {
             .replace("{brand}", &escape(&self.shown.brand.to_uppercase()))
             .replace("{shop}", mark("shop"))
             .replace("{mail}", mark("mail"))
+            .replace("{plan}", mark("plan"))
             .replace("{time}", &time)
             .replace("{body}", body);
         Html(page)

@@ -9,6 +9,7 @@ use crate::journey::JourneyId;
 use crate::message::MailId;
 use crate::pacing::{FrequencyCap, Pacing};
 use crate::personal::EmailAddress;
+use crate::plan::Declared;
 use crate::predicate::EventPredicate;
 use crate::slug::slug;
 use crate::time::{Span, Stamp};
@@ -159,6 +160,9 @@ pub struct Catalog {
     /// The names of events that start, move or end an enrollment of a live journey: these are
     /// forwarded to it.
     pub forwarded: Vec<String>,
+    /// The tracking plan that events are compared with; nothing is where it is empty.
+    #[serde(default, skip_serializing_if = "Declared::is_empty")]
+    pub plan: Declared,
 }
 
 impl Catalog {

@@ -1,4 +1,5 @@
-//! The workspace's files, read and checked: `workspace.yaml`, `journeys/*.yaml` and `mails/*.mjml`.
+//! The workspace's files, read and checked: `workspace.yaml`, `plan.yaml`, `journeys/*.yaml` and
+//! `mails/*.mjml`.
 //!
 //! Reading is a function of the files' text alone. It gives a [`Workspace`], or *every* mistake in
 //! it at once: each a [`Fault`] with its file, line and column, what was found there and what was
@@ -16,6 +17,7 @@ mod journeys;
 mod mails;
 mod names;
 mod pacing;
+mod plan;
 mod published;
 mod settings;
 mod signals;
@@ -26,6 +28,7 @@ mod yaml;
 pub use fault::{Fault, Place};
 pub use mails::{MailSource, front_matter_end};
 pub use names::{FACTS, SPEC_EVENTS, nearest};
+pub use plan::PLAN_FILE;
 pub use published::{Published, watched};
 pub use settings::Settings;
 pub use text::plain_text;
@@ -35,6 +38,7 @@ pub mod keys {
     pub use super::conditions::{COMPARISON_KEYS, CONDITION_KEYS, EVENT_KEYS};
     pub use super::journeys::KEYS as JOURNEY_KEYS;
     pub use super::pacing::{CAP_KEYS, DEFERRAL_KEYS, JOURNEY_CAP_KEYS, QUIET_KEYS};
+    pub use super::plan::{KEYS as PLAN_KEYS, PLANNED_EVENT_KEYS, PROPERTY_KEYS};
     pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS, TOPIC_KEYS};
     pub use super::signals::THRESHOLD_KEYS;
     pub use super::steps::{ARM_KEYS, KINDS as STEP_KINDS, WAIT_KEYS};
@@ -43,6 +47,7 @@ pub mod keys {
 use crate::contact::TopicId;
 use crate::journey::{Journey, JourneyId};
 use crate::message::MailId;
+use crate::plan::Declared;
 use fault::Faults;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,6 +94,8 @@ pub struct Workspace {
     pub journeys: BTreeMap<JourneyId, JourneyFile>,
     /// The mails by name, not compiled yet.
     pub mails: BTreeMap<MailId, MailSource>,
+    /// The tracking plan that `plan.yaml` declares; empty where there is none.
+    pub plan: Declared,
 }
 
 /// The names that journeys may use, as far as the files could be read. `None`: that part could not
@@ -116,6 +123,7 @@ impl Workspace {
         // A mail whose front matter is wrong still exists: journeys may name it.
         known.mails.extend(mails::names(files));
         let settings = settings::read(files, &mut known, &mut faults);
+        let plan = plan::read(files, &mut faults);
         let journeys = journeys::read(files, &known, &mut faults);
         let watched = watched(journeys.values().map(|file| &file.journey)).len();
         if watched > WATCHED_MAX {
@@ -127,9 +135,22 @@ impl Workspace {
         }
         match (settings, faults.into_sorted()) {
             (Some(settings), none) if none.is_empty() => {
-                Ok(Workspace { settings, journeys, mails })
+                Ok(Workspace { settings, journeys, mails, plan })
             }
             (_, faults) => Err(faults),
+        }
+    }
+
+    /// Reads and checks `plan.yaml` alone; an empty plan where there is none.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read_plan(files: &Files) -> Result<Declared, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let plan = plan::read(files, &mut faults);
+        match faults.into_sorted() {
+            none if none.is_empty() => Ok(plan),
+            faults => Err(faults),
         }
     }
 

@@ -55,6 +55,7 @@ impl Workspace {
             watched: watched(running.iter().copied()),
             retired: Vec::new(),
             forwarded: forwarded(running.iter().copied()),
+            plan: self.plan.clone(),
         };
         Published { catalog, journeys, mails }
     }

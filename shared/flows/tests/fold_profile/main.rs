@@ -10,6 +10,7 @@ mod crossings;
 mod echo;
 mod history;
 mod links;
+mod plan;
 mod redelivery;
 mod silences;
 mod sizes;

@@ -62,12 +62,13 @@ pub fn catalog() -> Catalog {
         watched: vec![EventPredicate { event: "Order Completed".to_owned(), tests: Vec::new() }],
         retired: Vec::new(),
         forwarded: vec!["Signed Up".to_owned()],
+        plan: odyssey_domain::plan::Declared::default(),
     }
 }
 
 impl World {
     pub fn new() -> World {
-        World::of(catalog())
+        World::publishing(catalog())
     }
 
     /// One whose workspace also raises these signals, at their defaults.
@@ -75,10 +76,11 @@ impl World {
         let mut catalog = catalog();
         let rules = kinds.iter().map(|kind| SignalRule::new(*kind, &[kind.default_threshold()]));
         catalog.signals.extend(rules);
-        World::of(catalog)
+        World::publishing(catalog)
     }
 
-    fn of(catalog: Catalog) -> World {
+    /// One with this workspace.
+    pub fn publishing(catalog: Catalog) -> World {
         let memory = Memory::new();
         memory.set_now(minute(0));
         let publication =

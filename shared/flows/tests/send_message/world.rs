@@ -112,6 +112,7 @@ pub fn publication() -> Publication {
             watched: Vec::new(),
             retired: Vec::new(),
             forwarded: Vec::new(),
+            plan: odyssey_domain::plan::Declared::default(),
         },
         journeys: BTreeMap::new(),
         mails,
