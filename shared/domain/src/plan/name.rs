@@ -52,9 +52,9 @@ fn put_word(out: &mut String, word: &str) {
     for part in word.split_inclusive(['-', '_', '.', '+', '~']) {
         let bare = part.trim_end_matches(['-', '_', '.', '+', '~']);
         if is_value(bare) {
-            put_value(out)
+            put_value(out);
         } else {
-            out.push_str(bare)
+            out.push_str(bare);
         }
         out.push_str(part.get(bare.len()..).unwrap_or_default());
     }
