@@ -70,6 +70,13 @@ pub enum Command {
     /// yours to look up. Nothing here sends a mail. Talks to the running local stack, or to AWS where
     /// --stack or the variables of the tables say so.
     Unconfirmed(UnconfirmedArgs),
+    /// Which events arrive, with which properties, and what of it is not as planned
+    ///
+    /// Shows the tracking plan that profile infers beside the one that the published workspace
+    /// declares (plan.yaml), with how often each thing is not as planned and one example of it.
+    /// Talks to the running local stack, or to AWS where --stack or the variables of the tables say
+    /// so.
+    Plan(PlanArgs),
     /// Break the real functions on purpose, and check that no mail is sent twice or lost
     ///
     /// Runs 1,500 journeys of three mails while each hundredth mail kills its sender, then a storm
@@ -324,6 +331,22 @@ pub enum SchemaFile {
     Journey,
     /// segments/*.yaml
     Segment,
+    /// plan.yaml
+    Plan,
+}
+
+/// `odyssey plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Print both plans as JSON
+    #[arg(long, conflicts_with = "yaml")]
+    pub json: bool,
+    /// Print what was inferred as a plan.yaml to start from
+    #[arg(long)]
+    pub yaml: bool,
+    /// Which stack.
+    #[command(flatten)]
+    pub stack: StackArgs,
 }
 
 /// `odyssey chaos`.

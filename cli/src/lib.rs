@@ -20,6 +20,7 @@ pub mod stack;
 pub mod standing;
 pub mod tail;
 pub mod tell;
+pub mod tracking;
 pub mod unconfirmed;
 
 use args::{Bench, Cli, Command, SchemaFile};
@@ -81,6 +82,8 @@ pub const JOURNEY_SCHEMA: &str = include_str!("../../examples/schema/journey.sch
 
 /// The JSON Schema of a segment.
 pub const SEGMENT_SCHEMA: &str = include_str!("../../examples/schema/segment.schema.json");
+/// The JSON Schema of `plan.yaml`.
+pub const PLAN_SCHEMA: &str = include_str!("../../examples/schema/plan.schema.json");
 
 /// Runs a command.
 ///
@@ -94,6 +97,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
                 SchemaFile::Workspace => WORKSPACE_SCHEMA.trim_end(),
                 SchemaFile::Journey => JOURNEY_SCHEMA.trim_end(),
                 SchemaFile::Segment => SEGMENT_SCHEMA.trim_end(),
+                SchemaFile::Plan => PLAN_SCHEMA.trim_end(),
             });
             Ok(Exit::Right)
         }
@@ -106,6 +110,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Profile(args) => wait(profile::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
+        Command::Plan(args) => wait(tracking::run(screen, args)),
         Command::Sim(args) => sim::run(screen, args),
         Command::Bench(args) => match &args.what {
             Bench::Cost(args) => wait(bench::cost::run(screen, args)),

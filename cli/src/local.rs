@@ -55,6 +55,7 @@ pub fn tell_addresses(screen: &Screen, standing: &Standing, speed: u32) {
     row("shop", &format!("{url}/shop"), "sign up, consent, abandon your own cart");
     row("mailbox", &format!("{url}/mail"), "every mail, desktop and phone");
     row("customers", &format!("{url}/customers"), "everything about one, by e-mail or id");
+    row("events", &format!("{url}/plan"), "what arrives, and what of it is not as planned");
     row("API", url, "point a Segment SDK here");
     for (name, key) in &standing.write_keys {
         row("write key", key, &format!("source {name}"));

@@ -57,10 +57,12 @@ fn the_schemas_accept_them_and_refuse_mistakes() {
     let workspace = jsonschema::validator_for(&schema(odyssey::WORKSPACE_SCHEMA)).unwrap();
     let journey = jsonschema::validator_for(&schema(odyssey::JOURNEY_SCHEMA)).unwrap();
     let segment = jsonschema::validator_for(&schema(odyssey::SEGMENT_SCHEMA)).unwrap();
+    let plan = jsonschema::validator_for(&schema(odyssey::PLAN_SCHEMA)).unwrap();
     for (name, files) in all() {
         for (file, text) in files {
             let validator = match file.as_str() {
                 "workspace.yaml" => &workspace,
+                "plan.yaml" => &plan,
                 path if path.starts_with("journeys/") => &journey,
                 path if path.starts_with("segments/") => &segment,
                 _ => continue,

@@ -133,6 +133,12 @@ fn the_schemas_name_the_readers_keys() {
     assert_eq!(of(&parts["frequency_caps"]["items"]), set(keys::CAP_KEYS));
     assert_eq!(of(&parts["quiet_hours"]), set(keys::QUIET_KEYS));
     assert_eq!(of(&parts["deferral"]), set(keys::DEFERRAL_KEYS));
+    let plan = schema(odyssey::PLAN_SCHEMA);
+    assert_eq!(of(&plan), set(keys::PLAN_KEYS));
+    let event = &plan["properties"]["events"]["additionalProperties"];
+    assert_eq!(of(event), set(keys::PLANNED_EVENT_KEYS));
+    let property = &event["properties"]["properties"]["additionalProperties"]["anyOf"][2];
+    assert_eq!(of(property), set(keys::PROPERTY_KEYS));
     let journey = schema(odyssey::JOURNEY_SCHEMA);
     assert_eq!(names(&journey["properties"]), set(keys::JOURNEY_KEYS));
     let caps = &journey["properties"]["frequency_caps"]["items"];

@@ -56,6 +56,7 @@ fn catalog() -> Catalog {
         retired: Vec::new(),
         computed_traits: ComputedTraits::default(),
         forwarded: Vec::new(),
+        plan: odyssey_domain::plan::Declared::default(),
     }
 }
 

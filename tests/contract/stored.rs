@@ -4,6 +4,7 @@ use odyssey_domain::catalog::Catalog;
 use odyssey_domain::contact::Contact;
 use odyssey_domain::journey::{Enrollment, Journey};
 use odyssey_domain::message::{LedgerItem, Mail};
+use odyssey_domain::plan::Inferred;
 use odyssey_domain::profile::IdentityItem;
 use odyssey_domain::signal::Raise;
 use odyssey_domain::wire::Wake;
@@ -33,6 +34,7 @@ fn items() -> BTreeMap<String, (String, String)> {
         in_code::<Catalog>(),
         in_code::<Journey>(),
         in_code::<Mail>(),
+        in_code::<Inferred>(),
     ]
     .into()
 }

@@ -86,7 +86,7 @@ async fn one(
                 is_final: claimed.is_final,
             })
         }
-        Stands::Nobody | Stands::Erased(_) | Stands::Profile => None,
+        Stands::Nobody | Stands::Erased(_) | Stands::Profile(_) => None,
     };
     let held = root.accumulators.get(&owner);
     let (kind, id) = found.map(|id| (id.kind().to_string(), exposed(&id))).unzip();

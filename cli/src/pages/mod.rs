@@ -1,10 +1,12 @@
-//! The local stack's own pages: a shop to try it, the mailbox, why each mail was sent, and customers.
+//! The local stack's own pages: a shop to try it, the mailbox, why each mail was sent, customers, and
+//! the tracking plan.
 //!
 //! They are for one machine: they show addresses and mails to whoever can reach the port, which
 //! listens on loopback alone.
 
 pub mod customers;
 mod feed;
+mod plan;
 mod why;
 
 use axum::Router;
@@ -87,6 +89,7 @@ pub fn router(stack: &Stack, shown: Shown) -> Router {
         .route("/", get(|| async { Redirect::temporary("/shop") }))
         .route("/shop", get(shop))
         .route("/mail", get(mail))
+        .route("/plan", get(plan::page))
         .route("/messages/{id}/why", get(why::page))
         .route("/customers", get(customers::look_up))
         .route("/customers/{id}", get(customers::page))
@@ -134,6 +137,7 @@ pub fn framed(shown: &Shown, title: &str, current: &str, body: &str) -> String {
         .replace("{brand}", &escape(&shown.brand.to_uppercase()))
         .replace("{shop}", mark("shop"))
         .replace("{mail}", mark("mail"))
+        .replace("{plan}", mark("plan"))
         .replace("{customers}", mark("customers"))
         .replace("{time}", &time)
         .replace("{title}", &escape(&title.replace(['{', '}'], "")))

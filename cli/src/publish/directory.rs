@@ -1,6 +1,6 @@
 //! A workspace's folder on disk.
 
-use odyssey_domain::workspace::{FILE_BYTES_MAX, Files, SETTINGS_FILE};
+use odyssey_domain::workspace::{FILE_BYTES_MAX, Files, PLAN_FILE, SETTINGS_FILE};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ pub enum DirectoryError {
     },
 }
 
-/// Reads the workspace's files: `workspace.yaml`, `segments/`, `journeys/`, `mails/`. Other files are none of
+/// Reads the workspace's files: `workspace.yaml`, `plan.yaml`, `segments/`, `journeys/`, `mails/`. Other files are none of
 /// Odyssey's business.
 ///
 /// # Errors
@@ -32,6 +32,10 @@ pub fn read(folder: &Path) -> Result<Files, DirectoryError> {
     }
     let mut files = Files::new();
     files.insert(SETTINGS_FILE.to_owned(), text(&settings)?);
+    let plan = folder.join(PLAN_FILE);
+    if plan.is_file() {
+        files.insert(PLAN_FILE.to_owned(), text(&plan)?);
+    }
     let parts =
         [("segments", ["yaml", "yml"]), ("journeys", ["yaml", "yml"]), ("mails", ["mjml", "txt"])];
     for (part, endings) in parts {

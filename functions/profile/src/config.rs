@@ -1,20 +1,20 @@
 //! What `profile` needs of its environment.
 
+use crate::handler::Kept;
 use odyssey_aws::lambda::DeadLetters;
 use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus, SqsQueues};
 use odyssey_domain::keyring::Keyring;
-use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::{Queue, Table};
 use odyssey_telemetry::Fatal;
 
-/// The ports, the stack's secret, and this process's copy of the published workspace.
+/// The ports, the stack's secret, and what this process keeps.
 pub(crate) struct Config {
     pub(crate) tables: DynamoTables,
     pub(crate) bus: EventBridgeBus,
     pub(crate) queues: SqsQueues,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) keyring: Keyring,
-    pub(crate) catalog: CatalogCache,
+    pub(crate) kept: Kept,
 }
 
 impl Config {
@@ -37,7 +37,6 @@ impl Config {
         let dead_letters = aws.dead_letters();
         env.finish()?;
         let keyring = aws.keyring().await?;
-        let catalog = CatalogCache::default();
-        Ok(Config { tables, bus, queues, dead_letters, keyring, catalog })
+        Ok(Config { tables, bus, queues, dead_letters, keyring, kept: Kept::default() })
     }
 }

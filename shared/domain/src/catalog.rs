@@ -9,6 +9,7 @@ use crate::journey::JourneyId;
 use crate::message::MailId;
 use crate::pacing::{FrequencyCap, Pacing};
 use crate::personal::EmailAddress;
+use crate::plan;
 use crate::predicate::EventPredicate;
 use crate::profile::ComputedTraits;
 use crate::segment::{Declared, Segment, SegmentName};
@@ -167,6 +168,9 @@ pub struct Catalog {
     /// The names of events that start, move or end an enrollment of a live journey: these are
     /// forwarded to it.
     pub forwarded: Vec<String>,
+    /// The tracking plan that events are compared with; nothing is where it is empty.
+    #[serde(default, skip_serializing_if = "plan::Declared::is_empty")]
+    pub plan: plan::Declared,
 }
 
 impl Catalog {

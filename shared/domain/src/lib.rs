@@ -15,6 +15,7 @@ pub mod keyring;
 pub mod message;
 pub mod pacing;
 pub mod personal;
+pub mod plan;
 pub mod policy;
 pub mod predicate;
 pub mod profile;

@@ -13,6 +13,7 @@ pub mod due;
 pub mod fold_profile;
 pub mod ledger;
 pub mod links;
+pub mod observe_plan;
 pub mod ports;
 pub mod profiles;
 pub mod queue;

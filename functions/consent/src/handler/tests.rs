@@ -50,6 +50,7 @@ fn catalog() -> Catalog {
         retired: Vec::new(),
         computed_traits: odyssey_domain::profile::ComputedTraits::default(),
         forwarded: Vec::new(),
+        plan: odyssey_domain::plan::Declared::default(),
     }
 }
 

@@ -69,7 +69,8 @@ fn authorize(call: &Call<'_>) -> Result<(), Failure> {
     let input = &call.input;
     match call.operation {
         "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => {
-            call.may(&action, &arn(call, call.text("TableName")?)?, &[])
+            let table = arn(call, call.text("TableName")?)?;
+            call.may(&action, &table, &leading_key(&input["Key"], &input["Item"]))
         }
         "Query" | "Scan" => {
             let table = arn(call, call.text("TableName")?)?;
@@ -97,13 +98,20 @@ fn authorize(call: &Call<'_>) -> Result<(), Failure> {
                         other => return Err(Failure::invalid(format!("a transaction of {other}"))),
                     };
                     let table = body["TableName"].as_str().unwrap_or_default();
-                    call.may(action, &arn(call, table)?, &[])?;
+                    let leading = leading_key(&body["Key"], &body["Item"]);
+                    call.may(action, &arn(call, table)?, &leading)?;
                 }
             }
             Ok(())
         }
         other => Err(Failure::unknown_operation(&format!("dynamodb:{other}"))),
     }
+}
+
+/// The partition that a call on one item touches, as conditions ask for it.
+fn leading_key<'a>(key: &'a Value, item: &'a Value) -> Vec<(&'static str, &'a str)> {
+    let partition = key["pk"]["S"].as_str().or_else(|| item["pk"]["S"].as_str());
+    partition.map(|partition| ("dynamodb:leadingkeys", partition)).into_iter().collect()
 }
 
 fn arn(call: &Call<'_>, table: &str) -> Result<String, Failure> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::event::Event;
+use crate::identity::IdKind;
 use crate::ids::{IdentityKey, ProfileId};
 use crate::time::{Span, Stamp};
 use crate::wire::{SourceKind, SourceRef};
@@ -244,16 +245,17 @@ fn what_was_erased_is_not_filled() {
 
 #[test]
 fn what_was_compacted_has_its_timeline_still() {
+    let by_device = || Link::new(IdKind::Anonymous, Root::final_claim());
     let mut root = Root::default();
     let now = noon(100);
     root.accumulators.insert(KEY, Accumulator::default());
     for n in 2..18 {
-        root.adopt(IdentityKey::from_bytes([n; 16]), Accumulator::default(), Root::final_claim());
+        root.adopt(IdentityKey::from_bytes([n; 16]), Moved::default(), by_device());
     }
-    let compacted = root.make_room(KEY, now.plus(Span::DAY.times(31))).unwrap();
+    let compacted = root.make_room(KEY, &IdKind::Anonymous, now.plus(Span::DAY.times(31))).unwrap();
     assert_eq!(root.timelines_of(KEY, KEY).len(), compacted.len() + 1);
     let device = IdentityKey::from_bytes([99; 16]);
-    root.adopt(device, Accumulator::default(), Root::final_claim());
+    root.adopt(device, Moved::default(), by_device());
     assert_eq!(root.timelines_of(KEY, device), [device]);
 }
 

@@ -1,5 +1,5 @@
-//! The workspace's files, read and checked: `workspace.yaml`, `segments/*.yaml`, `journeys/*.yaml`
-//! and `mails/*.mjml`.
+//! The workspace's files, read and checked: `workspace.yaml`, `plan.yaml`, `segments/*.yaml`,
+//! `journeys/*.yaml` and `mails/*.mjml`.
 //!
 //! Reading is a function of the files' text alone. It gives a [`Workspace`], or *every* mistake in
 //! it at once: each a [`Fault`] with its file, line and column, what was found there and what was
@@ -18,6 +18,7 @@ mod journeys;
 mod mails;
 mod names;
 mod pacing;
+mod plan;
 mod published;
 mod segments;
 mod settings;
@@ -29,6 +30,7 @@ mod yaml;
 pub use fault::{Fault, Place};
 pub use mails::{MailSource, front_matter_end};
 pub use names::{FACTS, SPEC_EVENTS, nearest};
+pub use plan::PLAN_FILE;
 pub use published::{Published, watched};
 pub use segments::SegmentFile;
 pub use settings::Settings;
@@ -42,6 +44,7 @@ pub mod keys {
     };
     pub use super::journeys::KEYS as JOURNEY_KEYS;
     pub use super::pacing::{CAP_KEYS, DEFERRAL_KEYS, JOURNEY_CAP_KEYS, QUIET_KEYS};
+    pub use super::plan::{KEYS as PLAN_KEYS, PLANNED_EVENT_KEYS, PROPERTY_KEYS};
     pub use super::segments::KEYS as SEGMENT_KEYS;
     pub use super::settings::{BRAND_KEYS, KEYS as SETTINGS_KEYS, TOPIC_KEYS};
     pub use super::signals::THRESHOLD_KEYS;
@@ -51,6 +54,7 @@ pub mod keys {
 use crate::contact::TopicId;
 use crate::journey::{Journey, JourneyId};
 use crate::message::MailId;
+use crate::plan::Declared;
 use crate::segment::SegmentName;
 use crate::time::Stamp;
 use fault::Faults;
@@ -101,6 +105,8 @@ pub struct Workspace {
     pub journeys: BTreeMap<JourneyId, JourneyFile>,
     /// The mails by name, not compiled yet.
     pub mails: BTreeMap<MailId, MailSource>,
+    /// The tracking plan that `plan.yaml` declares; empty where there is none.
+    pub plan: Declared,
 }
 
 /// The names that journeys may use, as far as the files could be read. `None`: that part could not
@@ -132,6 +138,7 @@ impl Workspace {
         let settings = settings::read(files, &mut known, &mut faults);
         known.segments = segments::names(files).into_iter().collect();
         let segments = segments::read(files, &known, &mut faults);
+        let plan = plan::read(files, &mut faults);
         let journeys = journeys::read(files, &known, &mut faults);
         let mut watched = watched(journeys.values().map(|file| &file.journey));
         let asked = segments.values().map(|file| file.segment(Stamp::MIN)).collect::<Vec<_>>();
@@ -148,9 +155,22 @@ impl Workspace {
         }
         match (settings, faults.into_sorted()) {
             (Some(settings), none) if none.is_empty() => {
-                Ok(Workspace { settings, segments, journeys, mails })
+                Ok(Workspace { settings, segments, journeys, mails, plan })
             }
             (_, faults) => Err(faults),
+        }
+    }
+
+    /// Reads and checks `plan.yaml` alone; an empty plan where there is none.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn read_plan(files: &Files) -> Result<Declared, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let plan = plan::read(files, &mut faults);
+        match faults.into_sorted() {
+            none if none.is_empty() => Ok(plan),
+            faults => Err(faults),
         }
     }
 

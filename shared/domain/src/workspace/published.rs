@@ -57,6 +57,7 @@ impl Workspace {
             retired: Vec::new(),
             computed_traits: settings.computed_traits.clone(),
             forwarded: forwarded(running.iter().copied()),
+            plan: self.plan.clone(),
         };
         Published { catalog, journeys, mails }
     }

@@ -15,7 +15,7 @@ use odyssey_domain::profile::{
 };
 use odyssey_domain::segment::Memberships;
 use odyssey_domain::time::{Span, Stamp};
-use odyssey_domain::wire::{SourceKind, SourceRef};
+use odyssey_domain::wire::{SourceKind, SourceRef, detail_type};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Events received later than this after their stamp are also looked for in the timeline.
@@ -66,7 +66,10 @@ pub(super) async fn decide<T: Tables, B, Q>(
                     let folded = fold_item(setting, world, &origin, item, &mut decided).await?;
                     match folded {
                         None => return Ok(None),
-                        Some(Fate::Folded) => decided.counts.folded += 1,
+                        Some(Fate::Folded) => {
+                            decided.counts.folded += 1;
+                            see(setting, &origin, item, &mut decided.counts);
+                        }
                         Some(Fate::Duplicate) => decided.counts.duplicates += 1,
                         Some(Fate::Erased) => {
                             decided.counts.erased += 1;
@@ -90,6 +93,20 @@ pub(super) async fn decide<T: Tables, B, Q>(
     segments::settle(setting, world, group, &looks, &woken, &decided).await?;
     finish(setting, world, &mut decided);
     Ok(Some(decided))
+}
+
+/// Counts a new event for the tracking plan. What this system says itself is in nobody's plan.
+fn see<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    origin: &Origin<'_>,
+    item: &Item,
+    counts: &mut Counts,
+) {
+    if item.event.name.as_deref() == Some(detail_type::CONSENT_CHANGED) {
+        return;
+    }
+    let (source, plan) = (origin.source.name.as_str(), &setting.catalog.plan);
+    counts.violations += counts.seen.see(&item.event, source, origin.received, plan);
 }
 
 fn items_of(delivery: &Delivery) -> &[Item] {

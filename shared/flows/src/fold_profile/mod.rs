@@ -23,6 +23,7 @@ use futures_util::StreamExt as _;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::{EventHash, IdentityKey};
 use odyssey_domain::keyring::Keyring;
+use odyssey_domain::plan::Inferred;
 use odyssey_domain::profile::{IdentityItem, RefusedLink, Watched};
 use odyssey_domain::time::{Span, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,6 +128,10 @@ pub struct Counts {
     pub conflicts: usize,
     /// Links refused, by reason.
     pub refused_links: BTreeMap<RefusedLink, usize>,
+    /// What the events that are new look like, for the tracking plan.
+    pub seen: Inferred,
+    /// What they have against the declared plan, all in all.
+    pub violations: usize,
 }
 
 impl Counts {
@@ -140,6 +145,8 @@ impl Counts {
         for (reason, times) in &other.refused_links {
             *self.refused_links.entry(*reason).or_default() += times;
         }
+        self.seen.merge(&other.seen);
+        self.violations += other.violations;
     }
 }
 

@@ -12,6 +12,7 @@ mod echo;
 mod history;
 mod identifiers;
 mod links;
+mod plan;
 mod redelivery;
 mod segments;
 mod silences;

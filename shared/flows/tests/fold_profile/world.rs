@@ -64,6 +64,7 @@ pub fn catalog() -> Catalog {
         retired: Vec::new(),
         computed_traits: odyssey_domain::profile::ComputedTraits::default(),
         forwarded: vec!["Signed Up".to_owned()],
+        plan: odyssey_domain::plan::Declared::default(),
     }
 }
 

@@ -114,6 +114,7 @@ pub fn publication() -> Publication {
             retired: Vec::new(),
             computed_traits: odyssey_domain::profile::ComputedTraits::default(),
             forwarded: Vec::new(),
+            plan: odyssey_domain::plan::Declared::default(),
         },
         journeys: BTreeMap::new(),
         mails,
