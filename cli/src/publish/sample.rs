@@ -44,6 +44,7 @@ pub fn profile(customer: Customer) -> ProfileView {
     set("browse.categories", json!({"tents": 3}));
     set("content.started", json!(0));
     set("content.completed", json!(0));
+    set("stage", json!("visitor"));
     if customer == Customer::Stranger {
         // A product may come without a name, a price, a picture.
         set("cart.lines", json!([{"id": "tent-2", "quantity": 1}]));
@@ -66,6 +67,7 @@ pub fn profile(customer: Customer) -> ProfileView {
     set("context.locale", json!("en-GB"));
     set("context.timezone", json!("Europe/Berlin"));
     watched(&mut set);
+    set("stage", json!("active"));
     for (name, value) in [
         ("first_name", json!("Mara")),
         ("firstName", json!("Mara")),
@@ -148,6 +150,9 @@ fn evidence(name: &str) -> Value {
         Some(SignalKind::BackAfterAbsence) => json!({
             "active_days": 3, "orders": 1, "absent_days": 41, "last": last,
             "absent_since": "2025-11-21T10:00:00.000Z"
+        }),
+        Some(SignalKind::StageChanged) => json!({
+            "from": "active", "to": "at risk", "orders": 2, "active_days": 9, "last": last
         }),
         Some(SignalKind::BecameDormant | SignalKind::EngagementDeclining) => {
             json!({"active_days": 9, "usual_gap_hours": 96, "orders": 1, "last": last})

@@ -9,7 +9,9 @@
 //! the third video of a day. What was reached stays reached, so the ids are the same in every order
 //! of arrival.
 //!
-//! Either is raised once: its id is hash(rule, profile, episode). Everything here is a function of
+//! A **stage** of the lifecycle (`stage`) changes by both.
+//!
+//! Each is raised once: its id is hash(rule, profile, episode). Everything here is a function of
 //! the facts, so events that arrive late or in another order change what is decided only until it
 //! is decided.
 
@@ -17,9 +19,11 @@ mod crossing;
 mod evidence;
 mod rule;
 mod silence;
+mod stage;
 
 pub use crossing::Crossed;
 pub use rule::{NUMBERED_MAX, SignalKind, SignalRule, Threshold};
+pub use stage::{Bounds, Stage, StageMark, Stages, change};
 
 use crate::ids::{EventHash, Position, ProfileId, SignalId};
 use crate::profile::Facts;
@@ -88,6 +92,8 @@ pub struct Decided {
     pub marks: BTreeMap<String, Mark>,
     /// What was crossed, by rule id.
     pub crossed: BTreeMap<String, Crossed>,
+    /// Where the profile stands, by rule id.
+    pub stages: BTreeMap<String, StageMark>,
 }
 
 /// The id of a rule at one threshold: `Cart Abandoned/4h`, `Repeat Purchase/2`.
@@ -115,15 +121,18 @@ fn is_decided(mark: Option<&Mark>, episode: Position) -> bool {
 pub fn next_due(
     facts: &Facts,
     marks: &BTreeMap<String, Mark>,
+    stages: &BTreeMap<String, StageMark>,
     rules: &[SignalRule],
 ) -> Option<Stamp> {
     let silences = Silences::of(facts, rules);
+    let stage = stage::next_due(facts, stages, rules);
     each_threshold(rules)
         .filter_map(|(rule, threshold)| {
             let silence = silences.of_rule(rule.kind, threshold)?;
             let mark = marks.get(&rule_id(&rule.name, threshold));
             (!is_decided(mark, silence.episode)).then_some(silence.over)
         })
+        .chain(stage)
         .min()
 }
 

@@ -288,7 +288,10 @@ impl Facts {
         let word = match email_word(event) {
             Word::Nothing => return,
             Word::TakenBack => None,
-            Word::Said(email) => Some(email),
+            Word::Said(email) => {
+                super::top::earliest(&mut self.rhythm.known, Some(at.at));
+                Some(email)
+            }
         };
         let slot = match source {
             SourceKind::Server => &mut self.email.server,

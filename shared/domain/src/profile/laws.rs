@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Event;
 use crate::ids::{EventHash, SignalId};
 use crate::predicate::EventPredicate;
-use crate::signal::{SignalKind, SignalRule, Threshold};
+use crate::signal::{Bounds, SignalKind, SignalRule, Stage, Stages, Threshold};
 use crate::time::Span;
 use crate::wire::{SourceKind, SourceRef};
 use proptest::prelude::*;
@@ -297,7 +297,14 @@ fn rules() -> Vec<SignalRule> {
             (_, Threshold::AtLeast(n)) => vec![Threshold::AtLeast(n), Threshold::AtLeast(n + 1)],
             (_, Threshold::Segment(_)) => Vec::new(),
         };
-        SignalRule::new(kind, &thresholds)
+        let stages = Stages {
+            new: Span::MINUTE.times(9),
+            loyal: 3,
+            dormant: Span::MINUTE.times(20),
+            lapsed: Span::HOUR,
+        };
+        let stages = (kind == SignalKind::StageChanged).then_some(stages);
+        SignalRule { stages, ..SignalRule::new(kind, &thresholds) }
     };
     SignalKind::ALL.into_iter().map(rule).collect()
 }
@@ -425,6 +432,12 @@ proptest! {
             live(&mut root, &shuffled(&after, &picks), second, end, ids);
             prop_assert_eq!(signal_count(ids), ids.len(), "raised twice");
             prop_assert!(root.said.due.is_none_or(|due| due > end));
+            // Where somebody stands in the end is a function of facts and time.
+            let rule = rules().into_iter().find(|rule| rule.kind == SignalKind::StageChanged);
+            let stages = rule.and_then(|rule| rule.stages).unwrap();
+            let bounds = Bounds { at_risk: Span::MINUTE.times(7), stages };
+            let said = root.said.stages.values().next().map_or(Stage::Visitor, |mark| mark.stage);
+            prop_assert_eq!(said, Stage::of(&root.facts(), &bounds, end));
         }
         let [mut first, mut second] = told;
         first.sort();

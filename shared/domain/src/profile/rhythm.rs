@@ -2,7 +2,8 @@
 //! subscription runs.
 
 use super::number;
-use super::top::{Register, latest};
+use super::tally::Earliest;
+use super::top::{Register, earliest, latest};
 use crate::event::{Event, EventKind};
 use crate::ids::Position;
 use crate::time::Stamp;
@@ -10,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 /// UTC days of which it is known whether somebody was here.
 pub const RHYTHM_DAYS: u32 = 64;
+
+/// Subscriptions begun and renewed of which the time is kept: as many as make the most demanding
+/// workspace's customers loyal.
+const SUBSCRIBED_MAX: usize = 8;
 
 /// Track events that are nobody's deed, or a machine's: none of them ends an absence.
 const NOT_THE_CUSTOMERS: [&str; 19] = [
@@ -49,6 +54,12 @@ pub struct Rhythm {
     /// Until when the subscription or trial runs, as the last event about it says.
     #[serde(default, rename = "s", skip_serializing_if = "Option::is_none")]
     pub renews: Option<Register<Option<Stamp>>>,
+    /// When an address was first left, a form sent off, an account or a trial begun.
+    #[serde(default, rename = "k", skip_serializing_if = "Option::is_none")]
+    pub known: Option<Stamp>,
+    /// The first subscriptions that were begun or renewed.
+    #[serde(default, rename = "b", skip_serializing_if = "Earliest::is_empty")]
+    subscribed: Earliest<SUBSCRIBED_MAX>,
 }
 
 impl Rhythm {
@@ -81,6 +92,14 @@ impl Rhythm {
             "Subscription Cancelled" | "Trial Ended" => Some(None),
             _ => None,
         };
+        match name {
+            "Subscription Started" | "Subscription Renewed" => self.subscribed.add(at.id, at.at),
+            "Form Submitted" if is_search(event) => {}
+            "Form Submitted" | "Signed Up" | "Account Created" | "Trial Started" => {
+                earliest(&mut self.known, Some(at.at));
+            }
+            _ => {}
+        }
         if let Some(until) = until {
             Register::write(&mut self.renews, at, || until);
         }
@@ -98,6 +117,13 @@ impl Rhythm {
             self.was_here(day, bits);
         }
         Register::merge(&mut self.renews, other.renews.as_ref());
+        earliest(&mut self.known, other.known);
+        self.subscribed.merge(&other.subscribed);
+    }
+
+    /// When subscriptions were begun or renewed, the earliest first; at most 8.
+    pub(crate) fn subscribed_at(&self) -> Vec<Stamp> {
+        self.subscribed.stamps()
     }
 
     /// On how many of the 64 UTC days up to the last one somebody was here.
@@ -111,6 +137,12 @@ impl Rhythm {
         let (day, bits) = self.days.unwrap_or_default();
         (0..RHYTHM_DAYS).filter(move |n| bits >> n & 1 == 1).map(move |n| day - i64::from(n))
     }
+}
+
+/// A search form says nothing of who sends it off.
+fn is_search(event: &Event) -> bool {
+    let form = event.properties.get("form").and_then(serde_json::Value::as_str);
+    form.is_some_and(|form| form.to_ascii_lowercase().contains("search"))
 }
 
 fn shifted(bits: u64, days: i64) -> u64 {

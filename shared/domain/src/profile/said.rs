@@ -5,7 +5,7 @@ use super::Root;
 use crate::ids::{IdentityKey, ProfileId};
 use crate::journey::OVERDUE;
 use crate::segment::Memberships;
-use crate::signal::{self, Crossed, Decided, Mark, Outcome, Raise, SignalRule};
+use crate::signal::{self, Crossed, Decided, Mark, Outcome, Raise, SignalRule, StageMark};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,6 +35,9 @@ pub struct Said {
     /// The segments it is in.
     #[serde(default, skip_serializing_if = "Memberships::is_empty")]
     pub segments: Memberships,
+    /// Where the profile stands in the lifecycle, by rule (`Stage Changed/30d`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stages: BTreeMap<String, StageMark>,
     /// The last arming's number; never reused.
     #[serde(default)]
     pub arm: u64,
@@ -104,6 +107,12 @@ impl Said {
             later(&mut self.raised, &signal, at);
         }
         self.segments.absorb(other.segments);
+        for (rule, stage) in other.stages {
+            match self.stages.get_mut(&rule) {
+                Some(held) => held.absorb(stage),
+                None => drop(self.stages.insert(rule, stage)),
+            }
+        }
     }
 
     /// When each signal was last raised, by its name.
@@ -125,6 +134,7 @@ impl Said {
     fn take(&mut self, decided: Decided) {
         self.marks.extend(decided.marks);
         self.crossed.extend(decided.crossed);
+        self.stages.extend(decided.stages);
         for raise in &decided.raises {
             later(&mut self.raised, &raise.signal, raise.at);
         }
@@ -152,7 +162,10 @@ impl Root {
     /// is left: it will look again then, which costs less than a write for every event.
     pub fn rearm(&mut self, rules: &[SignalRule], now: Stamp) {
         let facts = self.facts();
-        let Some(needed) = signal::next_due(&facts, &self.said.marks, rules) else { return };
+        let Some(needed) = signal::next_due(&facts, &self.said.marks, &self.said.stages, rules)
+        else {
+            return;
+        };
         let needed = if needed <= now { now.plus(LATE_GRACE) } else { needed };
         self.arm_by(needed);
     }
@@ -179,10 +192,17 @@ impl Root {
     /// longer published has decided is forgotten after a while.
     pub fn cross(&mut self, profile: ProfileId, rules: &[SignalRule], now: Stamp) {
         let Said { marks, crossed, .. } = &self.said;
-        let decided = signal::cross(&self.facts(), marks, crossed, profile, rules, now);
+        let facts = self.facts();
+        let decided = signal::cross(&facts, marks, crossed, profile, rules, now);
+        let staged = signal::change(&facts, &self.said.stages, profile, rules, now, false);
+        drop(facts);
         self.said.take(decided);
+        self.said.take(staged);
         self.said.crossed.retain(|rule, crossed| {
             crossed.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
+        });
+        self.said.stages.retain(|rule, mark| {
+            mark.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
         });
     }
 
@@ -199,11 +219,15 @@ impl Root {
             return Woken::Early(due);
         }
         let now = now.max(due);
-        let decided = signal::due(&self.facts(), &self.said.marks, profile, rules, now);
+        let facts = self.facts();
+        let decided = signal::due(&facts, &self.said.marks, profile, rules, now);
+        let staged = signal::change(&facts, &self.said.stages, profile, rules, now, true);
+        drop(facts);
         self.said.due = None;
         // Its arming has fired; the next one has a number of its own.
         self.said.pending.retain(|effect| !matches!(effect, ProfileEffect::Arm { .. }));
         self.said.take(decided);
+        self.said.take(staged);
         self.said.marks.retain(|rule, mark| {
             mark.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
         });

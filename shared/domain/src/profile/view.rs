@@ -63,6 +63,7 @@ pub struct ProfileView {
     /// | `computed.filling` | the computed traits that have no value until a back-fill |
     /// | `computed.partial` | those that lack what is no longer kept |
     /// | `computed.hides` | those that hide a trait that was sent under their name |
+    /// | `stage` | `visitor`, `lead`, `new`, `active`, `loyal`, `at risk`, `dormant` or `lapsed`, as was decided last; absent without a rule for `Stage Changed` |
     /// | `trimmed`, `trimmed.parts` | `true` where some collection holds less than there was; which |
     pub facts: BTreeMap<String, Value>,
     /// The last match of each event predicate that a live journey mentions.
@@ -154,6 +155,9 @@ impl ProfileView {
         view.orders(facts);
         view.browse(facts);
         view.touchpoints(facts);
+        if let Some(mark) = root.said.stages.values().next() {
+            view.set("stage", mark.stage.name());
+        }
         view
     }
 

@@ -2,9 +2,10 @@
 
 use super::crossing::{Key, Reached};
 use super::rule::Threshold;
+use super::stage::Stage;
 use crate::ids::Position;
 use crate::profile::{Cart, CartLine, Facts, Money, Product, clip};
-use crate::time::Span;
+use crate::time::{Span, Stamp};
 use serde_json::{Map, Value, json};
 
 /// Lines of a cart, or products, that evidence names; the rest is counted.
@@ -112,6 +113,17 @@ pub(super) fn renewal(facts: &Facts, episode: Position) -> Map<String, Value> {
         put(&mut evidence, "renews", renews.to_string());
     }
     put(&mut evidence, "last", episode.at.to_string());
+    evidence
+}
+
+/// `{from, to, orders, active_days, last}`.
+pub(super) fn stage(facts: &Facts, from: Stage, to: Stage, since: Stamp) -> Map<String, Value> {
+    let mut evidence = Map::new();
+    put(&mut evidence, "from", from.name());
+    put(&mut evidence, "to", to.name());
+    put(&mut evidence, "orders", facts.orders.number());
+    put(&mut evidence, "active_days", facts.rhythm.days());
+    put(&mut evidence, "last", since.to_string());
     evidence
 }
 

@@ -1,6 +1,10 @@
 //! The rules: which signals there are, at which thresholds.
 
+<<<<<<< HEAD
 use crate::segment::SegmentName;
+=======
+use super::stage::Stages;
+>>>>>>> c9143af (Stage Changed: the lifecycle as milestones, silences and returns, with ids that no order changes)
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -67,6 +71,9 @@ pub struct SignalRule {
     /// Every number in use, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<u64>,
+    /// What the stages are told apart by, of `Stage Changed`; its defaults where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
 }
 
 impl SignalRule {
@@ -79,6 +86,7 @@ impl SignalRule {
             kind,
             thresholds: Vec::new(),
             levels: Vec::new(),
+            stages: None,
         };
         for threshold in thresholds {
             match (*threshold, kind.default_threshold()) {
@@ -133,11 +141,13 @@ pub enum SignalKind {
     RenewalDue,
     /// The silence is several times as long as the customer's own usual one.
     EngagementDeclining,
+    /// Somebody stands elsewhere in the lifecycle than before.
+    StageChanged,
 }
 
 impl SignalKind {
     /// All of them, those first that need not be named in the workspace file.
-    pub const ALL: [SignalKind; 14] = [
+    pub const ALL: [SignalKind; 15] = [
         SignalKind::CartAbandoned,
         SignalKind::BrowseAbandoned,
         SignalKind::CheckoutAbandoned,
@@ -152,6 +162,7 @@ impl SignalKind {
         SignalKind::BingeStarted,
         SignalKind::RenewalDue,
         SignalKind::EngagementDeclining,
+        SignalKind::StageChanged,
     ];
 
     /// Its name in files and on the bus.
@@ -172,6 +183,7 @@ impl SignalKind {
             SignalKind::BingeStarted => "Binge Started",
             SignalKind::RenewalDue => "Renewal Due",
             SignalKind::EngagementDeclining => "Engagement Declining",
+            SignalKind::StageChanged => "Stage Changed",
         }
     }
 
@@ -192,7 +204,9 @@ impl SignalKind {
                 Threshold::After(Span::HOUR)
             }
             SignalKind::BecameDormant => Threshold::After(Span::DAY.times(60)),
-            SignalKind::BackAfterAbsence => Threshold::After(Span::DAY.times(30)),
+            SignalKind::BackAfterAbsence | SignalKind::StageChanged => {
+                Threshold::After(Span::DAY.times(30))
+            }
             SignalKind::RenewalDue => Threshold::Before(Span::DAY.times(7)),
             SignalKind::FirstPurchase
             | SignalKind::LeadSubmitted

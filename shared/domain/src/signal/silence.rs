@@ -115,7 +115,8 @@ impl<'a> Silences<'a> {
             | SignalKind::LeadSubmitted
             | SignalKind::ComplaintReceived
             | SignalKind::InterestShown
-            | SignalKind::BingeStarted => None,
+            | SignalKind::BingeStarted
+            | SignalKind::StageChanged => None,
         }
     }
 

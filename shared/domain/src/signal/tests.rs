@@ -20,10 +20,11 @@ struct Told {
 }
 
 impl Told {
-    /// Under every rule at its default.
+    /// Under every rule at its default, but for the lifecycle's, which speaks of all of it.
     fn new() -> Told {
-        let rules = SignalKind::ALL.map(|kind| SignalRule::new(kind, &[kind.default_threshold()]));
-        Told::under(rules.to_vec())
+        let kinds = SignalKind::ALL.into_iter().filter(|kind| *kind != SignalKind::StageChanged);
+        let rules = kinds.map(|kind| SignalRule::new(kind, &[kind.default_threshold()]));
+        Told::under(rules.collect())
     }
 
     fn under(rules: Vec<SignalRule>) -> Told {
@@ -346,3 +347,5 @@ fn thresholds_are_stored_by_their_key() {
     assert_eq!(rule.each().collect::<Vec<_>>(), [Threshold::After(HOUR.times(4))]);
     assert_eq!(serde_json::to_value(&rule).unwrap(), old);
 }
+
+mod stages;

@@ -198,6 +198,7 @@ pub const FACTS: &[&str] = &[
     "computed.filling",
     "computed.partial",
     "computed.hides",
+    "stage",
     "trimmed",
     "trimmed.parts",
 ];

@@ -89,7 +89,10 @@ impl Workspace {
                     thresholds.push(*threshold);
                 }
             }
-            (!thresholds.is_empty()).then(|| SignalRule::new(kind, &thresholds))
+            (!thresholds.is_empty()).then(|| {
+                let stages = (kind == SignalKind::StageChanged).then_some(self.settings.stages);
+                SignalRule { stages, ..SignalRule::new(kind, &thresholds) }
+            })
         };
         SignalKind::ALL.into_iter().filter_map(rule).collect()
     }

@@ -11,7 +11,7 @@ use crate::message::MailId;
 use crate::pacing::Pacing;
 use crate::personal::EmailAddress;
 use crate::profile::ComputedTraits;
-use crate::signal::Threshold;
+use crate::signal::{Stages, Threshold};
 use crate::wire::SourceKind;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,8 @@ pub struct Settings {
     pub pacing: Pacing,
     /// The signals in use, whatever journeys say, with their default thresholds.
     pub signals: BTreeMap<String, Threshold>,
+    /// What the stages of `Stage Changed` are told apart by.
+    pub stages: Stages,
     /// Events of the author's own, besides the Spec's.
     pub events: BTreeSet<String>,
     /// Values that profiles keep up to date, by name.
@@ -78,6 +80,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
     let pacing = pacing::read(&mut reading, fields, topics.as_ref());
     let signals = signals::read(&mut reading, fields.get("signals"));
     known.signals.extend(signals.clone());
+    let stages = signals::stages(&mut reading, fields.get("signals"), &signals);
     let events = fields.get("events").map(|node| read_events(&mut reading, node));
     let events = events.unwrap_or_default();
     known.events =
@@ -93,6 +96,7 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
         topics: topics?,
         pacing,
         signals,
+        stages,
         events,
         computed_traits,
         confirmation_mail: confirmation_mail?,

@@ -3,11 +3,16 @@
 
 use super::fields::{Fields, Reading};
 use super::yaml::{Kind, Node};
-use crate::signal::{SignalKind, Threshold};
+use crate::signal::{SignalKind, Stages, Threshold};
+use crate::time::Span;
 use std::collections::BTreeMap;
 
 /// The keys that a threshold may be named by.
 pub const THRESHOLD_KEYS: &[&str] = &["after", "before", "at_least"];
+
+/// The keys of `Stage Changed` beside its threshold, and the bounds of `loyal`.
+pub(super) const STAGE_KEYS: &[&str] = &["new", "loyal", "dormant", "lapsed"];
+const LOYAL: std::ops::RangeInclusive<u64> = 2..=8;
 
 /// Every signal at its default threshold.
 pub(crate) fn defaults() -> BTreeMap<String, Threshold> {
@@ -32,7 +37,8 @@ pub(crate) fn read(reading: &mut Reading<'_>, node: Option<&Node>) -> BTreeMap<S
         let threshold = match &node.kind {
             Kind::Null => Some(kind.default_threshold()),
             _ => reading.open(node, "a signal").and_then(|fields| {
-                check_keys(reading, fields, kind, &[]);
+                let others = if kind == SignalKind::StageChanged { STAGE_KEYS } else { &[] };
+                check_keys(reading, fields, kind, others);
                 threshold(reading, fields, kind)
             }),
         };
@@ -82,6 +88,59 @@ pub(crate) fn threshold(
         // No kind of signal has a segment for its default.
         Threshold::Segment(_) => None,
     }
+}
+
+/// What the stages of `Stage Changed` are told apart by, its defaults where it names nothing.
+pub(crate) fn stages(
+    reading: &mut Reading<'_>,
+    node: Option<&Node>,
+    signals: &BTreeMap<String, Threshold>,
+) -> Stages {
+    let mut stages = Stages::default();
+    let name = SignalKind::StageChanged.name();
+    let found = match node.map(|node| &node.kind) {
+        Some(Kind::Map(entries)) => entries.iter().find(|(key, _)| key.name == name),
+        _ => None,
+    };
+    let Some((key, node)) = found else { return stages };
+    if matches!(node.kind, Kind::Null) {
+        return stages;
+    }
+    let Some(fields) = reading.open(node, "a signal") else { return stages };
+    let mut span = |name: &str, held: &mut Span| {
+        if let Some(span) = fields.get(name).and_then(|node| reading.span(node)) {
+            *held = span;
+        }
+    };
+    span("new", &mut stages.new);
+    span("dormant", &mut stages.dormant);
+    span("lapsed", &mut stages.lapsed);
+    if let Some(node) = fields.get("loyal") {
+        let number = match &node.kind {
+            Kind::Number(number) => number.as_u64(),
+            _ => None,
+        };
+        if let Some(loyal) = number.filter(|n| LOYAL.contains(n)) {
+            stages.loyal = loyal;
+        } else {
+            let expected = "a whole number of purchases, from 2 to 8";
+            reading.fault(node.place, node.describe(), expected);
+        }
+    }
+    if let Some(Threshold::After(at_risk)) = signals.get(name)
+        && !(*at_risk < stages.dormant && stages.dormant < stages.lapsed)
+    {
+        let found = format!(
+            "at risk after {at_risk}, dormant after {}, lapsed after {}",
+            stages.dormant, stages.lapsed
+        );
+        reading.fault(
+            key.place,
+            found,
+            "silences that grow: `after` below `dormant` below `lapsed`",
+        );
+    }
+    stages
 }
 
 fn level(reading: &mut Reading<'_>, node: &Node, kind: SignalKind) -> Option<u64> {
