@@ -226,7 +226,7 @@ async fn profile(
 const FACTS_SHOWN: [&str; 6] =
     ["orders.count", "orders.value", "cart.items", "cart.value", "seen.first", "seen.last"];
 /// Facts worth a line where there is something to them.
-const FACTS_SHOWN_IF_ANY: [&str; 22] = [
+const FACTS_SHOWN_IF_ANY: [&str; 23] = [
     "activity.last",
     "channels.last",
     "checkout.items",
@@ -245,6 +245,7 @@ const FACTS_SHOWN_IF_ANY: [&str; 22] = [
     "orders.price_band",
     "sessions.count",
     "sessions.pages",
+    "stage",
     "subscription.renews",
     "support.complaints",
     "support.open",
@@ -284,7 +285,16 @@ fn signals_of(said: &Said) -> Vec<SignalPart> {
             (true, number) => format!("raised, number {number}"),
         },
     });
-    silences.chain(crossings).collect()
+    let stages = said.stages.iter().map(|(rule, mark)| SignalPart {
+        rule: rule.clone(),
+        since: mark.since,
+        at: mark.at,
+        outcome: match mark.raised {
+            true => format!("raised: {}", mark.stage.name()),
+            false => format!("{}, not raised", mark.stage.name()),
+        },
+    });
+    silences.chain(crossings).chain(stages).collect()
 }
 
 /// A stable code as it is written: what serde writes.
