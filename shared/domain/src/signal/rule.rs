@@ -1,10 +1,7 @@
 //! The rules: which signals there are, at which thresholds.
 
-<<<<<<< HEAD
-use crate::segment::SegmentName;
-=======
 use super::stage::Stages;
->>>>>>> c9143af (Stage Changed: the lifecycle as milestones, silences and returns, with ids that no order changes)
+use crate::segment::SegmentName;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -179,7 +179,7 @@ fn rules_of(rules: &[SignalRule]) -> impl Iterator<Item = (&SignalRule, Threshol
         let stages = rule.stages.unwrap_or_default();
         rule.each().filter_map(move |threshold| match threshold {
             Threshold::After(at_risk) => Some((rule, threshold, Bounds { at_risk, stages })),
-            Threshold::Before(_) | Threshold::AtLeast(_) => None,
+            Threshold::Before(_) | Threshold::AtLeast(_) | Threshold::Segment(_) => None,
         })
     })
 }
