@@ -34,6 +34,12 @@ fn rules_bring_each_event_to_the_queue_that_understands_it() {
     let expected = [
         ("EventsAcceptedRule", vec![source::INGEST], detail_type::EVENTS_ACCEPTED, "ProfileQueue"),
         ("ConsentChangedRule", vec![source::CONSENT], detail_type::CONSENT_CHANGED, "ProfileQueue"),
+        (
+            "MessageFeedbackRule",
+            vec![source::FEEDBACK],
+            detail_type::MESSAGE_FEEDBACK,
+            "ProfileQueue",
+        ),
         ("EventFoldedRule", vec![source::PROFILE], detail_type::EVENT_FOLDED, "JourneyQueue"),
         ("SignalRaisedRule", vec![source::PROFILE], detail_type::SIGNAL_RAISED, "JourneyQueue"),
         (
@@ -44,7 +50,9 @@ fn rules_bring_each_event_to_the_queue_that_understands_it() {
         ),
     ];
     assert_eq!(template.of_type("AWS::Events::Rule").len(), expected.len());
-    assert_eq!(subscriber(detail_type::MESSAGE_FEEDBACK), None);
+    // Of feedback only what says something of the customer.
+    let kinds = &template.properties("MessageFeedbackRule")["EventPattern"]["detail"]["kind"];
+    assert_eq!(texts(kinds), ["opened", "clicked", "bounced_hard", "complained"]);
     for (id, sources, detail, queue) in expected {
         assert_eq!(subscriber(detail).map(Queue::logical_id), Some(queue), "{id}");
         assert_eq!(rule(id), (sources, vec![detail], queue.to_owned()), "{id}");

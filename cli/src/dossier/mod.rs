@@ -289,9 +289,10 @@ fn signals_of(said: &Said) -> Vec<SignalPart> {
         rule: rule.clone(),
         since: mark.since,
         at: mark.at,
-        outcome: match mark.raised {
-            true => format!("raised: {}", mark.stage.name()),
-            false => format!("{}, not raised", mark.stage.name()),
+        outcome: if mark.raised {
+            format!("raised: {}", mark.stage.name())
+        } else {
+            format!("{}, not raised", mark.stage.name())
         },
     });
     silences.chain(crossings).chain(stages).collect()

@@ -196,6 +196,9 @@ pub struct MessageFeedback {
     pub kind: FeedbackKind,
     /// When, by SES's clock.
     pub at: Stamp,
+    /// When SES had accepted the message, by the same clock. What follows it at once is a machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Stamp>,
 }
 
 /// Who owns a timer: what is to be woken.

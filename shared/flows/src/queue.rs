@@ -131,7 +131,9 @@ pub fn chain(error: &dyn Error) -> Vec<String> {
 #[must_use]
 pub fn subscriber(detail_type: &str) -> Option<Queue> {
     match detail_type {
-        detail_type::EVENTS_ACCEPTED | detail_type::CONSENT_CHANGED => Some(Queue::Profile),
+        detail_type::EVENTS_ACCEPTED
+        | detail_type::CONSENT_CHANGED
+        | detail_type::MESSAGE_FEEDBACK => Some(Queue::Profile),
         detail_type::EVENT_FOLDED | detail_type::SIGNAL_RAISED => Some(Queue::Journey),
         detail_type::CONSENT_REQUESTED => Some(Queue::Sender),
         _ => None,

@@ -175,7 +175,9 @@ fn told(report: &Report, profile: Option<ProfileId>, now: Stamp) -> Option<BusEn
         send: report.send?,
         profile,
         kind: report.kind,
-        at: report.at.unwrap_or(now),
+        // The same however often the report comes: ids are made of it.
+        at: report.at.or(report.accepted).unwrap_or(now),
+        accepted: report.accepted,
     };
     Some(BusEntry {
         source: source::FEEDBACK,

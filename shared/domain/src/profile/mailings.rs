@@ -168,7 +168,7 @@ fn key(event: &Event, at: Position) -> EventHash {
 }
 
 /// Whether the sender's own system says that it was a machine.
-fn is_machine(event: &Event) -> bool {
+pub(super) fn is_machine(event: &Event) -> bool {
     ["machine", "bot", "is_bot", "prefetched"]
         .iter()
         .any(|name| event.properties.get(*name).and_then(Value::as_bool) == Some(true))

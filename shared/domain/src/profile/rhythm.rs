@@ -1,6 +1,7 @@
 //! When somebody was here: the last deed of the customer's own, on which days, and until when a
 //! subscription runs.
 
+use super::mailings::is_machine;
 use super::number;
 use super::tally::Earliest;
 use super::top::{Register, earliest, latest};
@@ -70,6 +71,8 @@ impl Rhythm {
     pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
         let is_deed = match event.kind {
             EventKind::Page | EventKind::Screen => true,
+            // A scanner follows every link of a mail.
+            EventKind::Track if name == "Email Link Clicked" => !is_machine(event),
             EventKind::Track => NOT_THE_CUSTOMERS.binary_search(&name).is_err(),
             EventKind::Identify | EventKind::Group | EventKind::Alias => false,
         };

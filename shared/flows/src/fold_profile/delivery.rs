@@ -112,6 +112,7 @@ pub(super) fn decode(
                 contact = Some(changed.contact);
                 consent_changed(&changed).or(Some(Content::Look))
             }
+            detail_type::MESSAGE_FEEDBACK => super::feedback::of_feedback(&detail(&envelope)?),
             other => return Err(misdirected(&format!("the bus event `{other}`"))),
         },
     };
@@ -122,9 +123,10 @@ pub(super) fn decode(
 
 fn misdirected(found: &str) -> Disposition {
     let text = format!(
-        "profile's queue: expected `{}`, `{}` or a wake of a profile, found {found}",
+        "profile's queue: expected `{}`, `{}`, `{}` or a wake of a profile, found {found}",
         detail_type::EVENTS_ACCEPTED,
-        detail_type::CONSENT_CHANGED
+        detail_type::CONSENT_CHANGED,
+        detail_type::MESSAGE_FEEDBACK
     );
     Disposition::Park { reason: "misdirected", chain: vec![text] }
 }

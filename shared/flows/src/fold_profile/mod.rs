@@ -7,6 +7,7 @@
 
 mod delivery;
 mod effects;
+mod feedback;
 mod fold;
 mod recall;
 mod segments;

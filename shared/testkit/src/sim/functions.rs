@@ -130,7 +130,7 @@ pub struct Rule {
 }
 
 /// The rules of the bus.
-pub const RULES: [Rule; 5] = [
+pub const RULES: [Rule; 6] = [
     Rule {
         name: "EventsAcceptedRule",
         sources: &[source::INGEST],
@@ -141,6 +141,12 @@ pub const RULES: [Rule; 5] = [
         name: "ConsentChangedRule",
         sources: &[source::CONSENT],
         detail_type: detail_type::CONSENT_CHANGED,
+        to: Inbox::Profile,
+    },
+    Rule {
+        name: "MessageFeedbackRule",
+        sources: &[source::FEEDBACK],
+        detail_type: detail_type::MESSAGE_FEEDBACK,
         to: Inbox::Profile,
     },
     Rule {

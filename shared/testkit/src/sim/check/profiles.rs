@@ -10,7 +10,8 @@ use odyssey_domain::personal::AnonymousId;
 use odyssey_domain::profile::{Accumulator, IdentityItem, ProfileEffect, Root, Watched};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{
-    ConsentChanged, EventsAccepted, Owner, SourceKind, SourceRef, detail_type,
+    ConsentChanged, EventsAccepted, FeedbackKind, MessageFeedback, Owner, SourceKind, SourceRef,
+    detail_type,
 };
 use odyssey_flows::fold_profile::timeline::TimelineRow;
 use odyssey_flows::ports::{Key, Row};
@@ -88,6 +89,10 @@ pub(super) fn delivered(body: &str) -> Vec<Delivered> {
             let changed: Option<ConsentChanged> = serde_json::from_str(envelope.detail.get()).ok();
             changed.and_then(|changed| of_consent(&changed)).into_iter().collect()
         }
+        detail_type::MESSAGE_FEEDBACK => {
+            let fed: Option<MessageFeedback> = serde_json::from_str(envelope.detail.get()).ok();
+            fed.and_then(|fed| of_feedback(&fed)).into_iter().collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -142,6 +147,43 @@ fn of_consent(changed: &ConsentChanged) -> Option<Delivered> {
     };
     let source = SourceRef { name: "consent".to_owned(), kind: SourceKind::Server };
     Some(Delivered { own, event, source, received: changed.at })
+}
+
+/// The event that a report on a mail is in a profile, as far as facts are concerned.
+fn of_feedback(fed: &MessageFeedback) -> Option<Delivered> {
+    let own = fed.profile?.into();
+    let name = match fed.kind {
+        FeedbackKind::Opened => "Email Opened",
+        FeedbackKind::Clicked => "Email Link Clicked",
+        FeedbackKind::BouncedHard => "Email Bounced",
+        FeedbackKind::Complained => "Email Marked as Spam",
+        _ => return None,
+    };
+    let by_people = matches!(fed.kind, FeedbackKind::BouncedHard | FeedbackKind::Complained);
+    let soon = fed.accepted.is_some_and(|accepted| fed.at.since(accepted).ms() < 10_000);
+    let mut properties = Map::new();
+    properties.insert("email_id".to_owned(), fed.send.to_string().into());
+    if soon && !by_people {
+        properties.insert("machine".to_owned(), true.into());
+    }
+    let said = format!("{}/{name}/{}", fed.send, fed.at.ms());
+    let event = Event {
+        id: format!("feedback-{}", odyssey_domain::ids::ContentHash::of(said.as_bytes())),
+        at: fed.at,
+        original: None,
+        kind: EventKind::Track,
+        name: Some(name.to_owned()),
+        user_id: None,
+        anonymous_id: None,
+        previous_id: None,
+        group_id: None,
+        properties,
+        traits: Map::new(),
+        context: Map::new(),
+        integrations: Map::new(),
+    };
+    let source = SourceRef { name: "feedback".to_owned(), kind: SourceKind::Server };
+    Some(Delivered { own, event, source, received: fed.at })
 }
 
 impl Profiles {
