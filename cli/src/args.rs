@@ -70,6 +70,13 @@ pub enum Command {
     /// yours to look up. Nothing here sends a mail. Talks to the running local stack, or to AWS where
     /// --stack or the variables of the tables say so.
     Unconfirmed(UnconfirmedArgs),
+    /// What an export of events holds, and what this system would make of it
+    ///
+    /// Reads Segment-shaped JSON lines (gzip too) or a CSV with one event a row, of any size: which
+    /// behaviours there are, how many customers can be reached, which signals they would have
+    /// raised, which journeys would have taken them in, and what is missing for the others. Talks
+    /// to nothing and keeps nothing.
+    Audit(AuditArgs),
     /// Which events arrive, with which properties, and what of it is not as planned
     ///
     /// Shows the tracking plan that profile infers beside the one that the published workspace
@@ -333,6 +340,27 @@ pub enum SchemaFile {
     Segment,
     /// plan.yaml
     Plan,
+}
+
+/// `odyssey audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// The export
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The workspace whose signals and journeys it is held against
+    #[arg(long, value_name = "DIR")]
+    pub workspace: Option<PathBuf>,
+    /// Of a CSV: what every row is, such as "Order Completed"
+    #[arg(long, value_name = "NAME")]
+    pub event: Option<String>,
+    /// Of a CSV: which column is the event, type, time, user, anonymous, email or message, such as
+    /// time=InvoiceDate; those with usual names are recognised
+    #[arg(long, value_name = "ROLE=NAME")]
+    pub column: Vec<String>,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `odyssey plan`.

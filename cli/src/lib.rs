@@ -1,6 +1,7 @@
 //! The command line of Odyssey as a library, so that tests reach into it.
 
 pub mod args;
+pub mod audit;
 pub mod bench;
 pub mod chaos;
 pub mod check;
@@ -111,6 +112,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
         Command::Plan(args) => wait(tracking::run(screen, args)),
+        Command::Audit(args) => audit::run(screen, args),
         Command::Sim(args) => sim::run(screen, args),
         Command::Bench(args) => match &args.what {
             Bench::Cost(args) => wait(bench::cost::run(screen, args)),

@@ -1,0 +1,198 @@
+//! Who is in a file: ids, which of them are one customer, who can be reached.
+
+use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::ids::{IdentityKey, Position};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::personal::{AnonymousId, UserId};
+use odyssey_domain::profile::email_of;
+use std::collections::BTreeMap;
+
+/// The most ids that are told apart: about 150 MB.
+pub const IDS_MAX: usize = 1_000_000;
+
+/// What the keys of ids are made with. They leave nobody's machine, so it need not be secret.
+const NO_SECRET: &str = r#"{"k1":"an audit keeps nothing, so this is no secret"}"#;
+
+/// An id in the file.
+#[derive(Debug, Clone, Copy, Default)]
+struct Person {
+    user: bool,
+    email: bool,
+    consent: bool,
+    /// Whose device it is, by the earliest event that says so.
+    claim: Option<(Position, IdentityKey)>,
+}
+
+/// Everybody in the file.
+#[derive(Debug)]
+pub struct People {
+    keyring: Keyring,
+    ids: BTreeMap<IdentityKey, Person>,
+    /// Events of ids beyond [`IDS_MAX`].
+    pub beyond: u64,
+}
+
+/// How many of them there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Heads {
+    /// Customers: user ids, and devices that no user is known of.
+    pub customers: u64,
+    /// Those with a user id.
+    pub identified: u64,
+    /// Those with an address.
+    pub reachable: u64,
+    /// Those with an address, and an event or a trait about consent.
+    pub consented: u64,
+}
+
+impl People {
+    /// Nobody yet.
+    ///
+    /// # Errors
+    /// Never: the keyring's text is a constant.
+    pub fn new() -> Result<People, odyssey_domain::keyring::KeyringError> {
+        Ok(People { keyring: Keyring::parse(NO_SECRET)?, ids: BTreeMap::new(), beyond: 0 })
+    }
+
+    /// The id that an event folds under, and whether it is a user's.
+    #[must_use]
+    pub fn own(&self, event: &Event) -> Option<(IdentityKey, bool)> {
+        let user = event.user_id.as_ref().map(|id| (self.keyring.user_key(id), true));
+        user.or_else(|| {
+            event.anonymous_id.as_ref().map(|id| (self.keyring.anonymous_key(id), false))
+        })
+    }
+
+    /// The device that an event says is its user's.
+    #[must_use]
+    pub fn claimed(&self, event: &Event) -> Option<IdentityKey> {
+        event.user_id.as_ref()?;
+        if let Some(device) = &event.anonymous_id {
+            return Some(self.keyring.anonymous_key(device));
+        }
+        let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
+        // Two user ids are never one person on an alias's word.
+        let user = UserId::parse(previous).ok().map(|id| self.keyring.user_key(&id));
+        let known = user.is_some_and(|key| self.ids.get(&key).is_some_and(|id| id.user));
+        AnonymousId::parse(previous)
+            .ok()
+            .filter(|_| !known)
+            .map(|id| self.keyring.anonymous_key(&id))
+    }
+
+    /// Notes who an event is of.
+    pub fn note(&mut self, event: &Event) {
+        let Some((own, user)) = self.own(event) else { return };
+        let claimed = self.claimed(event);
+        let (email, consent) = (email_of(event).is_some(), speaks_of_consent(event));
+        let Some(person) = slot(&mut self.ids, own) else {
+            self.beyond += 1;
+            return;
+        };
+        person.user |= user;
+        person.email |= email;
+        person.consent |= consent;
+        let at = event.position();
+        let Some(device) = claimed.and_then(|device| slot(&mut self.ids, device)) else { return };
+        if device.claim.is_none_or(|(held, _)| at < held) {
+            device.claim = Some((at, own));
+        }
+    }
+
+    /// The customer that an id belongs to.
+    #[must_use]
+    pub fn customer(&self, id: IdentityKey) -> IdentityKey {
+        match self.ids.get(&id) {
+            Some(Person { user: false, claim: Some((_, user)), .. }) => *user,
+            _ => id,
+        }
+    }
+
+    /// When an id was first said to be its customer's.
+    #[must_use]
+    pub fn claim(&self, id: IdentityKey) -> Option<Position> {
+        self.ids.get(&id)?.claim.map(|(at, _)| at)
+    }
+
+    /// Counts them.
+    #[must_use]
+    pub fn heads(&self) -> Heads {
+        let mut customers: BTreeMap<IdentityKey, Person> = BTreeMap::new();
+        for (id, person) in &self.ids {
+            let customer = customers.entry(self.customer(*id)).or_default();
+            customer.user |= person.user;
+            customer.email |= person.email;
+            customer.consent |= person.consent;
+        }
+        let count = |is: fn(&Person) -> bool| {
+            u64::try_from(customers.values().filter(|person| is(person)).count()).unwrap_or(0)
+        };
+        Heads {
+            customers: count(|_| true),
+            identified: count(|person| person.user),
+            reachable: count(|person| person.email),
+            consented: count(|person| person.email && person.consent),
+        }
+    }
+}
+
+fn slot(ids: &mut BTreeMap<IdentityKey, Person>, id: IdentityKey) -> Option<&mut Person> {
+    if ids.len() >= IDS_MAX && !ids.contains_key(&id) {
+        return None;
+    }
+    Some(ids.entry(id).or_default())
+}
+
+/// Whether an event says something of consent: by its name, or by the name of a trait.
+fn speaks_of_consent(event: &Event) -> bool {
+    const WORDS: [&str; 6] =
+        ["consent", "opt_in", "optin", "opted", "newsletter", "accepts_marketing"];
+    let speaks = |name: &str| {
+        let name = name.to_lowercase().replace([' ', '-'], "_");
+        WORDS.iter().any(|word| name.contains(word))
+    };
+    event.name.as_deref().is_some_and(speaks) || event.traits.keys().any(|name| speaks(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn event(at: i64, fields: &Value) -> Event {
+        let mut event = json!({"id": format!("m{at}"), "at": at, "type": "track", "name": "x"});
+        for (name, value) in fields.as_object().unwrap() {
+            event[name] = value.clone();
+        }
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn devices_belong_to_the_first_user_that_they_are_said_to_be_of() {
+        let all = [
+            event(1, &json!({"anonymousId": "d1"})),
+            event(
+                9,
+                &json!({"userId": "ann", "anonymousId": "d1", "traits": {"email": "ann@example.com"}}),
+            ),
+            event(5, &json!({"userId": "bob", "anonymousId": "d1"})),
+            event(6, &json!({"anonymousId": "d2", "name": "Consent Requested"})),
+            event(7, &json!({"type": "alias", "userId": "ann", "previousId": "d2"})),
+            event(8, &json!({"type": "alias", "userId": "ann", "previousId": "bob"})),
+            event(9, &json!({"anonymousId": "d3"})),
+        ];
+        for turn in 0..all.len() {
+            let mut people = People::new().unwrap();
+            // Who is a user must be known before an alias of one is judged.
+            people.note(&all[2]);
+            for n in 0..all.len() {
+                people.note(&all[(n + turn) % all.len()]);
+            }
+            let key = |event: &Event| people.own(event).unwrap().0;
+            assert_eq!(people.customer(key(&all[0])), key(&all[2]), "{turn}");
+            assert_eq!(people.customer(key(&all[3])), key(&all[1]), "{turn}");
+            let heads = Heads { customers: 3, identified: 2, reachable: 1, consented: 1 };
+            assert_eq!(people.heads(), heads, "{turn}");
+        }
+    }
+}
