@@ -178,6 +178,28 @@ pub enum Bench {
     /// Runs the release binary behind a Runtime API, 20 events of 1.15 KB to a request: once with
     /// the local stack's bus, and once the same handler with a bus that does nothing.
     Ingest(BenchIngestArgs),
+    /// Replay a month of a shop through the flows in memory: events a second, and peak memory
+    ///
+    /// Does what `ingest`, `profile` and `tick` do with every event, on one core, over the ports in
+    /// memory, and counts at the end that none was lost. A million events take minutes.
+    Replay(BenchReplayArgs),
+}
+
+/// `odyssey bench replay`.
+#[derive(Debug, Args)]
+pub struct BenchReplayArgs {
+    /// How many events
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub events: u64,
+    /// Of how many customers; 1 for a hot key
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub customers: u64,
+    /// How many of one customer in one request
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub per_request: u64,
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `odyssey bench cost`.

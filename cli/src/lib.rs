@@ -119,6 +119,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
             Bench::Cold(args) => wait(bench::cold::run(screen, args)),
             Bench::Latency(args) => wait(bench::latency::run(screen, args)),
             Bench::Ingest(args) => wait(bench::ingest::run(screen, args)),
+            Bench::Replay(args) => bench::replay::run(screen, args),
         },
     }
 }

@@ -8,4 +8,5 @@ pub mod ingest;
 pub mod latency;
 mod load;
 pub mod prices;
+pub mod replay;
 mod runtime;

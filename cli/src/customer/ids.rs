@@ -25,7 +25,7 @@ const EVENTS_LOOKED_INTO: usize = 3;
 pub struct IdPart {
     /// The key at which its events stand.
     pub key: IdentityKey,
-    /// `user`, `anonymous`, `email` …; none where no event says it any more.
+    /// `user`, `anonymous`, `email` …; none where neither its item nor an event says it any more.
     pub kind: Option<String>,
     /// The id itself, as the latest event that carries it says it.
     pub id: Option<String>,
@@ -75,8 +75,10 @@ async fn one(
         page(tables, &[owner], Direction::NewestFirst, None, EVENTS_LOOKED_INTO).await?.events;
     let mut found = latest.iter().find_map(|told| named(keys, owner, &told.event));
     let placed = links::place(tables, owner).await?;
+    let mut kind = None;
     let linked = match placed.stands {
         Stands::Linked(claimed) => {
+            kind.clone_from(&claimed.kind);
             let claim = claimed.event.as_ref();
             found = found.or_else(|| named(keys, owner, &claim?.1));
             Some(LinkPart {
@@ -86,10 +88,15 @@ async fn one(
                 is_final: claimed.is_final,
             })
         }
-        Stands::Nobody | Stands::Erased(_) | Stands::Profile(_) => None,
+        Stands::Profile(known) => {
+            kind = known;
+            None
+        }
+        Stands::Nobody | Stands::Erased(_) => None,
     };
     let held = root.accumulators.get(&owner);
-    let (kind, id) = found.map(|id| (id.kind().to_string(), exposed(&id))).unzip();
+    let kind = kind.or_else(|| found.as_ref().map(Identifier::kind)).map(|kind| kind.to_string());
+    let id = found.as_ref().map(exposed);
     Ok(IdPart {
         key: owner,
         kind,

@@ -15,9 +15,11 @@ pub mod when;
 use crate::dossier::{self, ContactPart, EnrollmentPart, Send};
 use history::History;
 use ids::IdPart;
+use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::ProfileId;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::profile::{ProfileView, Root};
+use odyssey_domain::segment::{Member, SegmentName};
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::Tables;
 use odyssey_flows::read_timeline::{self, Cursor, Direction};
@@ -43,6 +45,17 @@ pub struct Wanted {
     pub events: usize,
 }
 
+/// A segment that somebody is in.
+#[derive(Debug, Clone, Serialize)]
+pub struct SegmentPart {
+    /// Its name.
+    pub name: String,
+    /// Since when, as it was decided.
+    pub since: Stamp,
+    /// By what: `event`, `time`, `backfill`.
+    pub by: String,
+}
+
 /// Everything about one customer.
 #[derive(Debug, Clone, Serialize)]
 pub struct Customer {
@@ -60,6 +73,10 @@ pub struct Customer {
     pub ids_left_out: usize,
     /// Traits, the computed ones among them.
     pub traits: BTreeMap<String, Value>,
+    /// Those of them that the workspace computes.
+    pub computed: Vec<String>,
+    /// The segments they are in.
+    pub segments: Vec<SegmentPart>,
     /// Facts by dotted name.
     pub facts: BTreeMap<String, Value>,
     /// UTC days with a deed, of the last 64, the latest first, counted from 1970.
@@ -92,8 +109,11 @@ pub async fn gather(
     wanted: Wanted,
     now: Stamp,
 ) -> Result<Customer, StoredError> {
-    let view = root.view(profile);
     let catalog = dossier::catalog(tables).await?;
+    let view = match &catalog {
+        Some(catalog) => root.view_at(profile, &catalog.computed_traits, now),
+        None => root.view(profile),
+    };
     let mut enrollments = dossier::enrollments(tables, catalog.as_ref(), &view.owners).await?;
     enrollments.reverse();
     let mut contact = None;
@@ -120,6 +140,8 @@ pub async fn gather(
         email: view.email.as_ref().map(|address| address.expose().to_owned()),
         ids,
         ids_left_out,
+        computed: computed(catalog.as_ref(), &view),
+        segments: segments(root),
         active_days: facts.rhythm.each_day().collect(),
         signals,
         enrollments,
@@ -131,6 +153,28 @@ pub async fn gather(
         traits: view.traits,
         facts: view.facts,
     })
+}
+
+fn computed(catalog: Option<&Catalog>, view: &ProfileView) -> Vec<String> {
+    let declared = catalog.map(|catalog| serde_json::to_value(&catalog.computed_traits));
+    match declared {
+        Some(Ok(Value::Object(rules))) => rules
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|n| view.traits.contains_key(n))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn segments(root: &Root) -> Vec<SegmentPart> {
+    let members = root.said.segments.members.iter();
+    let part = |(name, member): (&SegmentName, &Member)| SegmentPart {
+        name: name.to_string(),
+        since: member.since,
+        by: dossier::word_of(&member.by),
+    };
+    members.map(part).collect()
 }
 
 fn name_of(view: &ProfileView) -> String {

@@ -105,6 +105,10 @@ pub fn decisions(said: &Said, raises: &[Raise]) -> Vec<Decision> {
     all
 }
 
+/// What is to be read last; before it comes what is not named here, by name.
+const ORDER: [&str; 8] =
+    ["value", "items", "order", "orders", "at_least", "cart_id", "absent_since", "last"];
+
 /// Evidence, line by line, in words.
 #[must_use]
 pub fn in_words(evidence: &Map<String, Value>) -> Vec<(String, String)> {
@@ -113,7 +117,9 @@ pub fn in_words(evidence: &Map<String, Value>) -> Vec<(String, String)> {
     let code = evidence.get("currency").and_then(Value::as_str);
     let more = number("more").map(|n| format!(", and {n} more")).unwrap_or_default();
     let mut lines = Vec::new();
-    for (name, found) in evidence {
+    let mut all: Vec<(&String, &Value)> = evidence.iter().collect();
+    all.sort_by_key(|(name, _)| ORDER.iter().position(|first| first == name));
+    for (name, found) in all {
         let (label, shown) = match name.as_str() {
             "currency" | "more" => continue,
             "lines" => ("in the cart", things(found) + &more),
@@ -243,10 +249,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "pieces: 9",
-                "last deed: 22 Nov 2026, 08:55",
                 "in the cart: 2 × Tent (249.00), and 3 more",
                 "worth: 498.00 EUR",
+                "pieces: 9",
+                "last deed: 22 Nov 2026, 08:55",
             ]
         );
         let order = json!({"value": "18.99", "currency": "USD", "order": 2, "whatever_else": true});

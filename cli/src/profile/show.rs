@@ -89,10 +89,18 @@ fn tell(screen: &Screen, customer: &Customer, args: &ProfileShowArgs) {
     ));
     who(screen, customer);
     reachable(screen, customer);
+    if !customer.segments.is_empty() {
+        head(screen, "Segments");
+        for segment in &customer.segments {
+            let since = when::both(segment.since);
+            screen.line(&format!("  {:<24} since {since}, by {}", segment.name, segment.by));
+        }
+    }
     if !customer.traits.is_empty() {
         head(screen, "Traits");
         for (name, found) in &customer.traits {
-            screen.line(&format!("  {:<24} {}", clean(name, 60), value(found, 100)));
+            let computed = if customer.computed.contains(name) { "  (computed)" } else { "" };
+            screen.line(&format!("  {:<24} {}{computed}", clean(name, 60), value(found, 100)));
         }
     }
     for section in sections::of(&customer.facts) {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking and has no one outside"
 )]
 
+mod browser;
 mod hostile;
 mod page;
 mod world;

@@ -137,14 +137,15 @@ async fn read_into(
     identity: IdentityKey,
     fill: &mut Fill,
 ) -> Result<(), StoredError> {
-    let mut from = "0".to_owned();
+    let (first, last) = timeline::EVENT_KEYS;
+    let mut from = first.to_owned();
     loop {
         let rows = tables
             .query(&Query {
                 table: Table::Timeline,
                 pk: identity.to_string(),
                 from,
-                to: "~".to_owned(),
+                to: last.to_owned(),
                 limit: ROWS_PER_READ,
                 descending: false,
                 consistency: Consistency::Strong,

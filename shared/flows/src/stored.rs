@@ -117,10 +117,15 @@ fn inflate(bytes: &[u8]) -> Result<Vec<u8>, String> {
 /// An item's body.
 ///
 /// # Errors
-/// Where it passes its limit.
+/// Where it passes its limit, or what any stored item may inflate to.
 pub fn encode<T: Stored>(item: &T) -> Result<Vec<u8>, StoredError> {
     let corrupt = |cause: String| StoredError::Corrupt { name: T::NAME, cause };
     let json = serde_json::to_vec(item).map_err(|e| corrupt(e.to_string()))?;
+    // However well it deflates: nobody could read it back.
+    if u64::try_from(json.len()).unwrap_or(u64::MAX) > INFLATED_BYTES_MAX {
+        let limit = usize::try_from(INFLATED_BYTES_MAX).unwrap_or(usize::MAX);
+        return Err(StoredError::TooLarge { name: T::NAME, bytes: json.len(), limit });
+    }
     let deflated = deflate(&json).map_err(corrupt)?;
     let body = if deflated.len() <= json.len() {
         deflated
@@ -280,6 +285,25 @@ mod tests {
                 prop_assert_ne!(found, bytes);
             }
         }
+    }
+
+    #[derive(Debug, Serialize, serde::Deserialize)]
+    struct Wide(String);
+
+    impl Stored for Wide {
+        const NAME: &'static str = "wide";
+        const SCHEMA: u16 = 1;
+        const BYTES_MAX: usize = 256 * 1024;
+    }
+
+    /// What deflates to little and would inflate to too much is refused when it is written, not
+    /// when it is read.
+    #[test]
+    fn nothing_is_written_that_nobody_can_read() {
+        let most = usize::try_from(INFLATED_BYTES_MAX).unwrap();
+        let wide = |bytes: usize| encode(&Wide(" ".repeat(bytes - 2)));
+        assert!(wide(most).is_ok());
+        assert!(matches!(wide(most + 1), Err(StoredError::TooLarge { .. })));
     }
 
     #[test]

@@ -17,6 +17,7 @@
 mod fault;
 mod memory;
 pub mod port_suite;
+pub mod replay;
 mod row_size;
 pub mod sim;
 

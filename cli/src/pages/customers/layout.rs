@@ -30,11 +30,12 @@ pub fn body(customer: &Customer, wanted: &Wanted) -> String {
     out.push_str("</div><div>");
     reachable(&mut out, customer);
     who(&mut out, customer);
+    segments(&mut out, customer);
     traits(&mut out, customer);
     trimmed(&mut out, customer);
     out.push_str("</div></div>");
     if !facts.is_empty() {
-        out.push_str("<h2>What is known</h2><div class=\"facts\">");
+        out.push_str("<h2 id=\"known\">What is known</h2><div class=\"facts\">");
         out.extend(facts.iter().map(section));
         out.push_str("</div>");
     }
@@ -84,7 +85,9 @@ fn hero(out: &mut String, customer: &Customer, facts: &[Section]) {
     }
     out.push_str("</dl>");
     out.push_str(&strip(customer.at, &customer.active_days));
-    out.push_str("</section>");
+    out.push_str(
+        "<p class=\"jump\"><a href=\"#known\">What is known</a> <a href=\"#history\">What happened</a></p></section>",
+    );
 }
 
 fn signals(out: &mut String, customer: &Customer) {
@@ -351,6 +354,23 @@ fn who(out: &mut String, customer: &Customer) {
     out.push_str("</section>");
 }
 
+fn segments(out: &mut String, customer: &Customer) {
+    if customer.segments.is_empty() {
+        return;
+    }
+    out.push_str("<section class=\"card\" aria-labelledby=\"segments\"><h2 id=\"segments\">Segments</h2><ul class=\"ids\">");
+    for segment in &customer.segments {
+        let _ = write!(
+            out,
+            "<li><p>{} <span class=\"soft\">since {}, by {}</span></p></li>",
+            pill("signal", &segment.name),
+            ago(customer.at, segment.since),
+            escape(&segment.by)
+        );
+    }
+    out.push_str("</ul></section>");
+}
+
 fn traits(out: &mut String, customer: &Customer) {
     if customer.traits.is_empty() {
         return;
@@ -362,7 +382,10 @@ fn traits(out: &mut String, customer: &Customer) {
         .traits
         .iter()
         .take(MEMBERS_MAX)
-        .map(|(name, found)| (clean(name, 60), value(found, SHOWN_MAX)))
+        .map(|(name, found)| {
+            let computed = if customer.computed.contains(name) { " (computed)" } else { "" };
+            (clean(name, 60) + computed, value(found, SHOWN_MAX))
+        })
         .collect();
     out.push_str(&pairs(shown.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
     let more = more(customer.traits.len());

@@ -22,6 +22,9 @@ pub const ROW_SPAN: Span = Span::MINUTE.times(5);
 /// What was folded is kept so long.
 pub const KEPT: Span = Span::DAY.times(400);
 
+/// The range of sort keys in which events stand; raised signals ([`crate::signals`]) follow it.
+pub const EVENT_KEYS: (&str, &str) = ("0", "9~");
+
 /// Events of one identity that arrived together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TimelineRow {

@@ -1,7 +1,7 @@
 //! One identity's rows, read in one direction as far as a page needs them.
 
 use super::Direction;
-use crate::fold_profile::timeline::TimelineRow;
+use crate::fold_profile::timeline::{EVENT_KEYS, TimelineRow};
 use crate::ports::{Consistency, Query, Row, Table, Tables};
 use crate::stored::{self, StoredError};
 use odyssey_domain::ids::IdentityKey;
@@ -12,8 +12,8 @@ const ROWS_FIRST: usize = 32;
 /// Rows of one read (`Tables::query`).
 const ROWS_PER_READ_MAX: usize = 1_000;
 /// The first and the last sort key that an event's row can have.
-const LEAST: &str = "0";
-const GREATEST: &str = "9~";
+const LEAST: &str = EVENT_KEYS.0;
+const GREATEST: &str = EVENT_KEYS.1;
 
 /// One identity's rows.
 #[derive(Debug)]

@@ -108,6 +108,26 @@ fn declared_late_and_filled_is_declared_early() {
     assert_eq!(view(&late, ann, minute(12).plus(Span::DAY.times(31))).traits["spent_30d"], 0);
 }
 
+/// Raised signals stand beside the events of a timeline, and are none.
+#[test]
+fn a_profile_with_signals_is_filled() {
+    let world = World::new();
+    let added =
+        track("c1", 0, "Product Added", &json!({"userId": "ann"}), &json!({"product_id": "p"}));
+    world.fold_done(
+        vec![accepted(0, vec![added, order("o1", -1, &json!({"userId": "ann"}))])],
+        minute(0),
+    );
+    world.wake_until(minute(4 * 60));
+    let is_signal = |row: &Row| row.key.sk.starts_with("signal#");
+    assert!(world.memory.rows_of(Table::Timeline).iter().any(is_signal), "one was raised");
+    let now = minute(5 * 60);
+    world.publish(declared(), now);
+    let report = backfill(&world, now);
+    assert_eq!(report.filled, 1, "{report:?}");
+    assert_eq!(view(&world, world.user("ann"), now).traits["orders"], 1);
+}
+
 #[test]
 fn a_second_run_writes_nothing() {
     let world = declared_late();

@@ -7,6 +7,7 @@
 )]
 
 mod backfill;
+mod bad_input;
 mod crossings;
 mod echo;
 mod history;

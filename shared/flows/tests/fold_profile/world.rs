@@ -225,10 +225,14 @@ pub fn identify(id: &str, at: i64, who: &Value, traits: &Value) -> Event {
 }
 
 pub fn accepted_from(kind: SourceKind, received: i64, events: Vec<Event>) -> QueueRecord {
+    accepted_at(kind, minute(received), events)
+}
+
+pub fn accepted_at(kind: SourceKind, received: Stamp, events: Vec<Event>) -> QueueRecord {
     let detail = EventsAccepted {
         v: 1,
         request: "r".to_owned(),
-        received: minute(received),
+        received,
         source: SourceRef { name: "web".to_owned(), kind },
         events,
     };
