@@ -193,13 +193,11 @@ impl Catalog {
     }
 
     /// Lets the segments that `before` has with the same predicate go on: profiles that were
-    /// decided on by them are not new to them.
+    /// decided on by them are not new to them. The others begin with this publication.
     pub fn keep_segments(&mut self, before: &Catalog) {
         for (name, segment) in &mut self.segments {
             let known = before.segments.get(name).filter(|known| known.when == segment.when);
-            if let Some(known) = known {
-                segment.since = known.since;
-            }
+            segment.since = known.map_or(self.published, |known| known.since);
         }
     }
 

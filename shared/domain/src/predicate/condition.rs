@@ -129,6 +129,26 @@ impl Condition {
         }
     }
 
+    /// Whether it holds, by the answers of its leaves in the order in which they are asked.
+    #[must_use]
+    pub fn held_by(&self, answers: &[bool]) -> bool {
+        self.held_by_to(&mut answers.iter().copied(), CONDITION_DEPTH_MAX)
+    }
+
+    fn held_by_to(&self, answers: &mut dyn Iterator<Item = bool>, depth: usize) -> bool {
+        let Some(deeper) = depth.checked_sub(1) else { return false };
+        match self {
+            Condition::All(all) => {
+                all.iter().filter(|part| !part.held_by_to(answers, deeper)).count() == 0
+            }
+            Condition::Any(any) => {
+                any.iter().filter(|part| part.held_by_to(answers, deeper)).count() > 0
+            }
+            Condition::Not(part) => !part.held_by_to(answers, deeper),
+            _ => answers.next().unwrap_or(false),
+        }
+    }
+
     /// The instants after now at which the answer of a leaf turns if nothing else happens, in no
     /// order. Between them the whole tree answers alike.
     #[must_use]

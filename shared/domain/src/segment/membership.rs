@@ -116,6 +116,15 @@ impl Memberships {
         }
     }
 
+    /// Whether a publication declares what was not decided on yet, or what is still held is not
+    /// declared any more: a profile that a back-fill has looked at.
+    #[must_use]
+    pub fn lag(&self, declared: Declared<'_>) -> bool {
+        let is_new = |since: Stamp| self.published.is_none_or(|published| published < since);
+        declared.segments.values().any(|segment| is_new(segment.since))
+            || self.members.keys().any(|name| !declared.segments.contains_key(name))
+    }
+
     /// Decides on every segment of a publication.
     pub(crate) fn settle(
         &mut self,

@@ -14,12 +14,14 @@
 
 mod membership;
 mod name;
+mod sample;
 
 #[cfg(test)]
 mod laws;
 
 pub use membership::{Cause, Member, Memberships, SEGMENT_ENTERED, SEGMENT_EXITED};
 pub use name::{SEGMENT_NAME_BYTES_MAX, SegmentName};
+pub use sample::{LeafCount, Sample};
 
 use crate::ids::PredicateKey;
 use crate::predicate::{Answer, Condition, EventPredicate, Facts};
