@@ -68,7 +68,8 @@ async fn list(screen: &Screen, args: &SegmentsArgs) -> Result<Exit, Failure> {
             screen.paint(Style::Name, &format!("{:<20}", name.as_str())),
             segment.title
         ));
-        screen.line(&format!("           {}", screen.paint(Style::Faint, &segment.when.describe())));
+        screen
+            .line(&format!("           {}", screen.paint(Style::Faint, &segment.when.describe())));
     }
     Ok(Exit::Right)
 }

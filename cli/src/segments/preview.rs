@@ -28,8 +28,9 @@ pub(super) async fn run(screen: &Screen, args: &PreviewArgs) -> Result<Exit, Fai
         of_name(&args.segment, &catalog)?
     };
     let keyring = connection.keyring().await?;
+    let computed = &catalog.computed_traits;
     let asked =
-        preview(&tables, &keyring, &catalog, &segment, args.profiles, connection.now()).await;
+        preview(&tables, &keyring, computed, &segment, args.profiles, connection.now()).await;
     let (sample, whole) =
         asked.map_err(|error| Failure::Stack(format!("{}: {error}", connection.name)))?;
     if args.json {
@@ -112,9 +113,9 @@ fn as_json(sample: &Sample<'_>, whole: bool) -> serde_json::Value {
         .iter()
         .map(|leaf| json!({"asked": leaf.asked, "held": leaf.held, "alone_keeps_out": leaf.alone}))
         .collect();
-    let share = sample.share().map(|(share, low, high)| {
-        json!({"estimate": share, "low": low, "high": high})
-    });
+    let share = sample
+        .share()
+        .map(|(share, low, high)| json!({"estimate": share, "low": low, "high": high}));
     json!({
         "profiles": sample.profiles, "whole": whole, "members": sample.members, "share": share,
         "conditions": leaves, "keeps_most_out": sample.keeps_out().map(|leaf| leaf.asked.clone()),

@@ -177,7 +177,11 @@ impl Catalog {
     /// Its segments, as profiles are decided on by them.
     #[must_use]
     pub const fn declared(&self) -> Declared<'_> {
-        Declared { published: self.published, segments: &self.segments }
+        Declared {
+            published: self.published,
+            segments: &self.segments,
+            computed: &self.computed_traits,
+        }
     }
 
     /// Every event predicate whose last match profiles keep: those of journeys and of segments.

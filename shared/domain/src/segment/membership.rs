@@ -79,8 +79,8 @@ pub(crate) struct Settled {
     pub(crate) changed: bool,
     /// Signals to publish.
     pub(crate) raises: Vec<Raise>,
-    /// When to look again, if nothing happens before.
-    pub(crate) due: Option<Stamp>,
+    /// Nothing was decided; when to look again instead.
+    pub(crate) postponed: Option<Stamp>,
 }
 
 impl Memberships {
@@ -138,7 +138,7 @@ impl Memberships {
         let mut settled = Settled::default();
         let before = self.published;
         if before.is_some_and(|before| before > declared.published) {
-            settled.due = Some(now.plus(LOOK_AGAIN));
+            settled.postponed = Some(now.plus(LOOK_AGAIN));
             return settled;
         }
         let count = self.members.len();
@@ -147,13 +147,12 @@ impl Memberships {
         for (name, segment) in declared.segments {
             let is_new = before.is_none_or(|before| before < segment.since);
             let cause = if is_new { Cause::Backfill } else { cause };
-            let (holds, answers) = segment.holds(view, now);
-            let turns = segment.turns(view, now);
-            settled.due = settled.due.into_iter().chain(turns).min();
+            let holds = segment.is_in(view, now);
             let held = self.members.get(name).copied();
             if holds == held.is_some() {
                 continue;
             }
+            let (_, answers) = segment.holds(view, now);
             settled.changed = true;
             self.changes = self.changes.saturating_add(1);
             if holds {

@@ -52,7 +52,8 @@ impl<'s> Sample<'s> {
             leaf.held = leaf.held.saturating_add(u32::from(answer));
             if !held {
                 flip(&mut given, at);
-                leaf.alone = leaf.alone.saturating_add(u32::from(self.segment.when.held_by(&given)));
+                leaf.alone =
+                    leaf.alone.saturating_add(u32::from(self.segment.when.held_by(&given)));
                 flip(&mut given, at);
             }
         }
