@@ -116,6 +116,11 @@ impl Memberships {
         }
     }
 
+    /// Has every segment decided on anew, in silence: what they are decided on was made up for.
+    pub const fn ask_again(&mut self) {
+        self.published = None;
+    }
+
     /// Whether a publication declares what was not decided on yet, or what is still held is not
     /// declared any more: a profile that a back-fill has looked at.
     #[must_use]
