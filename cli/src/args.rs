@@ -59,6 +59,11 @@ pub enum Command {
     /// profile's own id. Talks to the running local stack, or to AWS where --stack or the variables of
     /// the tables say so.
     Profile(ProfileArgs),
+    /// Segments: how many are in each, and who would be in one that is not published yet
+    ///
+    /// Talks to the running local stack, or to AWS where --stack or the variables of the tables say
+    /// so. Counts are exact and cost one read each; a preview reads as many profiles as it asks.
+    Segments(SegmentsArgs),
     /// Dead letters: what could not be dealt with, why, and back onto its queue
     ///
     /// Talks to the running local stack, or to AWS where --stack or the variables of the queues say
@@ -561,6 +566,45 @@ pub struct DlqRedriveArgs {
     /// Do it
     #[arg(long)]
     pub yes: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// `odyssey segments`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SegmentsArgs {
+    /// What else to do
+    #[command(subcommand)]
+    pub what: Option<Segments>,
+    /// Print them as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// What else can be done with segments.
+#[derive(Debug, Subcommand)]
+pub enum Segments {
+    /// Ask a sample of profiles: the share that would be in it, and which condition keeps most out
+    Preview(PreviewArgs),
+}
+
+/// `odyssey segments preview`.
+#[derive(Debug, Args)]
+pub struct PreviewArgs {
+    /// A published segment's name, or a segment's file in its workspace
+    #[arg(value_name = "NAME|FILE")]
+    pub segment: String,
+    /// How many profiles to ask at most
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub profiles: u32,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
     /// The stack
     #[command(flatten)]
     pub stack: StackArgs,

@@ -16,6 +16,7 @@ pub mod pages;
 pub mod profile;
 pub mod publish;
 pub mod screen;
+pub mod segments;
 pub mod sim;
 pub mod stack;
 pub mod standing;
@@ -109,6 +110,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => wait(demo::run(screen, args)),
         Command::Chaos(args) => wait(chaos::run(screen, args)),
         Command::Profile(args) => wait(profile::run(screen, args)),
+        Command::Segments(args) => wait(segments::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
         Command::Plan(args) => wait(tracking::run(screen, args)),

@@ -317,7 +317,7 @@ impl Listener {
                 };
                 tokio::spawn(follower.follow(at, *asked));
             }
-            Err(_) => {}
+            Ok(Command::Look { .. }) | Err(_) => {}
         }
     }
 }

@@ -154,7 +154,8 @@ pub async fn plan(
 
 /// A catalog like `of` in which nothing is published.
 fn empty_of(of: &Catalog) -> Catalog {
-    Catalog { journeys: BTreeMap::new(), mails: BTreeMap::new(), ..of.clone() }
+    let (journeys, mails, segments) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    Catalog { journeys, mails, segments, ..of.clone() }
 }
 
 /// Keeps a journey that is no longer in the files, and what those inside it still need.
@@ -347,5 +348,13 @@ fn settings_changes(old: &Catalog, new: &Catalog) -> Vec<String> {
     note(old.topics != new.topics, "topics");
     note(old.signals != new.signals, "signals");
     note(old.confirmation_mail != new.confirmation_mail, "confirmation_mail");
+    note(old.pacing != new.pacing, "frequency caps, quiet hours and deferral");
+    let names: BTreeSet<_> = old.segments.keys().chain(new.segments.keys()).collect();
+    for name in names {
+        let of = |catalog: &Catalog| {
+            catalog.segments.get(name).map(|segment| (segment.title.clone(), segment.when.clone()))
+        };
+        note(of(old) != of(new), &format!("segment {name}"));
+    }
     changes
 }

@@ -177,7 +177,11 @@ impl Catalog {
     /// Its segments, as profiles are decided on by them.
     #[must_use]
     pub const fn declared(&self) -> Declared<'_> {
-        Declared { published: self.published, segments: &self.segments }
+        Declared {
+            published: self.published,
+            segments: &self.segments,
+            computed: &self.computed_traits,
+        }
     }
 
     /// Every event predicate whose last match profiles keep: those of journeys and of segments.
@@ -193,13 +197,11 @@ impl Catalog {
     }
 
     /// Lets the segments that `before` has with the same predicate go on: profiles that were
-    /// decided on by them are not new to them.
+    /// decided on by them are not new to them. The others begin with this publication.
     pub fn keep_segments(&mut self, before: &Catalog) {
         for (name, segment) in &mut self.segments {
             let known = before.segments.get(name).filter(|known| known.when == segment.when);
-            if let Some(known) = known {
-                segment.since = known.since;
-            }
+            segment.since = known.map_or(self.published, |known| known.since);
         }
     }
 

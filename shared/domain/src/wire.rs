@@ -292,7 +292,7 @@ impl Why {
     }
 }
 
-/// A message that one function puts on another's queue.
+/// A message that one function, or an operator, puts on another's queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 pub enum Command {
@@ -300,6 +300,12 @@ pub enum Command {
     Wake(Wake),
     /// To the sender's queue.
     Send(Box<SendRequested>),
+    /// To the profile's queue: decide on a profile's segments although nothing happened to it. Asked
+    /// by a back-fill, for a profile that a publication is new to; asking twice is asking once.
+    Look {
+        /// Which.
+        profile: ProfileId,
+    },
 }
 
 /// EventBridge's envelope, as a rule delivers it to a queue. Fields that nothing here reads are

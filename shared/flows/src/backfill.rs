@@ -91,6 +91,8 @@ pub async fn fill(
                 continue;
             }
         };
+        // Segments may have been decided on without what is there now: they are asked once more.
+        root.said.segments.ask_again();
         // What is pending stays in the item as it was: nobody's effects are replaced.
         let write = stored::put(key.clone(), &IdentityItem::Root(root), Some(version))?;
         match stored::commit(tables, write).await? {

@@ -1,15 +1,26 @@
-//! How many are in each segment: counted where profiles are written, never scanned.
+//! How many are in each segment: counted where profiles are written, never scanned. Previews of what
+//! a segment would hold, and the back-fill of one that is new.
 //!
 //! A segment's count is the sum of its [`SHARDS`] counters. Whoever writes identity items adds, in
 //! the same transaction, what the write changes of their memberships ([`changes`]), which is read
 //! off the items themselves: so the sum is the number of stored memberships whatever fails, also
 //! over links, splits and erasures.
 
-use crate::ports::{Consistency, Key, PortError, Query, Table, Tables, Write};
-use odyssey_domain::ids::IdentityKey;
-use odyssey_domain::profile::IdentityItem;
-use odyssey_domain::segment::SegmentName;
-use std::collections::BTreeMap;
+use crate::catalog::current_key;
+use crate::contacts;
+use crate::ports::{
+    Consistency, Key, PortError, Query, Queue, QueueMessage, Queues, Scan, Table, Tables, Write,
+};
+use crate::stored::{self, StoredError};
+use odyssey_domain::catalog::Catalog;
+use odyssey_domain::contact::Contact;
+use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
+use odyssey_domain::segment::{Sample, Segment, SegmentName};
+use odyssey_domain::time::{Span, Stamp};
+use odyssey_domain::wire::Command;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Counters of one segment. Transactions that change one counter at the same time get in each
 /// other's way, so that there are more than profiles that are written at once; their sum costs one
@@ -87,6 +98,170 @@ pub async fn count(tables: &impl Tables, segment: SegmentName) -> Result<i64, Po
         sum = sum.saturating_add(number.ok_or_else(unreadable)?);
     }
     Ok(sum)
+}
+
+/// Rows of one page of a scan.
+const ROWS_PER_SCAN: usize = 200;
+/// Contacts of one `get_many`.
+const KEYS_PER_READ: usize = 100;
+/// Looks that are asked for with one call.
+const LOOKS_AT_ONCE: usize = 10;
+
+/// The profiles of one page, and where the next begins.
+async fn profiles(
+    tables: &impl Tables,
+    after: Option<Key>,
+) -> Result<(Vec<(ProfileId, Root)>, Option<Key>), StoredError> {
+    let scan = Scan {
+        table: Table::Profiles,
+        segment: 0,
+        segments: 1,
+        after,
+        sk: Some("identity".to_owned()),
+        limit: ROWS_PER_SCAN,
+    };
+    let page = tables.scan(&scan).await?;
+    let mut found = Vec::with_capacity(page.rows.len());
+    for row in &page.rows {
+        let Ok(profile) = row.key.pk.parse::<ProfileId>() else { continue };
+        if let IdentityItem::Root(root) = stored::decode(row)? {
+            found.push((profile, *root));
+        }
+    }
+    Ok((found, page.next))
+}
+
+/// Asks a sample of at most `limit` profiles whether they would be in a segment, and says whether
+/// they are all there are. Rows stand in the order of hashes, so that the first are a fair sample.
+///
+/// # Errors
+/// Where the port fails or an item cannot be read.
+pub async fn preview<'s>(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    computed: &ComputedTraits,
+    segment: &'s Segment,
+    limit: u32,
+    now: Stamp,
+) -> Result<(Sample<'s>, bool), StoredError> {
+    let mut sample = Sample::of(segment);
+    let mut after = None;
+    loop {
+        let (found, next) = profiles(tables, after).await?;
+        let view = |(profile, root): (ProfileId, Root)| root.view_at(profile, computed, now);
+        let mut views: Vec<ProfileView> = found.into_iter().map(view).collect();
+        if segment.asks_consent() {
+            read_consents(tables, keyring, &mut views).await?;
+        }
+        for view in &views {
+            if sample.profiles >= limit {
+                return Ok((sample, false));
+            }
+            sample.ask(view, now);
+        }
+        after = next;
+        if after.is_none() {
+            return Ok((sample, true));
+        }
+    }
+}
+
+/// Puts what the contacts behind their addresses have said into views.
+async fn read_consents(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    views: &mut [ProfileView],
+) -> Result<(), StoredError> {
+    for views in views.chunks_mut(KEYS_PER_READ) {
+        // An address may be several profiles'; a key is asked for once.
+        let contact =
+            |view: &ProfileView| view.email.as_ref().map(|email| keyring.contact_key(email));
+        let wanted: BTreeSet<ContactKey> = views.iter().filter_map(contact).collect();
+        let keys: Vec<Key> = wanted.iter().map(|wanted| contacts::key(*wanted)).collect();
+        let rows = tables.get_many(&keys, Consistency::Eventual).await?;
+        let mut known: BTreeMap<ContactKey, Contact> = BTreeMap::new();
+        for (key, row) in wanted.into_iter().zip(rows) {
+            if let Some(row) = row {
+                known.insert(key, stored::decode(&row)?);
+            }
+        }
+        for view in views {
+            if let Some(contact) = contact(view).and_then(|key| known.get(&key)) {
+                let answers = contact.consents.iter();
+                view.consents =
+                    answers.map(|(topic, consent)| (topic.clone(), consent.state)).collect();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a back-fill of memberships has come to so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Profiles that were read.
+    pub profiles: u64,
+    /// Those that the publication is new to; `profile` was asked to decide on them.
+    pub asked: u64,
+}
+
+/// Why memberships could not be back-filled.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// Nothing was ever published.
+    #[error("no workspace has been published yet")]
+    Unpublished,
+    /// The profiles or the workspace cannot be read.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+    /// The queue failed.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The queue did not take everything.
+    #[error("{0} messages were not taken by profile's queue")]
+    NotSent(usize),
+}
+
+/// Has `profile` decide on every profile that the published segments are new to: it arms the timers
+/// and changes the counts, as on any write. Asking twice is asking once, so that a run may be
+/// stopped at any point and begun again.
+///
+/// # Errors
+/// Where nothing was published, the tables cannot be read, or the queue does not take a message.
+pub async fn look_at_all(
+    tables: &impl Tables,
+    queues: &impl Queues,
+    mut progress: impl FnMut(&Looked),
+) -> Result<Looked, LookError> {
+    let found = stored::load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
+    let catalog = found.ok_or(LookError::Unpublished)?.item;
+    let declared = catalog.declared();
+    let mut looked = Looked::default();
+    let mut after = None;
+    loop {
+        let (found, next) = profiles(tables, after).await?;
+        let mut looks = Vec::new();
+        for (profile, root) in found {
+            looked.profiles += 1;
+            if root.said.segments.lag(declared) {
+                // Nothing in it that JSON cannot hold.
+                let body = serde_json::to_string(&Command::Look { profile }).unwrap_or_default();
+                looks.push(QueueMessage { body, delay: Span::ZERO });
+            }
+        }
+        for some in looks.chunks(LOOKS_AT_ONCE) {
+            let unsent = queues.send(Queue::Profile, some).await?;
+            if !unsent.is_empty() {
+                return Err(LookError::NotSent(unsent.len()));
+            }
+            looked.asked += u64::try_from(some.len()).unwrap_or(0);
+        }
+        progress(&looked);
+        after = next;
+        if after.is_none() {
+            return Ok(looked);
+        }
+    }
 }
 
 #[cfg(test)]

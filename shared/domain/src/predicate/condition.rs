@@ -39,17 +39,41 @@ impl Facts<'_> {
     }
 }
 
+/// The answers so far; none where nobody wants to see them.
+struct Answers(Option<Vec<Answer>>);
+
+impl Answers {
+    /// Notes what was asked and found, and says whether it held.
+    fn note(&mut self, held: bool, words: impl FnOnce() -> (String, String)) -> bool {
+        if let Some(answers) = &mut self.0 {
+            let (asked, found) = words();
+            answers.push(Answer { asked, found, held });
+        }
+        held
+    }
+}
+
+fn since_then(last: Option<Stamp>) -> String {
+    last.map_or_else(|| "not since then".to_owned(), |at| at.to_string())
+}
+
 impl Condition {
     /// Whether it holds, and the answer of every leaf that was asked, in order. All leaves are
     /// asked, so that a trace shows what would have to change.
     #[must_use]
     pub fn evaluate(&self, facts: &Facts<'_>) -> (bool, Vec<Answer>) {
-        let mut answers = Vec::new();
+        let mut answers = Answers(Some(Vec::new()));
         let held = self.ask(facts, &mut answers, CONDITION_DEPTH_MAX);
-        (held, answers)
+        (held, answers.0.unwrap_or_default())
     }
 
-    fn ask(&self, facts: &Facts<'_>, answers: &mut Vec<Answer>, depth: usize) -> bool {
+    /// Whether it holds, without the answers, which take most of the time.
+    #[must_use]
+    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        self.ask(facts, &mut Answers(None), CONDITION_DEPTH_MAX)
+    }
+
+    fn ask(&self, facts: &Facts<'_>, answers: &mut Answers, depth: usize) -> bool {
         let Some(deeper) = depth.checked_sub(1) else {
             return false;
         };
@@ -81,18 +105,24 @@ impl Condition {
                 self.performed(facts, event, *within, answers)
             }
             Condition::Signal { name, within } => self.raised(facts, name, *within, answers),
+            Condition::Counted { state, at_least, .. } => {
+                let count = facts.view.traits.get(state).and_then(Value::as_u64);
+                answers.note(count.is_some_and(|count| count >= *at_least), || {
+                    let found =
+                        count.map_or("not counted yet".to_owned(), |n| format!("{n} times"));
+                    (self.describe(), found)
+                })
+            }
             Condition::Consent { topic, is } => {
                 let found = ConsentAsked::of(facts.view.consents.get(topic).copied());
-                let (asked, held) = (self.describe(), found == *is);
-                answers.push(Answer { asked, found: found.word().to_owned(), held });
-                held
+                answers.note(found == *is, || (self.describe(), found.word().to_owned()))
             }
             Condition::Segment { name } => {
                 let since = facts.view.segments.get(name);
-                let found =
-                    since.map_or_else(|| "not in it".to_owned(), |at| format!("since {at}"));
-                answers.push(Answer { asked: self.describe(), found, held: since.is_some() });
-                since.is_some()
+                answers.note(since.is_some(), || {
+                    let since = since.map(|at| format!("since {at}"));
+                    (self.describe(), since.unwrap_or_else(|| "not in it".to_owned()))
+                })
             }
         }
     }
@@ -102,13 +132,11 @@ impl Condition {
         facts: &Facts<'_>,
         name: &str,
         within: Option<Span>,
-        answers: &mut Vec<Answer>,
+        answers: &mut Answers,
     ) -> bool {
         let from = within.map_or(Stamp::MIN, |span| facts.now.minus(span));
         let last = facts.view.raised.get(name).copied().filter(|at| *at >= from);
-        let found = last.map_or_else(|| "not since then".to_owned(), |at| at.to_string());
-        answers.push(Answer { asked: self.describe(), found, held: last.is_some() });
-        last.is_some()
+        answers.note(last.is_some(), || (self.describe(), since_then(last)))
     }
 
     /// Shows every leaf, in the order in which they are asked.
@@ -126,6 +154,26 @@ impl Condition {
             }
             Condition::Not(part) => part.each_leaf_to(see, deeper),
             leaf => see(leaf),
+        }
+    }
+
+    /// Whether it holds, by the answers of its leaves in the order in which they are asked.
+    #[must_use]
+    pub fn held_by(&self, answers: &[bool]) -> bool {
+        self.held_by_to(&mut answers.iter().copied(), CONDITION_DEPTH_MAX)
+    }
+
+    fn held_by_to(&self, answers: &mut dyn Iterator<Item = bool>, depth: usize) -> bool {
+        let Some(deeper) = depth.checked_sub(1) else { return false };
+        match self {
+            Condition::All(all) => {
+                all.iter().filter(|part| !part.held_by_to(answers, deeper)).count() == 0
+            }
+            Condition::Any(any) => {
+                any.iter().filter(|part| part.held_by_to(answers, deeper)).count() > 0
+            }
+            Condition::Not(part) => !part.held_by_to(answers, deeper),
+            _ => answers.next().unwrap_or(false),
         }
     }
 
@@ -151,15 +199,15 @@ impl Condition {
         turns
     }
 
-    fn answer(&self, is: &Comparison, found: &[&Value], answers: &mut Vec<Answer>) -> bool {
-        let held = is.holds_of(found);
-        let found = match found {
-            [] => "nothing".to_owned(),
-            [one] => shown(one),
-            several => cut(&several.iter().map(|v| shown(v)).collect::<Vec<_>>().join(", ")),
-        };
-        answers.push(Answer { asked: self.describe(), found, held });
-        held
+    fn answer(&self, is: &Comparison, found: &[&Value], answers: &mut Answers) -> bool {
+        answers.note(is.holds_of(found), || {
+            let found = match found {
+                [] => "nothing".to_owned(),
+                [one] => shown(one),
+                several => cut(&several.iter().map(|v| shown(v)).collect::<Vec<_>>().join(", ")),
+            };
+            (self.describe(), found)
+        })
     }
 
     fn performed(
@@ -167,18 +215,15 @@ impl Condition {
         facts: &Facts<'_>,
         event: &EventPredicate,
         within: Option<Span>,
-        answers: &mut Vec<Answer>,
+        answers: &mut Answers,
     ) -> bool {
         let from = within.map_or(facts.started, |span| facts.now.minus(span));
         let last = facts.last_since(event.key(), from);
-        let found = last.map_or_else(|| "not since then".to_owned(), |p| p.at.to_string());
-        let asked = if within.is_none() && facts.started == Stamp::MIN {
-            format!("{event} ever")
-        } else {
-            self.describe()
-        };
-        answers.push(Answer { asked, found, held: last.is_some() });
-        last.is_some()
+        answers.note(last.is_some(), || {
+            let ever = within.is_none() && facts.started == Stamp::MIN;
+            let asked = if ever { format!("{event} ever") } else { self.describe() };
+            (asked, since_then(last.map(|last| last.at)))
+        })
     }
 
     /// As people read it: `orders.count at least 2`, `all of (…; …)`.
@@ -206,6 +251,11 @@ impl Condition {
             }
             Condition::Performed { event, within: Some(span) } => {
                 format!("{event} within {span}")
+            }
+            Condition::Counted { event, days, at_least, .. } => {
+                let window =
+                    days.map_or_else(|| "ever".to_owned(), |days| format!("within {days}d"));
+                format!("{event} at least {at_least} times {window}")
             }
             Condition::Signal { name, within: None } => format!("signal {name} ever"),
             Condition::Signal { name, within: Some(span) } => {

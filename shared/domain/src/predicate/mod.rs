@@ -10,6 +10,7 @@ pub use condition::{CONDITION_DEPTH_MAX, Facts};
 use crate::contact::{ConsentState, TopicId};
 use crate::event::{Event, EventKind};
 use crate::ids::PredicateKey;
+use crate::profile::{ComputedKind, ComputedRule};
 use crate::segment::SegmentName;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
@@ -227,6 +228,19 @@ pub enum Condition {
         /// How far back; since the enrollment began where absent, and ever in a segment.
         within: Option<Span>,
     },
+    /// So many such events happened, ever or on so many days up to today. Counted by a computed trait
+    /// that publishing declares for it, so that it holds from a back-fill on.
+    Counted {
+        /// The computed trait that counts them: [`Condition::counted`].
+        state: String,
+        /// Which.
+        event: EventPredicate,
+        /// UTC days, today among them; ever where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        days: Option<u32>,
+        /// How many.
+        at_least: u64,
+    },
     /// A signal of this name was raised, ever or within a span before now.
     Signal {
         /// Its name.
@@ -248,6 +262,28 @@ pub enum Condition {
         /// Which.
         name: SegmentName,
     },
+}
+
+impl Condition {
+    /// The condition that so many such events happened.
+    #[must_use]
+    pub fn counted(event: EventPredicate, days: Option<u32>, at_least: u64) -> Condition {
+        let rule = ComputedRule { kind: ComputedKind::Count, event, days };
+        let key = rule.key().to_string();
+        let window = days.map_or_else(|| "ever".to_owned(), |days| format!("{days}d"));
+        // No author's name of a computed trait has a space in it.
+        let mark: String = key.chars().take(8).collect();
+        let state = format!("{} {window} #{mark}", rule.event.event);
+        Condition::Counted { state, event: rule.event, days, at_least }
+    }
+
+    /// The computed trait that counts what it asks for, with its name; none of other conditions.
+    #[must_use]
+    pub fn counter(&self) -> Option<(String, ComputedRule)> {
+        let Condition::Counted { state, event, days, .. } = self else { return None };
+        let rule = ComputedRule { kind: ComputedKind::Count, event: event.clone(), days: *days };
+        Some((state.clone(), rule))
+    }
 }
 
 /// One leaf's answer, with the value it was decided on.

@@ -1,12 +1,17 @@
 //! A profile's segments: decided in the write that changes what they are decided on.
 
-use super::Root;
+use super::facts::Facts;
 use super::said::ProfileEffect;
+use super::{ProfileView, Root};
 use crate::contact::{ConsentState, TopicId};
 use crate::ids::ProfileId;
-use crate::segment::{Cause, Declared};
+use crate::segment::{Cause, Declared, Segment};
 use crate::time::Stamp;
 use std::collections::BTreeMap;
+
+/// Instants at which a profile's segments are asked ahead of time. Past them the timer is armed for
+/// the last, to ask from there on.
+const INSTANTS_MAX: usize = 64;
 
 impl Root {
     /// Decides on the segments of a publication at an instant, given what the contact behind the
@@ -24,17 +29,66 @@ impl Root {
         if declared.segments.is_empty() && self.said.segments.published.is_none() {
             return false;
         }
-        let mut view = self.view(profile);
+        let mut view = self.view_at(profile, declared.computed, now);
         view.consents = consents;
-        let last = self.facts().seen.map_or(now, |seen| seen.last.min(now));
+        let facts = self.facts();
+        let last = facts.seen.map_or(now, |seen| seen.last.min(now));
         let since = match cause {
             // What follows the deed that let somebody in follows the entering.
             Cause::Event => last,
             Cause::Time | Cause::Backfill => now,
         };
+        let turn = next_turn(&facts, declared, &view, now);
+        drop(facts);
         let settled = self.said.segments.settle(profile, declared, &view, cause, since, now);
         let raises = settled.raises.into_iter();
         self.said.pending.extend(raises.map(ProfileEffect::Raise));
-        settled.due.is_some_and(|due| self.arm_by(due)) || settled.changed
+        let due = settled.postponed.or(turn);
+        due.is_some_and(|due| self.arm_by(due)) || settled.changed
     }
+}
+
+/// The first instant after `now` at which some segment answers otherwise if nothing happens until
+/// then. Segments are asked at each instant at which something in them turns: where a window lets
+/// go, and at the midnights at which a computed trait changes. So no timer is armed that would find
+/// nothing changed.
+pub(crate) fn next_turn(
+    facts: &Facts,
+    declared: Declared<'_>,
+    view: &ProfileView,
+    now: Stamp,
+) -> Option<Stamp> {
+    let mut turns: BTreeMap<Stamp, Vec<&Segment>> = BTreeMap::new();
+    for segment in declared.segments.values() {
+        for at in segment.turns(view, now) {
+            turns.entry(at).or_default().push(segment);
+        }
+    }
+    let by_the_day: Vec<&Segment> =
+        declared.segments.values().filter(|s| s.asks_by_the_day(declared.computed)).collect();
+    let next_midnight = |at| {
+        let changes = !by_the_day.is_empty();
+        changes.then(|| declared.computed.changes(facts, at)).flatten()
+    };
+    let mut midnight = next_midnight(now);
+    if turns.is_empty() && midnight.is_none() {
+        return None;
+    }
+    let mut later = view.clone();
+    let mut at = None;
+    for _ in 0..INSTANTS_MAX {
+        let window = turns.first_key_value().map(|(at, _)| *at);
+        let instant = window.into_iter().chain(midnight).min()?;
+        let mut asked = turns.remove(&instant).unwrap_or_default();
+        if midnight == Some(instant) {
+            later.compute(facts, declared.computed, instant);
+            asked.extend(&by_the_day);
+            midnight = next_midnight(instant);
+        }
+        at = Some(instant);
+        if asked.iter().any(|segment| segment.is_in(&later, instant) != segment.is_in(view, now)) {
+            break;
+        }
+    }
+    at
 }

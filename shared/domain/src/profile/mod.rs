@@ -49,6 +49,9 @@ mod laws;
 #[cfg(test)]
 mod touchpoint_tests;
 
+#[cfg(test)]
+pub(crate) use belonging::next_turn;
+
 pub use accumulator::{Accumulator, Folded, RECENT_IDS_MAX, RecentIds};
 pub use bought::Bought;
 pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};

@@ -6,7 +6,7 @@ use crate::contact::{ConsentState, TopicId};
 use crate::event::Event;
 use crate::ids::{IdentityKey, ProfileId, SignalId};
 use crate::predicate::{Comparison, ConsentAsked};
-use crate::profile::{ProfileEffect, Root, Watched, Woken};
+use crate::profile::{ComputedTraits, ProfileEffect, Root, Watched, Woken, next_turn};
 use crate::signal::{Raise, SignalKind, SignalRule, Threshold};
 use crate::time::Span;
 use crate::wire::{SourceKind, SourceRef};
@@ -47,11 +47,25 @@ fn counted(event: &str, least: u64) -> Condition {
     Condition::Fact { name: format!("events.{event}"), is: Comparison::AtLeast(least.into()) }
 }
 
-fn tree() -> impl Strategy<Value = Condition> {
+/// What is computed for these segments.
+fn computed(segments: &BTreeMap<SegmentName, Segment>) -> ComputedTraits {
+    let mut rules = BTreeMap::new();
+    for segment in segments.values() {
+        segment.when.each_leaf(&mut |leaf| rules.extend(leaf.counter()));
+    }
+    rules.into()
+}
+
+/// With windows of minutes, or, where `by_the_hour`, of hours; and counts of days.
+fn tree(by_the_hour: bool) -> impl Strategy<Value = Condition> {
     let window = proptest::option::weighted(0.8, 1..40_u64);
+    let window = window.prop_map(move |n| n.map(|n| if by_the_hour { 60 * n } else { n }));
+    let days = proptest::option::weighted(0.8, 1..4_u32);
     let leaf = prop_oneof![
         3 => (select(&NAMES[..]), window.clone()).prop_map(|(name, n)| performed(name, n)),
         1 => (select(&NAMES[..]), 1..4_u64).prop_map(|(name, n)| counted(name, n)),
+        2 => (select(&NAMES[..]), days, 1..4_u64)
+            .prop_map(|(name, days, n)| Condition::counted(predicate(name), days, n)),
         1 => window.prop_map(|n| Condition::Signal {
             name: "Cart Abandoned".to_owned(),
             within: n.map(|n| Span::MINUTE.times(n)),
@@ -73,6 +87,7 @@ fn tree() -> impl Strategy<Value = Condition> {
 struct Lived {
     root: Root,
     declared: BTreeMap<SegmentName, Segment>,
+    computed: ComputedTraits,
     published: Stamp,
     consents: BTreeMap<TopicId, ConsentState>,
     raised: Vec<Raise>,
@@ -84,11 +99,13 @@ struct Lived {
 impl Lived {
     fn under(declared: BTreeMap<SegmentName, Segment>) -> Lived {
         let mut root = Root::default();
-        let new = Declared { published: PUBLISHED, segments: &declared };
+        let computed = computed(&declared);
+        let new = Declared { published: PUBLISHED, segments: &declared, computed: &computed };
         root.said.segments = Memberships::of_new(new);
         Lived {
             root,
             declared,
+            computed,
             published: PUBLISHED,
             consents: BTreeMap::new(),
             raised: Vec::new(),
@@ -103,7 +120,8 @@ impl Lived {
     }
 
     fn settle(&mut self, cause: Cause, now: Stamp) -> bool {
-        let declared = Declared { published: self.published, segments: &self.declared };
+        let (segments, computed) = (&self.declared, &self.computed);
+        let declared = Declared { published: self.published, segments, computed };
         self.root.cross(profile(), &rules(), now);
         let consents = self.consents.clone();
         let changed = self.root.settle_segments(profile(), declared, consents, cause, now);
@@ -127,7 +145,7 @@ impl Lived {
             "properties": {"product_id": "p", "order_id": self.events, "total": 5}}))
         .unwrap();
         let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
-        let watched = Watched::of(&NAMES.map(predicate));
+        let watched = Watched::of(&NAMES.map(predicate)).computing(&self.computed);
         let own = IdentityKey::from(profile());
         let _ = self.root.accumulator_of(own, own).1.fold(&event, &source, &watched);
     }
@@ -155,7 +173,7 @@ impl Lived {
 
     /// What the predicates say now.
     fn evaluated(&self) -> BTreeSet<SegmentName> {
-        let mut view = self.root.view(profile());
+        let mut view = self.root.view_at(profile(), &self.computed, self.now);
         view.consents.clone_from(&self.consents);
         let holds = |(name, segment): (&SegmentName, &Segment)| {
             segment.holds(&view, self.now).0.then_some(*name)
@@ -193,7 +211,10 @@ proptest! {
     /// Whatever the order of arrival, once timers have fired: at each instant.
     #[test]
     fn membership_is_what_the_predicate_says(
-        trees in proptest::collection::vec(tree(), 1..4),
+        (trees, unit) in any::<bool>().prop_flat_map(|by_the_hour| {
+            let unit = if by_the_hour { Span::HOUR } else { Span::MINUTE };
+            (proptest::collection::vec(tree(by_the_hour), 1..4), Just(unit))
+        }),
         happenings in history(),
         rest in 0..90_u64,
     ) {
@@ -201,13 +222,13 @@ proptest! {
         let segments = named.map(|(n, when)| (name(&format!("s{n}")), segment(when))).collect();
         let mut lived = Lived::under(segments);
         for (minutes, happening) in happenings {
-            lived.pass(Span::MINUTE.times(minutes));
+            lived.pass(unit.times(minutes));
             // Nothing is decided on before the first event makes the profile.
             if lived.events > 0 {
                 prop_assert_eq!(lived.members(), lived.evaluated());
             }
             match happening {
-                Happening::Event(event, ago) => lived.tell(event, Span::MINUTE.times(ago)),
+                Happening::Event(event, ago) => lived.tell(event, unit.times(ago)),
                 Happening::Consent(granted) => {
                     let state =
                         if granted { ConsentState::Granted } else { ConsentState::Withdrawn };
@@ -217,7 +238,7 @@ proptest! {
             }
             prop_assert_eq!(lived.members(), lived.evaluated());
         }
-        lived.pass(Span::MINUTE.times(rest));
+        lived.pass(unit.times(rest));
         if lived.events > 0 {
             prop_assert_eq!(lived.members(), lived.evaluated());
         }
@@ -239,27 +260,32 @@ proptest! {
 
     /// A timer is armed for when the tree turns, not for when a leaf does.
     #[test]
-    fn between_now_and_the_turn_nothing_changes(tree in tree(), happenings in history(), later in 0..100_u64) {
+    fn between_now_and_the_turn_nothing_changes(
+        tree in tree(true), happenings in history(), later in 0..100_u64,
+    ) {
         let mut lived = Lived::of(tree);
-        for (minutes, happening) in happenings {
-            lived.pass(Span::MINUTE.times(minutes));
+        for (hours, happening) in happenings {
+            lived.pass(Span::HOUR.times(hours));
             if let Happening::Event(event, ago) = happening {
-                lived.tell(event, Span::MINUTE.times(ago));
+                lived.tell(event, Span::HOUR.times(ago));
             }
         }
-        let view = lived.root.view(profile());
         let asked = lived.declared.get(&name("s")).unwrap();
-        let now = asked.holds(&view, lived.now).0;
-        let at = lived.now.plus(Span::MINUTE.times(later));
-        let turn = asked.turns(&view, lived.now);
+        let is_in = |at| asked.is_in(&lived.root.view_at(profile(), &lived.computed, at), at);
+        let (segments, computed) = (&lived.declared, &lived.computed);
+        let declared = Declared { published: PUBLISHED, segments, computed };
+        let view = lived.root.view_at(profile(), computed, lived.now);
+        let turn = next_turn(&lived.root.facts(), declared, &view, lived.now);
+        let (now, at) = (is_in(lived.now), lived.now.plus(Span::HOUR.times(later)));
         if let Some(turn) = turn {
             prop_assert!(turn > lived.now);
-            prop_assert_ne!(asked.holds(&view, turn).0, now);
-            prop_assert_eq!(asked.holds(&view, turn.minus(Span::from_ms(1))).0, now);
+            prop_assert_ne!(is_in(turn), now);
+            prop_assert_eq!(is_in(turn.minus(Span::from_ms(1))), now);
         }
         if turn.is_none_or(|turn| at < turn) {
-            prop_assert_eq!(asked.holds(&view, at).0, now);
+            prop_assert_eq!(is_in(at), now);
         }
+        prop_assert_eq!(asked.holds(&view, lived.now).0, now);
     }
 }
 
@@ -381,7 +407,8 @@ fn consent_is_the_contacts() {
     let offers = || TopicId::parse("offers").unwrap();
     let asks = |is| Condition::Consent { topic: offers(), is };
     let mut lived = Lived::of(asks(ConsentAsked::Granted));
-    assert!(Declared { published: PUBLISHED, segments: &lived.declared }.ask_consent());
+    let (segments, computed) = (&lived.declared, &lived.computed);
+    assert!(Declared { published: PUBLISHED, segments, computed }.ask_consent());
     lived.tell("Signed In", Span::ZERO);
     assert!(lived.members().is_empty());
     lived.consents.insert(offers(), ConsentState::Granted);

@@ -79,8 +79,8 @@ pub(crate) struct Settled {
     pub(crate) changed: bool,
     /// Signals to publish.
     pub(crate) raises: Vec<Raise>,
-    /// When to look again, if nothing happens before.
-    pub(crate) due: Option<Stamp>,
+    /// Nothing was decided; when to look again instead.
+    pub(crate) postponed: Option<Stamp>,
 }
 
 impl Memberships {
@@ -116,6 +116,20 @@ impl Memberships {
         }
     }
 
+    /// Has every segment decided on anew, in silence: what they are decided on was made up for.
+    pub const fn ask_again(&mut self) {
+        self.published = None;
+    }
+
+    /// Whether a publication declares what was not decided on yet, or what is still held is not
+    /// declared any more: a profile that a back-fill has looked at.
+    #[must_use]
+    pub fn lag(&self, declared: Declared<'_>) -> bool {
+        let is_new = |since: Stamp| self.published.is_none_or(|published| published < since);
+        declared.segments.values().any(|segment| is_new(segment.since))
+            || self.members.keys().any(|name| !declared.segments.contains_key(name))
+    }
+
     /// Decides on every segment of a publication.
     pub(crate) fn settle(
         &mut self,
@@ -129,7 +143,7 @@ impl Memberships {
         let mut settled = Settled::default();
         let before = self.published;
         if before.is_some_and(|before| before > declared.published) {
-            settled.due = Some(now.plus(LOOK_AGAIN));
+            settled.postponed = Some(now.plus(LOOK_AGAIN));
             return settled;
         }
         let count = self.members.len();
@@ -138,13 +152,12 @@ impl Memberships {
         for (name, segment) in declared.segments {
             let is_new = before.is_none_or(|before| before < segment.since);
             let cause = if is_new { Cause::Backfill } else { cause };
-            let (holds, answers) = segment.holds(view, now);
-            let turns = segment.turns(view, now);
-            settled.due = settled.due.into_iter().chain(turns).min();
+            let holds = segment.is_in(view, now);
             let held = self.members.get(name).copied();
             if holds == held.is_some() {
                 continue;
             }
+            let (_, answers) = segment.holds(view, now);
             settled.changed = true;
             self.changes = self.changes.saturating_add(1);
             if holds {

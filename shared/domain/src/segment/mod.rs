@@ -5,7 +5,8 @@
 //! the same write as what it was decided on, and each change of it is a signal: `Segment Entered`
 //! or `Segment Exited`, at the threshold that names the segment.
 //!
-//! A predicate may change its answer with time alone. [`Segment::turns`] says when, so that the
+//! A predicate may change its answer with time alone; what a profile does about that is arm its timer
+//! for the first instant at which one does, so that the
 //! profile's timer wakes it then: once all timers have fired, every membership is what the
 //! predicate says.
 //!
@@ -14,16 +15,18 @@
 
 mod membership;
 mod name;
+mod sample;
 
 #[cfg(test)]
 mod laws;
 
 pub use membership::{Cause, Member, Memberships, SEGMENT_ENTERED, SEGMENT_EXITED};
 pub use name::{SEGMENT_NAME_BYTES_MAX, SegmentName};
+pub use sample::{LeafCount, Sample};
 
 use crate::ids::PredicateKey;
 use crate::predicate::{Answer, Condition, EventPredicate, Facts};
-use crate::profile::ProfileView;
+use crate::profile::{ComputedTraits, ProfileView};
 use crate::time::Stamp;
 use crate::wire::Why;
 use serde::{Deserialize, Serialize};
@@ -53,21 +56,27 @@ pub struct Declared<'a> {
     pub published: Stamp,
     /// The segments by name.
     pub segments: &'a BTreeMap<SegmentName, Segment>,
+    /// What is computed for them.
+    pub computed: &'a ComputedTraits,
 }
 
 impl Declared<'_> {
     /// Whether any of them asks what a contact said, so that the contact has to be read.
     #[must_use]
     pub fn ask_consent(&self) -> bool {
-        self.segments.values().any(|segment| {
-            let mut asked = false;
-            segment.when.each_leaf(&mut |leaf| asked |= matches!(leaf, Condition::Consent { .. }));
-            asked
-        })
+        self.segments.values().any(Segment::asks_consent)
     }
 }
 
 impl Segment {
+    /// Whether it asks what a contact said.
+    #[must_use]
+    pub fn asks_consent(&self) -> bool {
+        let mut asks = false;
+        self.when.each_leaf(&mut |leaf| asks |= matches!(leaf, Condition::Consent { .. }));
+        asks
+    }
+
     /// Whether a profile is in it at an instant, with the answer of every leaf.
     #[must_use]
     pub fn holds(&self, view: &ProfileView, now: Stamp) -> (bool, Vec<Answer>) {
@@ -75,22 +84,37 @@ impl Segment {
         self.when.evaluate(&Facts { view, why: &why, started: Stamp::MIN, now })
     }
 
-    /// The first instant after `now` at which the answer is another one if nothing happens until
-    /// then. The tree is asked at each instant at which a leaf turns, so that a timer that would
-    /// find nothing changed is not armed.
+    /// Whether a profile is in it at an instant.
     #[must_use]
-    pub fn turns(&self, view: &ProfileView, now: Stamp) -> Option<Stamp> {
+    pub fn is_in(&self, view: &ProfileView, now: Stamp) -> bool {
         let why = Why::default();
-        let facts = Facts { view, why: &why, started: Stamp::MIN, now };
-        let mut instants = self.when.turns(&facts);
-        if instants.is_empty() {
-            return None;
-        }
-        instants.sort_unstable();
-        instants.dedup();
-        let held = self.when.evaluate(&facts).0;
-        let turned = |at: &Stamp| self.when.evaluate(&Facts { now: *at, ..facts }).0 != held;
-        instants.into_iter().find(turned)
+        self.when.holds(&Facts { view, why: &why, started: Stamp::MIN, now })
+    }
+
+    /// The instants after `now` at which a window of it lets go of what it holds, in no order.
+    #[must_use]
+    pub(crate) fn turns(&self, view: &ProfileView, now: Stamp) -> Vec<Stamp> {
+        let why = Why::default();
+        self.when.turns(&Facts { view, why: &why, started: Stamp::MIN, now })
+    }
+
+    /// Whether it asks for a computed trait whose value may change at midnight.
+    pub(crate) fn asks_by_the_day(&self, computed: &ComputedTraits) -> bool {
+        let mut asks = false;
+        self.when.each_leaf(&mut |leaf| {
+            let name = match leaf {
+                Condition::Trait { name, .. } => name,
+                Condition::Counted { state, .. } => state,
+                _ => return,
+            };
+            asks |= computed.iter().any(|(trait_name, _, rule)| {
+                rule.days.is_some()
+                    && name
+                        .strip_prefix(trait_name)
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            });
+        });
+        asks
     }
 }
 

@@ -13,7 +13,9 @@ use super::settings::one_of;
 use super::yaml::{Kind, Node, quoted};
 use crate::contact::TopicId;
 use crate::predicate::{Comparison, Condition, ConsentAsked, EventPredicate, PropertyTest};
+use crate::profile::COMPUTED_WINDOW_DAYS_MAX;
 use crate::segment::SegmentName;
+use crate::time::Span;
 use serde_json::Value;
 
 /// The keys of an event predicate.
@@ -42,6 +44,8 @@ pub const SEGMENT_CONDITION_KEYS: &[&str] =
     &["all", "any", "not", "trait", "fact", "performed", "signal", "consent"];
 /// The most conditions inside one another.
 const NESTING_MAX: usize = 8;
+/// The most times that `performed` can ask for.
+const PERFORMED_MAX: u64 = 1_000_000;
 /// The longest path of a property, in bytes.
 const PATH_BYTES_MAX: usize = 200;
 
@@ -257,8 +261,11 @@ fn nested(
             Some(Condition::Not(Box::new(nested(reading, value, (known, allowed), depth + 1)?)))
         }
         "performed" => {
-            reading.fields(node, "a condition", &["performed", "where", "within"]);
+            reading.fields(node, "a condition", &["performed", "where", "within", "at_least"]);
             let event = event(reading, fields, known, "performed");
+            if let Some(least) = fields.get("at_least") {
+                return counted(reading, least, fields.get("within"), event);
+            }
             let within = match fields.get("within") {
                 None => Some(None),
                 Some(node) => reading.span(node).map(Some),
@@ -288,6 +295,40 @@ fn nested(
         "consent" => consent(reading, node, value, known),
         kind => leaf(reading, node, kind, value),
     }
+}
+
+/// How often something was performed: counted by UTC days.
+fn counted(
+    reading: &mut Reading<'_>,
+    least: &Node,
+    within: Option<&Node>,
+    event: Option<EventPredicate>,
+) -> Option<Condition> {
+    let number = match &least.kind {
+        Kind::Number(number) => number.as_u64().filter(|n| (1..=PERFORMED_MAX).contains(n)),
+        _ => None,
+    };
+    if number.is_none() {
+        let expected = format!("a whole number of times, from 1 to {PERFORMED_MAX}");
+        reading.fault(least.place, least.describe(), expected);
+    }
+    let days = match within {
+        None => Some(None),
+        Some(node) => reading.span(node).and_then(|span| {
+            let (days, rest) = (span.ms() / Span::DAY.ms(), span.ms() % Span::DAY.ms());
+            let days = u32::try_from(days).ok().filter(|days| {
+                rest == 0 && (1..=COMPUTED_WINDOW_DAYS_MAX).contains(days)
+            });
+            if days.is_none() {
+                let expected = format!(
+                    "whole days, from 1d to {COMPUTED_WINDOW_DAYS_MAX}d, by which events are counted"
+                );
+                reading.fault(node.place, span.to_string(), expected);
+            }
+            days.map(Some)
+        }),
+    };
+    Some(Condition::counted(event?, days?, number?))
 }
 
 /// The name of a segment that exists.

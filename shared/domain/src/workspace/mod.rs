@@ -80,6 +80,9 @@ pub const NESTING_MAX: usize = 12;
 /// The most event predicates that all live journeys and segments mention together: each is a register in every
 /// profile.
 pub const WATCHED_MAX: usize = 100;
+/// The most counts of performed events that all conditions ask for together, besides the declared
+/// computed traits.
+pub const COUNTERS_MAX: usize = 32;
 /// The longest text of one file, in bytes.
 pub const FILE_BYTES_MAX: usize = 256 * 1024;
 
@@ -155,7 +158,8 @@ impl Workspace {
         }
         match (settings, faults.into_sorted()) {
             (Some(settings), none) if none.is_empty() => {
-                Ok(Workspace { settings, segments, journeys, mails, plan })
+                let workspace = Workspace { settings, segments, journeys, mails, plan };
+                workspace.check_counters().map(|()| workspace)
             }
             (_, faults) => Err(faults),
         }
@@ -172,6 +176,18 @@ impl Workspace {
             none if none.is_empty() => Ok(plan),
             faults => Err(faults),
         }
+    }
+
+    /// Each count is a state in every profile.
+    fn check_counters(&self) -> Result<(), Vec<Fault>> {
+        let counters = self.counters().len();
+        if counters <= COUNTERS_MAX {
+            return Ok(());
+        }
+        let found = format!("{counters} different counts (`performed` with `at_least`)");
+        let mut faults = Faults::default();
+        faults.at("segments", Place::START, found, format!("at most {COUNTERS_MAX}"));
+        Err(faults.into_sorted())
     }
 
     /// The topics under which live and draft journeys send each mail; the confirmation mail has

@@ -6,6 +6,7 @@ use crate::ids::{ContentHash, PredicateKey};
 use crate::journey::{Journey, StepKind, Trigger};
 use crate::message::Mail;
 use crate::predicate::{Condition, EventPredicate};
+use crate::profile::{ComputedRule, ComputedTraits};
 use crate::signal::{SignalKind, SignalRule, Threshold};
 use crate::time::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,7 @@ impl Workspace {
             confirmation_mail: settings.confirmation_mail.clone(),
             watched: watched(running.iter().copied()),
             retired: Vec::new(),
-            computed_traits: settings.computed_traits.clone(),
+            computed_traits: self.computed_traits(),
             forwarded: forwarded(running.iter().copied()),
             plan: self.plan.clone(),
         };
@@ -97,12 +98,16 @@ impl Workspace {
         SignalKind::ALL.into_iter().filter_map(rule).collect()
     }
 
+    /// Every condition of segments, and of journeys that may have people in them.
+    fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let of_segments = self.segments.values().map(|file| &file.when);
+        of_segments.chain(self.running().flat_map(conditions))
+    }
+
     /// The signals that conditions ask for by name.
     fn asked_signals(&self) -> BTreeSet<&str> {
-        let live = self.journeys.values().filter(|file| file.state == JourneyState::Live);
-        let of_journeys = live.flat_map(|file| conditions(&file.journey));
         let mut asked = BTreeSet::new();
-        for condition in self.segments.values().map(|file| &file.when).chain(of_journeys) {
+        for condition in self.conditions() {
             condition.each_leaf(&mut |leaf| {
                 if let Condition::Signal { name, .. } = leaf {
                     asked.insert(name.as_str());
@@ -110,6 +115,23 @@ impl Workspace {
             });
         }
         asked
+    }
+
+    /// The computed traits that conditions count by.
+    pub(super) fn counters(&self) -> BTreeMap<String, ComputedRule> {
+        let mut counters = BTreeMap::new();
+        for condition in self.conditions() {
+            condition.each_leaf(&mut |leaf| counters.extend(leaf.counter()));
+        }
+        counters
+    }
+
+    /// The computed traits that the file declares, and those that conditions count by.
+    fn computed_traits(&self) -> ComputedTraits {
+        let mut rules: BTreeMap<String, ComputedRule> =
+            self.settings.computed_traits.clone().into();
+        rules.extend(self.counters());
+        rules.into()
     }
 }
 

@@ -101,6 +101,11 @@ fn a_segment_that_goes_on_is_no_new_one() {
     let mut changed = catalog(&files(&[("segments/at-risk.yaml", &other)]), second);
     changed.retire(&before, &[]);
     assert_eq!(changed.segments.get(&name("at-risk")).unwrap().since, second);
+    // It is dated by when it is published, not by when it was read.
+    let mut read = catalog(&files(&[]), Stamp::MIN);
+    read.published = second;
+    read.retire(&crate::catalog::Catalog { segments: BTreeMap::new(), ..before }, &[]);
+    assert_eq!(read.segments.get(&name("at-risk")).unwrap().since, second);
 }
 
 #[test]

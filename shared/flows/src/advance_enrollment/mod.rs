@@ -159,6 +159,9 @@ impl Request {
             QueueBody::Command(Command::Send(_)) => {
                 Err(AdvanceError::Unexpected { found: "a send request" })
             }
+            QueueBody::Command(Command::Look { .. }) => {
+                Err(AdvanceError::Unexpected { found: "a look at a profile" })
+            }
         }
     }
 

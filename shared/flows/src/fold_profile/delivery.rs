@@ -95,6 +95,7 @@ pub(super) fn decode(
     let body = QueueBody::parse(&record.body)
         .map_err(|error| Disposition::Park { reason: "malformed", chain: chain(&error) })?;
     let mut contact = None;
+    let mut looks = Vec::new();
     let content = match body {
         QueueBody::Command(Command::Wake(wake)) => match wake.owner {
             Owner::Profile(profile) => {
@@ -105,6 +106,10 @@ pub(super) fn decode(
             Owner::Send(_) => return Err(misdirected("a wake of a send")),
         },
         QueueBody::Command(Command::Send(_)) => return Err(misdirected("a send")),
+        QueueBody::Command(Command::Look { profile }) => {
+            looks.push(profile.into());
+            Some(Content::Look)
+        }
         QueueBody::Event(envelope) => match envelope.detail_type.as_str() {
             detail_type::EVENTS_ACCEPTED => Some(accepted(detail(&envelope)?, keyring)),
             detail_type::CONSENT_CHANGED => {
@@ -117,13 +122,12 @@ pub(super) fn decode(
         },
     };
     let message_id = record.message_id.clone();
-    let looks = Vec::new();
     Ok(content.map(|content| Delivery { index, message_id, content, contact, looks }))
 }
 
 fn misdirected(found: &str) -> Disposition {
     let text = format!(
-        "profile's queue: expected `{}`, `{}`, `{}` or a wake of a profile, found {found}",
+        "profile's queue: expected `{}`, `{}`, `{}`, a wake of a profile or a look at one, found {found}",
         detail_type::EVENTS_ACCEPTED,
         detail_type::CONSENT_CHANGED,
         detail_type::MESSAGE_FEEDBACK

@@ -83,6 +83,10 @@ impl Asked {
                 let found = "expected the wake of a send, found another's".to_owned();
                 Err(park("unexpected", found))
             }
+            Ok(QueueBody::Command(Command::Look { .. })) => {
+                let found = "expected a send, found a look at a profile".to_owned();
+                Err(park("unexpected", found))
+            }
             Ok(QueueBody::Event(event)) if event.detail_type == detail_type::CONSENT_REQUESTED => {
                 let asked: ConsentRequested =
                     serde_json::from_str(event.detail.get()).map_err(|e| {

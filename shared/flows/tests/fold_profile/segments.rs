@@ -12,7 +12,7 @@ use odyssey_domain::segment::{Segment, SegmentName};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{SourceKind, detail_type};
 use odyssey_flows::catalog::{CatalogCache, Publication, publish};
-use odyssey_flows::ports::Table;
+use odyssey_flows::ports::{Queue, Table};
 use odyssey_flows::queue::Disposition;
 use odyssey_flows::{contacts, segments, stored};
 use odyssey_testkit::{Fault, Operation, run};
@@ -296,4 +296,97 @@ fn predicates_of_segments_are_kept() {
     let kept = catalog.kept_matches();
     let event = |name: &str| EventPredicate { event: name.to_owned(), tests: Vec::new() };
     assert_eq!(kept, [event("Order Completed"), event("Signed In")]);
+}
+
+fn publish_at(world: World, catalog: Catalog) -> World {
+    let publication = Publication { catalog, journeys: BTreeMap::new(), mails: BTreeMap::new() };
+    run(publish(&world.memory, &publication)).unwrap();
+    World { catalog: CatalogCache::default(), ..world }
+}
+
+/// Three profiles of before there were segments.
+fn three() -> World {
+    let world = World::of(catalog());
+    let days = |n: i64| minute(n * 24 * 60).ms() - minute(0).ms();
+    for (who, times) in [("ann", 3), ("bob", 1), ("cal", 2)] {
+        for n in 0..times {
+            let at = days(n) / 60_000;
+            let event = did(&format!("{who}{n}"), at, "Signed In", &json!({"userId": who}));
+            world.fold_done(vec![accepted(at, vec![event])], minute(at));
+        }
+    }
+    world
+}
+
+fn often() -> Condition {
+    let event = EventPredicate { event: "Signed In".to_owned(), tests: Vec::new() };
+    Condition::counted(event, Some(30), 2)
+}
+
+fn declaring(when: Condition, published: Stamp) -> Catalog {
+    let computed_traits = BTreeMap::from_iter(when.counter()).into();
+    let segment = Segment { title: "T".to_owned(), when, since: published };
+    let segments = [(name("often"), segment)].into();
+    Catalog { published, segments, computed_traits, ..catalog() }
+}
+
+/// A segment that counts, declared when there are profiles: their counts are made up for, then
+/// `profile` is asked to look at each; nothing is raised, everybody is counted.
+#[test]
+fn a_new_segment_is_filled_in_silence() {
+    let now = minute(3 * 24 * 60);
+    let world = publish_at(three(), declaring(often(), now));
+    let _ = world.signals();
+    run(odyssey_flows::backfill::run(&world.memory, &|| now, |_| ())).unwrap();
+    let mut steps = 0;
+    let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| steps += 1)).unwrap();
+    assert_eq!((looked.profiles, looked.asked, steps), (3, 3, 1));
+    let looks = world.memory.take(Queue::Profile, now);
+    assert_eq!(looks.len(), 3);
+    // Delivered twice, and one to where nobody is.
+    world.fold_done(looks.clone(), now);
+    world.fold_done(looks, now);
+    let nobody = json!({"command": "look", "profile": world.user("nobody")}).to_string();
+    world.fold_done(vec![record("m", &nobody)], now);
+    assert!(names(&world).is_empty());
+    assert_eq!(count(&world, "often"), 2);
+    assert_eq!(members(&world, world.user("ann")), [name("often")].into());
+    let again = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
+    assert_eq!((again.profiles, again.asked), (3, 0));
+    // Their timers are armed: 30 days on, all have left, aloud.
+    world.wake_until(minute(40 * 24 * 60));
+    assert_eq!(count(&world, "often"), 0);
+    assert_eq!(names(&world), ["Segment Exited often", "Segment Exited often"]);
+}
+
+#[test]
+fn a_preview_asks_a_sample_and_writes_nothing() {
+    let now = minute(3 * 24 * 60);
+    let world = publish_at(three(), declaring(often(), now));
+    run(odyssey_flows::backfill::run(&world.memory, &|| now, |_| ())).unwrap();
+    let catalog = declaring(often(), now);
+    let when: Condition = serde_json::from_value(json!({"all": [
+        serde_json::to_value(often()).unwrap(), consented()]}))
+    .unwrap();
+    let segment = Segment { title: "T".to_owned(), when, since: now };
+    let before = world.memory.rows();
+    let ask = |limit| {
+        let (memory, keys) = (&world.memory, &world.keyring);
+        let computed = &catalog.computed_traits;
+        run(segments::preview(memory, keys, computed, &segment, limit, now)).unwrap()
+    };
+    let (sample, whole) = ask(100);
+    assert_eq!((sample.profiles, sample.members, whole), (3, 0, true));
+    let counts: Vec<(u32, u32)> = sample.leaves.iter().map(|l| (l.held, l.alone)).collect();
+    assert_eq!(counts, [(2, 0), (0, 2)]);
+    assert_eq!(sample.keeps_out().unwrap().asked, "consent to offers granted");
+    let (sample, whole) = ask(2);
+    assert_eq!((sample.profiles, whole), (2, false));
+    assert_eq!(world.memory.rows(), before);
+    // Somebody with an address, who consented.
+    let traits = json!({"email": "ann@example.com"});
+    let events = vec![identify("i", 4_320, &ann(), &traits)];
+    world.fold_done(vec![accepted_from(SourceKind::Server, 4_320, events)], now);
+    consent(&world, "ann@example.com", ConsentState::Granted, 4_320);
+    assert_eq!(ask(100).0.members, 1);
 }

@@ -9,5 +9,6 @@
 mod advance;
 mod faults;
 mod race;
+mod segments;
 mod sweep;
 mod world;

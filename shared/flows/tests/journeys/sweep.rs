@@ -53,7 +53,7 @@ fn handed_over(memory: &Memory) -> BTreeSet<(Owner, u64, Stamp)> {
                 assert!(message.due >= wake.due, "not before its time");
                 (wake.owner, wake.arm, wake.due)
             }
-            Command::Send(_) => panic!("the tick sends no mail"),
+            Command::Send(_) | Command::Look { .. } => panic!("the tick wakes and no more"),
         })
         .collect()
 }

@@ -236,7 +236,7 @@ impl World {
             .into_iter()
             .filter_map(|command| match command {
                 Command::Send(send) => Some((send.send, send.step.to_string())),
-                Command::Wake(_) => None,
+                Command::Wake(_) | Command::Look { .. } => None,
             })
             .collect()
     }
