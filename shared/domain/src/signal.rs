@@ -116,6 +116,25 @@ fn is_decided(mark: Option<&Mark>, episode: Position) -> bool {
     mark.is_some_and(|mark| episode <= mark.episode || episode.at <= mark.at)
 }
 
+/// Of what was decided for a profile, the marks on these facts' own last deeds: what an identifier
+/// takes along that is split off the profile.
+#[must_use]
+pub fn own_marks(
+    facts: &Facts,
+    marks: &BTreeMap<String, Mark>,
+    rules: &[SignalRule],
+) -> BTreeMap<String, Mark> {
+    let silences = Silences::of(facts, rules);
+    each_threshold(rules)
+        .filter_map(|(rule, threshold)| {
+            let id = rule_id(&rule.name, threshold);
+            let mark = marks.get(&id)?;
+            let silence = silences.of_rule(rule.kind, threshold)?;
+            (silence.episode == mark.episode).then(|| (id, mark.clone()))
+        })
+        .collect()
+}
+
 /// When the next silence would be over, among those not decided on; it may be past.
 #[must_use]
 pub fn next_due(

@@ -48,6 +48,7 @@ impl World {
                 core.enqueue(inbox, body.into(), 0);
                 None
             }
+            Does::Split { identity } => Some(What::Split { identity }),
             Does::Publish(version) => {
                 lock(&self.shared).faults.note(WireFault::Published);
                 self.publications += 1;
@@ -67,7 +68,7 @@ impl World {
         let function = match &errand.what {
             What::Post { .. } => Function::Ingest,
             What::Consent { .. } | What::Ask { .. } => Function::Consent,
-            What::Publish { .. } => Function::Operator,
+            What::Publish { .. } | What::Split { .. } => Function::Operator,
         };
         let Some(instance) = self.take_instance(function) else {
             self.told(errand, Told::Later);

@@ -9,12 +9,14 @@ use super::workspace::{PUBLIC_URL, Version, keyring, publication};
 use data_encoding::BASE64;
 use odyssey_domain::catalog::SourceName;
 use odyssey_domain::contact::ConsentState;
+use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::keyring::Purpose;
 use odyssey_domain::message::link::Link;
 use odyssey_domain::personal::{EmailAddress, UserId};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{BUS_SCHEMA, ConsentRequested, Parked};
 use odyssey_flows::accept_events::{ApiRequest, Ingest};
+use odyssey_flows::links::{self, SplitError};
 use odyssey_flows::queue::{Disposition, QueueRecord, hidden_for};
 use odyssey_flows::send_message::Sending;
 use odyssey_flows::set_consent::{self, Change, ConsentError, Manner};
@@ -203,9 +205,20 @@ pub(crate) fn http(ports: Ports, process: Arc<Process>, what: What, now: Stamp) 
                 }
             }
             What::Publish { version, .. } => Box::pin(publish(&ports, version, now)).await,
+            What::Split { identity } => Box::pin(divide(&ports, identity, now)).await,
         };
         Answer::Http(told)
     })
+}
+
+/// `odyssey profile split ID`; an operator who is told that it cannot be done leaves it.
+async fn divide(ports: &Ports, identity: IdentityKey, now: Stamp) -> Told {
+    match links::split(ports, keyring(), identity, now).await {
+        Ok(_) => Told::Done,
+        Err(SplitError::Contended) => Told::Later,
+        Err(error) if error.is_answer() => Told::Done,
+        Err(_) => Told::Later,
+    }
 }
 
 async fn post(ports: &Ports, process: &Process, source: &str, events: &[Said], now: Stamp) -> Told {

@@ -106,6 +106,8 @@ pub(crate) struct Setup {
 pub(crate) enum Feature {
     /// The workspace is published anew midway, journeys paused and resumed.
     Publishes,
+    /// The operator splits ids off profiles.
+    Splits,
     /// One customer comes with a history that spills.
     Heavy,
     /// Rows expire at the end.
@@ -197,6 +199,7 @@ fn features(rng: &mut Rng, calm: bool) -> BTreeSet<Feature> {
     let chances = [
         (Feature::Publishes, 300),
         (Feature::Heavy, 8),
+        (Feature::Splits, 300),
         (Feature::Expires, 300),
         (Feature::Poisons, if calm { 0 } else { 250 }),
     ];

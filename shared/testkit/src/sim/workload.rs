@@ -9,6 +9,7 @@ use super::ses::Fate;
 use super::setup::{Feature, Setup};
 use super::workspace::Version;
 use odyssey_domain::contact::{ConsentState, TopicId};
+use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::time::{Span, Stamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ pub(crate) enum Does {
     Ask { customer: usize, topic: TopicId },
     /// The operator publishes.
     Publish(Version),
+    /// The operator splits an id off the profile it is linked to, where it is.
+    Split { identity: IdentityKey },
     /// A message comes that is none.
     Poison { inbox: Inbox, body: String },
 }
@@ -68,6 +71,9 @@ impl Workload {
         }
         if setup.has(Feature::Publishes) {
             actions.extend(draw.publications());
+        }
+        if setup.has(Feature::Splits) {
+            actions.extend(draw.splits(&customers));
         }
         if setup.has(Feature::Heavy) {
             actions.extend(draw.history(&customers));
@@ -318,6 +324,26 @@ impl Draw<'_> {
             let at = self.moment();
             let Some(version) = self.rng.pick(&Version::ALL) else { continue };
             actions.push(Action { at, does: Does::Publish(version) });
+        }
+        actions
+    }
+
+    /// The operator takes one of a customer's ids out of the profile, late enough to be linked as a
+    /// rule, and now and then again.
+    fn splits(&mut self, customers: &[Customer]) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for _ in 0..self.rng.between(1, 3) {
+            let Some(customer) = self.rng.pick(customers) else { continue };
+            let device = self.rng.pick(&customer.devices).unwrap_or_default();
+            let id = match self.rng.below(4) {
+                0 => format!("external:crm:{}", customer.crm),
+                1 => format!("email:{}", customer.email),
+                _ => format!("anonymous:{device}"),
+            };
+            let Ok(id) = id.parse() else { continue };
+            let identity = super::workspace::keyring().identity_key(&id);
+            let at = self.moment().max(self.moment());
+            actions.push(Action { at, does: Does::Split { identity } });
         }
         actions
     }

@@ -281,7 +281,7 @@ impl Check {
         };
         let profile = after.slot.profile.into();
         // Linked meanwhile: it could not know what the other identities had done.
-        if !self.profiles.was_linked(profile, begun) {
+        if !self.profiles.was_linked(profile, begun) || self.profiles.was_parted(profile, begun) {
             return;
         }
         let Some(root) = self.profiles.root_of(profile) else { return };
@@ -397,8 +397,12 @@ impl Check {
         if at.plus(slack).since(occasion.at) > Span::DAY.times(3) {
             return true;
         }
-        let root = self.profiles.root_of(occasion.profile.into());
-        let same = |profile: ProfileId| self.profiles.root_of(profile.into()) == root;
+        let kin = self.profiles.kin_of(occasion.profile.into());
+        let same = |profile: ProfileId| {
+            let identity = profile.into();
+            kin.contains(&identity)
+                || self.profiles.root_of(identity).is_some_and(|root| kin.contains(&root))
+        };
         // Somebody is inside, was lately, or came by a later occasion.
         let keyed = journey.enrollment_key.is_some();
         let other = lives.iter().any(|((_, _), life)| {
@@ -411,9 +415,11 @@ impl Check {
         if other {
             return true;
         }
-        let Some(root) = root else { return true };
+        if self.profiles.root_of(occasion.profile.into()).is_none() {
+            return true;
+        }
         // What ends it, or empties what it is about.
-        self.profiles.events_of(root).into_iter().any(|(_, folded)| {
+        kin.iter().flat_map(|root| self.profiles.events_of(*root)).any(|(_, folded)| {
             let name = folded.event.name.as_deref().unwrap_or("");
             let ends = journey.exit_when.iter().any(|exit| exit.event == name);
             let empties = matches!(name, "Product Removed" | "Order Completed")

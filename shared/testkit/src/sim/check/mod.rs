@@ -7,6 +7,7 @@
 mod consents;
 mod ending;
 mod journeys;
+mod links;
 mod pacing;
 mod profiles;
 mod reports;
@@ -70,7 +71,8 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("facts-are-the-fold", "facts equal the fold of the distinct events, each counted once"),
     ("events-as-said", "a folded event is one that a client sent, as it was sent"),
     ("acknowledged-is-folded", "each acknowledged event is in its profile and in the timeline"),
-    ("links-by-first-claim", "an anonymous id belongs to the user of its first claim"),
+    ("links-by-first-claim", "an id belongs to the user of its first claim by who may claim it"),
+    ("splits-last", "what an operator has split is not linked again; nothing else parts a link"),
     ("effects-before-replaced", "no effect of a committed write is missing when it is replaced"),
     ("arms-never-reused", "an arm number stands for one time and never goes back"),
     ("timers-armed", "whenever a queue is idle every armed timer has its wake"),

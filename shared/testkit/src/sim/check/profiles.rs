@@ -4,11 +4,11 @@ use super::super::core::Actor;
 use super::super::people::Said;
 use super::super::workspace::{Version, keyring, publication};
 use super::Check;
+use super::links::{Parted, vouched};
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{EventHash, IdentityKey, Position};
-use odyssey_domain::personal::AnonymousId;
 use odyssey_domain::profile::{Accumulator, IdentityItem, ProfileEffect, Root, Watched};
-use odyssey_domain::time::{Span, Stamp};
+use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{
     ConsentChanged, EventsAccepted, FeedbackKind, MessageFeedback, Owner, SourceKind, SourceRef,
     detail_type,
@@ -37,6 +37,8 @@ pub(super) struct Folded {
     pub(super) received: Stamp,
     /// When it was committed.
     pub(super) at: Stamp,
+    /// When the invocation began that committed it.
+    pub(super) begun: Stamp,
 }
 
 /// What is known of profiles.
@@ -54,6 +56,8 @@ pub(super) struct Profiles {
     spilled: BTreeSet<(IdentityKey, EventHash)>,
     /// When an identity was linked into the root it is in.
     linked: BTreeMap<IdentityKey, Stamp>,
+    /// What the operator has split, in order.
+    pub(super) parted: Vec<Parted>,
     /// The items as they stand.
     pub(super) items: BTreeMap<IdentityKey, IdentityItem>,
 }
@@ -95,30 +99,6 @@ pub(super) fn delivered(body: &str) -> Vec<Delivered> {
         }
         _ => Vec::new(),
     }
-}
-
-/// The ids beside user id and device in an event of a server, strongest first; read without the
-/// domain's help.
-fn vouched(event: &Event) -> Vec<IdentityKey> {
-    let text = |entry: &Value, name: &str| entry.get(name)?.as_str().map(str::to_owned);
-    let entries = event.context.get("externalIds").and_then(Value::as_array);
-    let mut named: Vec<(bool, String)> = Vec::new();
-    for entry in entries.into_iter().flatten() {
-        if let (Some(kind), Some(id)) = (text(entry, "type"), text(entry, "id")) {
-            let is_email = kind == "email";
-            let prefix = if is_email { String::new() } else { "external:".to_owned() };
-            named.push((is_email, format!("{prefix}{kind}:{id}")));
-        }
-    }
-    if let (EventKind::Identify, Some(Value::String(address))) =
-        (event.kind, event.traits.get("email"))
-    {
-        named.push((true, format!("email:{address}")));
-    }
-    named.sort();
-    named.dedup();
-    let key = |(_, text): (bool, String)| text.parse().ok().map(|id| keyring().identity_key(&id));
-    named.into_iter().filter_map(key).collect()
 }
 
 /// The event that a change of consent is in a profile, as far as facts are concerned.
@@ -228,7 +208,7 @@ impl Profiles {
     }
 
     /// Whether an event named this user.
-    fn names(&self, user: IdentityKey, id: EventHash) -> bool {
+    pub(super) fn names(&self, user: IdentityKey, id: EventHash) -> bool {
         self.folded.contains_key(&(user, id))
     }
 
@@ -254,6 +234,7 @@ impl Check {
         {
             self.profiles.linked.insert(identity, now);
         }
+        self.link_written(now, actor, identity, before.as_ref(), after.as_ref());
         if let Some(IdentityItem::Root(root)) = &before {
             let kept = match &after {
                 Some(IdentityItem::Root(root)) => root.said.pending.as_slice(),
@@ -298,10 +279,11 @@ impl Check {
         own: IdentityKey,
         accumulator: &Accumulator,
     ) {
-        let of_invocation: &[Delivered] = match self.invocations.get(&actor.invocation) {
-            Some(known) => &known.events,
-            None => &[],
-        };
+        let (of_invocation, begun): (&[Delivered], Stamp) =
+            match self.invocations.get(&actor.invocation) {
+                Some(known) => (&known.events, known.started),
+                None => (&[], now),
+            };
         let mut new = Vec::new();
         let mut strange = None;
         for id in accumulator.recent.iter() {
@@ -327,7 +309,8 @@ impl Check {
             let _ = reference.fold(&event, &source, watched());
             let id = EventHash::of(&event.id);
             let kind = source.kind;
-            self.profiles.folded.insert((own, id), Folded { event, kind, received, at: now });
+            let folded = Folded { event, kind, received, at: now, begun };
+            self.profiles.folded.insert((own, id), folded);
         }
         let Some(reference) = self.profiles.reference.get(&own) else { return };
         let same = reference.facts == accumulator.facts;
@@ -421,24 +404,7 @@ impl Check {
         self.holds("acknowledged-is-folded", untold.is_none(), || {
             format!("{untold:?} is in a profile and in no timeline")
         });
-        let first = self.first_claims();
-        for (id, (user, claim)) in &first {
-            let found = self.profiles.items.get(id).cloned();
-            // A message that was stamped twice claims by either stamp.
-            let right = matches!(&found, Some(IdentityItem::Pointer { to, claim: held })
-                if (to == user && held == claim)
-                    || (held < claim && self.profiles.names(*to, held.id)));
-            self.holds("links-by-first-claim", right, || {
-                format!("{id} was first claimed by {user} at {}, found {found:?}", claim.at)
-            });
-        }
-        // What nobody may claim is linked to nobody.
-        let is_link = |item: &IdentityItem| matches!(item, IdentityItem::Pointer { .. });
-        let links = self.profiles.items.iter().filter(|(_, item)| is_link(item));
-        let strange = links.map(|(id, _)| *id).find(|id| !first.contains_key(id));
-        self.holds("links-by-first-claim", strange.is_none(), || {
-            format!("{strange:?} is linked, and nobody who may has claimed it")
-        });
+        self.links_end();
         let identities: BTreeSet<IdentityKey> =
             self.profiles.folded.keys().map(|(identity, _)| *identity).collect();
         for identity in identities {
@@ -492,39 +458,4 @@ impl Check {
             });
         }
     }
-
-    /// The first event that named a user for each identifier.
-    fn first_claims(&self) -> BTreeMap<IdentityKey, (IdentityKey, Position)> {
-        let mut first: BTreeMap<IdentityKey, (IdentityKey, Position)> = BTreeMap::new();
-        for folded in self.profiles.folded.values() {
-            for (id, claim) in claims(folded) {
-                let held = first.entry(id).or_insert(claim);
-                if claim.1 < held.1 {
-                    *held = claim;
-                }
-            }
-        }
-        first
-    }
-}
-
-/// A browser's event that is older than that when it comes claims as of that long before.
-const BROWSERS_REACH: Span = Span::DAY.times(7);
-
-/// What an event claims for the user it names.
-fn claims(folded: &Folded) -> Vec<(IdentityKey, (IdentityKey, Position))> {
-    let event = &folded.event;
-    let Some(user) = event.user_id.as_ref().map(|id| keyring().user_key(id)) else {
-        return Vec::new();
-    };
-    let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias);
-    let previous = previous.and_then(|id| AnonymousId::parse(id).ok());
-    let devices = event.anonymous_id.iter().chain(previous.iter());
-    let mut ids: Vec<IdentityKey> = devices.map(|id| keyring().anonymous_key(id)).collect();
-    let mut at = event.position();
-    match folded.kind {
-        SourceKind::Server => ids.extend(vouched(event)),
-        SourceKind::Browser => at.at = at.at.max(folded.received.minus(BROWSERS_REACH)),
-    }
-    ids.into_iter().map(|id| (id, (user, at))).collect()
 }

@@ -195,6 +195,10 @@ impl Check {
         };
         let Some(profile) = item.profile else { return };
         let Some(root) = self.profiles.root_of(profile.into()) else { return };
+        // What it was decided on may just have become another's.
+        if self.profiles.was_parted(root, started) {
+            return;
+        }
         // A read that is seconds old may not decide it.
         let before = started;
         let mut email = None;

@@ -1,0 +1,171 @@
+//! Splits: an identifier becomes a profile of its own again, because an operator says so.
+//!
+//! The accumulator moves as it is, so each side has what it had. What was said stays with the
+//! profile that said it; of its decisions the identifier takes along those on its own deeds, so that
+//! nothing is said twice about one deed, and a silence that was hidden behind the other's deeds is
+//! still noticed.
+
+use super::{Root, SPLITS_MAX};
+use crate::ids::{IdentityKey, ProfileId};
+use crate::signal::{self, SignalRule};
+use crate::time::Stamp;
+use std::collections::BTreeMap;
+
+/// Why an identifier cannot be split off a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoSplit {
+    /// It is none of the profile's linked identifiers.
+    #[error("it is not linked to that profile")]
+    NotLinked,
+    /// Its accumulator is part of the profile's own.
+    #[error(
+        "its link is final: idle for 30 days, what it did was merged into the profile's own facts, and nothing tells the two apart any more"
+    )]
+    Final,
+    /// The profile remembers no more splits.
+    #[error("the profile remembers {SPLITS_MAX} splits already, and can remember no more")]
+    TooMany,
+}
+
+impl Root {
+    /// Splits an identifier off: returns the root that it is from now on. No claim links the two
+    /// again. Both sides look at their silences anew, and what that arms is in `said.pending`.
+    ///
+    /// # Errors
+    /// Where it is not linked, its link is final, or the profile has been split too often.
+    pub fn split_off(
+        &mut self,
+        identity: IdentityKey,
+        rules: &[SignalRule],
+        now: Stamp,
+    ) -> Result<Root, NoSplit> {
+        let link = self.links.get(&identity).ok_or(NoSplit::NotLinked)?;
+        if link.is_final() || !self.accumulators.contains_key(&identity) {
+            return Err(NoSplit::Final);
+        }
+        if self.split.len() >= SPLITS_MAX {
+            return Err(NoSplit::TooMany);
+        }
+        let kind = link.kind.clone();
+        let moved = self.release(identity);
+        self.split.insert(identity, now);
+        let mut root = Root { kind: (!kind.is_anonymous()).then_some(kind), ..Root::default() };
+        root.said = moved.said;
+        root.accumulators.insert(identity, moved.accumulator);
+        let facts = root.facts().into_owned();
+        root.said.marks = signal::own_marks(&facts, &self.said.marks, rules);
+        // What the identifier's own facts have reached was said of the profile that it was part of.
+        let (marks, crossed) = (BTreeMap::new(), BTreeMap::new());
+        let profile = ProfileId::from(identity);
+        root.said.crossed = signal::cross(&facts, &marks, &crossed, profile, rules, now).crossed;
+        root.rearm(rules, now);
+        self.rearm(rules, now);
+        Ok(root)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::IdKind;
+    use crate::ids::{EventHash, Position};
+    use crate::profile::{Accumulator, Link, Moved, ProfileEffect, Said, Watched};
+    use crate::signal::{SignalKind, Threshold};
+    use crate::time::Span;
+    use crate::wire::{SourceKind, SourceRef};
+    use serde_json::json;
+
+    const OWN: IdentityKey = IdentityKey::from_bytes([1; 16]);
+    const OTHER: IdentityKey = IdentityKey::from_bytes([2; 16]);
+
+    fn minute(n: u64) -> Stamp {
+        Stamp::from_ms(1_700_000_000_000).plus(Span::MINUTE.times(n))
+    }
+
+    fn rules() -> Vec<SignalRule> {
+        vec![SignalRule::new(
+            SignalKind::CartAbandoned,
+            &[Threshold::After(Span::MINUTE.times(10))],
+        )]
+    }
+
+    fn add(accumulator: &mut Accumulator, at: u64, name: &str) {
+        let event = serde_json::from_value(json!({"id": format!("{name}{at}"), "at": minute(at),
+            "type": "track", "name": name, "properties": {"product_id": at, "order_id": at}}));
+        let source = SourceRef { name: "s".to_owned(), kind: SourceKind::Server };
+        accumulator.fold(&event.unwrap(), &source, &Watched::default());
+    }
+
+    /// A root with a cart at each of its minutes, its own and a linked one's.
+    fn root(own: &[u64], other: &[u64]) -> Root {
+        let mut root = Root::default();
+        let claim = Position { at: minute(0), id: EventHash([0; 8]) };
+        let said = Said { arm: 7, ..Said::default() };
+        let mut moved = Moved { accumulator: Accumulator::default(), said };
+        for at in other {
+            add(&mut moved.accumulator, *at, "Product Added");
+        }
+        root.adopt(OTHER, moved, Link::new(IdKind::Email, claim));
+        let held = root.accumulators.entry(OWN).or_default();
+        for at in own {
+            add(held, *at, "Product Added");
+        }
+        root
+    }
+
+    #[test]
+    fn each_side_has_what_it_had() {
+        let before = root(&[1, 2], &[3]);
+        let mut left = before.clone();
+        let split = left.split_off(OTHER, &rules(), minute(5)).unwrap();
+        assert_eq!(split.accumulators[&OTHER], before.accumulators[&OTHER]);
+        assert_eq!(left.accumulators[&OWN], before.accumulators[&OWN]);
+        assert_eq!((split.accumulators.len(), left.accumulators.len()), (1, 1));
+        assert_eq!(split.kind, Some(IdKind::Email));
+        assert!(left.links.is_empty() && left.split.contains_key(&OTHER));
+        // No number of its timer is used twice.
+        assert_eq!(split.said.arm, 8);
+        assert_eq!(split.said.due, Some(minute(13)));
+        assert!(matches!(split.said.pending[..], [ProfileEffect::Arm { arm: 8, .. }]));
+        assert_eq!(left.split_off(OTHER, &rules(), minute(6)).unwrap_err(), NoSplit::NotLinked);
+    }
+
+    #[test]
+    fn a_silence_behind_the_others_deeds_is_noticed_and_none_is_said_twice() {
+        for (own, other, due) in [
+            // The last deed was the user's own: it hid the other's silence.
+            (4, 3, Some(minute(61))),
+            // The last deed was the other's, and it was said.
+            (3, 4, None),
+        ] {
+            let mut root = root(&[own], &[other]);
+            root.rearm(&rules(), minute(4));
+            let arm = root.said.arm;
+            let woken = root.wake(OWN.into(), arm, &rules(), minute(30));
+            assert_eq!(woken, crate::profile::Woken::Decided);
+            let split = root.split_off(OTHER, &rules(), minute(60)).unwrap();
+            assert_eq!(split.said.due, due, "{own} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_final_stays() {
+        let mut root = root(&[1], &[2]);
+        let late = minute(0).plus(Span::DAY.times(60));
+        for n in 3..17 {
+            let claim = Position { at: late, id: EventHash([0; 8]) };
+            let key = IdentityKey::from_bytes([n; 16]);
+            root.adopt(key, Moved::default(), Link::new(IdKind::Email, claim));
+        }
+        assert_eq!(root.make_room(OWN, &IdKind::Email, late), Ok(vec![OTHER]));
+        assert_eq!(root.split_off(OTHER, &[], late).unwrap_err(), NoSplit::Final);
+        for n in 100_u8.. {
+            if root.split.len() == SPLITS_MAX {
+                break;
+            }
+            root.split.insert(IdentityKey::from_bytes([n; 16]), late);
+        }
+        let third = IdentityKey::from_bytes([3; 16]);
+        assert_eq!(root.split_off(third, &[], late).unwrap_err(), NoSplit::TooMany);
+    }
+}

@@ -1,0 +1,236 @@
+//! Splitting an identifier off a profile: one transaction, for good.
+
+use crate::catalog::{CatalogCache, CatalogError};
+use crate::due;
+use crate::ports::{Consistency, Expect, Tables, Write, Written};
+use crate::profiles::{email_row, identity_key};
+use crate::stored::{self, StoredError, load};
+use odyssey_domain::identity::IdKind;
+use odyssey_domain::ids::{ContentHash, IdentityKey, Position, ProfileId};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::profile::{IdentityItem, NoSplit, ProfileEffect, Root, Seen};
+use odyssey_domain::signal::SignalRule;
+use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{Owner, Wake};
+
+/// A write that meets another's, or whose answer is lost, is tried so often.
+const ATTEMPTS: usize = 5;
+
+/// What a split moves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split {
+    /// The identifier, and the profile that it becomes.
+    pub identity: IdentityKey,
+    /// What sort of identifier it is.
+    pub kind: IdKind,
+    /// The profile it leaves.
+    pub from: ProfileId,
+    /// The claim it was held by.
+    pub claim: Position,
+    /// Distinct events that move.
+    pub events: u64,
+    /// From when to when they happened; none where there are none.
+    pub seen: Option<Seen>,
+    /// When the new profile's timer is due, where a silence waits for one.
+    pub due: Option<Stamp>,
+}
+
+/// Why nothing was split.
+#[derive(Debug, thiserror::Error)]
+pub enum SplitError {
+    /// No event was folded under it, and nobody claimed it.
+    #[error("nobody is known by that id")]
+    Nobody,
+    /// It was erased.
+    #[error("that id was erased {0}")]
+    Erased(Stamp),
+    /// Nothing is to be split.
+    #[error("that id is a profile of its own: name one that is linked to it")]
+    Alone,
+    /// The profile cannot let go of it.
+    #[error("it cannot be split off: {0}")]
+    Refused(#[from] NoSplit),
+    /// Events kept coming in between.
+    #[error("the profile was written by others {ATTEMPTS} times in a row: try again")]
+    Contended,
+    /// The workspace cannot be read.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// A table failed, or an item cannot be read.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
+}
+
+impl SplitError {
+    /// Whether it is the answer to what was asked, and no fault of a table.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        match self {
+            SplitError::Nobody
+            | SplitError::Erased(_)
+            | SplitError::Alone
+            | SplitError::Refused(_)
+            | SplitError::Contended => true,
+            SplitError::Catalog(_) | SplitError::Stored(_) => false,
+        }
+    }
+}
+
+/// A split that was worked out and not written.
+struct Planned {
+    split: Split,
+    writes: Vec<Write>,
+}
+
+/// What a split of this identifier would move. Writes nothing.
+///
+/// # Errors
+/// Where it cannot be split, or a table fails.
+pub async fn plan(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    identity: IdentityKey,
+    now: Stamp,
+) -> Result<Split, SplitError> {
+    let rules = rules(tables, now).await?;
+    Ok(work_out(tables, keyring, identity, &rules, now).await?.split)
+}
+
+/// Moves an identifier's accumulator back into a profile of its own and has the two remember it,
+/// with the timers that follow, all in one transaction. Timeline rows stand under the identifier's
+/// own key and stay; so do enrollments, messages and contacts, which belong to whoever has them.
+///
+/// # Errors
+/// Where it cannot be split, or a table fails; whether it was split is then not known.
+pub async fn split(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    identity: IdentityKey,
+    now: Stamp,
+) -> Result<Split, SplitError> {
+    let rules = rules(tables, now).await?;
+    let mut tried: Option<Split> = None;
+    for attempt in 1..=ATTEMPTS {
+        let planned = match work_out(tables, keyring, identity, &rules, now).await {
+            Err(SplitError::Contended) => continue,
+            // An earlier try of this very split, whose answer was lost.
+            Err(SplitError::Alone) if was_split(tables, tried.as_ref(), now).await? => {
+                return tried.ok_or(SplitError::Alone);
+            }
+            planned => planned?,
+        };
+        let Planned { split, writes } = planned;
+        tried = Some(split.clone());
+        let token = token(&writes);
+        match tables.transact(writes, &token).await {
+            Ok(Written::Done) => return Ok(split),
+            Ok(Written::Conflict { .. }) => {}
+            Err(error) if error.is_transient() && attempt < ATTEMPTS => {}
+            Err(error) => return Err(StoredError::from(error).into()),
+        }
+    }
+    Err(SplitError::Contended)
+}
+
+/// The signals of the published workspace; none where none is.
+async fn rules(tables: &impl Tables, now: Stamp) -> Result<Vec<SignalRule>, SplitError> {
+    match CatalogCache::default().catalog(tables, now).await {
+        Ok(catalog) => Ok(catalog.signals.clone()),
+        Err(CatalogError::Unpublished) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+type Read = Option<(u64, IdentityItem)>;
+
+async fn read(tables: &impl Tables, identity: IdentityKey) -> Result<Read, StoredError> {
+    let found = load::<IdentityItem>(tables, identity_key(identity), Consistency::Strong).await?;
+    Ok(found.map(|found| (found.version, found.item)))
+}
+
+async fn was_split(
+    tables: &impl Tables,
+    tried: Option<&Split>,
+    now: Stamp,
+) -> Result<bool, StoredError> {
+    let Some(tried) = tried else { return Ok(false) };
+    let from = read(tables, tried.from.into()).await?;
+    Ok(matches!(from, Some((_, IdentityItem::Root(root)))
+        if root.split.get(&tried.identity) == Some(&now)))
+}
+
+async fn work_out(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    identity: IdentityKey,
+    rules: &[SignalRule],
+    now: Stamp,
+) -> Result<Planned, SplitError> {
+    let (pointer_at, user) = match read(tables, identity).await? {
+        None => return Err(SplitError::Nobody),
+        Some((_, IdentityItem::Tombstone { erased })) => return Err(SplitError::Erased(erased)),
+        Some((_, IdentityItem::Root(_))) => return Err(SplitError::Alone),
+        Some((version, IdentityItem::Pointer { to, .. })) => (version, to),
+    };
+    // Another write came between the two reads.
+    let Some((root_at, IdentityItem::Root(mut root))) = read(tables, user).await? else {
+        return Err(SplitError::Contended);
+    };
+    let link = root.links.get(&identity).cloned();
+    let mut own = root.split_off(identity, rules, now)?;
+    let link = link.ok_or(NoSplit::NotLinked)?;
+    let mut writes = Vec::new();
+    arm(&mut writes, user, &mut root)?;
+    arm(&mut writes, identity, &mut own)?;
+    let facts = own.facts().into_owned();
+    if let Some(address) = facts.email.address() {
+        let row = email_row(keyring.contact_key(address), identity.into())?;
+        writes.push(Write::Put { row, expect: Expect::Any });
+    }
+    let split = Split {
+        identity,
+        kind: link.kind.clone(),
+        from: user.into(),
+        claim: link.claim(),
+        events: facts.total,
+        seen: facts.seen,
+        due: own.said.due,
+    };
+    for (key, root, version) in [(user, root, root_at), (identity, Box::new(own), pointer_at)] {
+        let item = IdentityItem::Root(root);
+        writes.push(stored::put(identity_key(key), &item, Some(version))?);
+    }
+    Ok(Planned { split, writes })
+}
+
+/// The due items of what a split has armed. They are written with it, so that nobody has to carry
+/// them out.
+fn arm(writes: &mut Vec<Write>, key: IdentityKey, root: &mut Root) -> Result<(), StoredError> {
+    let armed = (root.said.arm, root.said.due);
+    let mut wanted = None;
+    root.said.pending.retain(|effect| match effect {
+        ProfileEffect::Arm { arm, due } if armed == (*arm, Some(*due)) => {
+            wanted = Some((*arm, *due));
+            false
+        }
+        _ => true,
+    });
+    if let Some((arm, due)) = wanted {
+        let wake = Wake { owner: Owner::Profile(key.into()), arm, due };
+        let row = stored::row(due::key(&wake), &wake, 1)?;
+        writes.push(Write::Put { row, expect: Expect::Any });
+    }
+    Ok(())
+}
+
+/// A token by which a repeated transaction is recognised: the hash of what it writes.
+fn token(writes: &[Write]) -> String {
+    let mut bytes = Vec::new();
+    for write in writes {
+        if let Write::Put { row, expect } = write {
+            bytes.extend_from_slice(format!("{:?}/{}/{expect:?}/", row.key, row.schema).as_bytes());
+            bytes.extend_from_slice(&row.body);
+        }
+    }
+    ContentHash::of(&bytes).to_string()
+}
