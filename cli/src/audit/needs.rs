@@ -43,6 +43,7 @@ pub const fn of(kind: SignalKind) -> Need {
             &["Subscription Started", "Subscription Renewed", "Trial Started"],
             "with renews_at",
         ),
+        SignalKind::StageChanged => need(&[], "any deed, and then others or none"),
         SignalKind::EngagementDeclining => {
             need(&[], "deeds on four days, and then a silence longer than usual")
         }

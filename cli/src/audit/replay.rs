@@ -2,10 +2,11 @@
 //! have in the end, which signals they would have raised, which journeys would have taken them in.
 
 use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{ContentHash, IdentityKey, ProfileId};
 use odyssey_domain::journey::{Application, Entry, Journey, Occasion, Plan, enter};
 use odyssey_domain::plan::near_spec;
-use odyssey_domain::profile::{ProfileEffect, Root, Watched, Woken};
+use odyssey_domain::profile::{Link, Moved, ProfileEffect, Root, Watched, Woken};
 use odyssey_domain::signal::{Raise, SignalRule, Threshold};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{BUS_SCHEMA, SignalRaised, SourceRef};
@@ -215,11 +216,11 @@ impl<'r> Life<'r> {
         self.wait_until(event.at);
         if own != self.key && !self.root.links.contains_key(&own) {
             // One more device than a profile holds stays by itself.
-            if self.root.make_room(self.key, event.at).is_err() {
+            if self.root.make_room(self.key, &IdKind::Anonymous, event.at).is_err() {
                 return;
             }
             let claim = claim.unwrap_or_else(|| event.position());
-            self.root.adopt(own, odyssey_domain::profile::Accumulator::default(), claim);
+            self.root.adopt(own, Moved::default(), Link::new(IdKind::Anonymous, claim));
         }
         let (_, accumulator) = self.root.accumulator_of(self.key, own);
         if accumulator.fold(event, source, &self.rules.watched)

@@ -8,7 +8,7 @@ use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::links::{Split, SplitError, Stands, place, plan, split};
 use odyssey_flows::ports::{
-    Consistency, Expect, Key, PortError, Query, Row, Table, Tables, Write, Written,
+    Consistency, Expect, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
 };
 use odyssey_flows::{profiles, stored};
 use odyssey_testkit::{Fault, run, run_or_halt};
@@ -288,6 +288,9 @@ impl Tables for Busy {
     }
     async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
         self.memory.query_index(t, pk, limit).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        self.memory.scan(scan).await
     }
     async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
         self.memory.add_ids(key, ids, at).await

@@ -1,6 +1,7 @@
 //! The lifecycle: each way from one stage to another, and above all what is none.
 
 use super::*;
+use crate::profile::Said;
 use crate::signal::{Bounds, Stage, Stages};
 
 fn told() -> Told {
@@ -140,7 +141,7 @@ fn what_a_linked_profile_reached_is_not_said_again() {
     user.raised.clear();
     user.root.said.absorb(said.clone());
     let mut other = anonymous.root.clone();
-    other.said = Default::default();
+    other.said = Said::default();
     other.said.absorb(said);
     assert_eq!(other.said.stages, anonymous.root.said.stages);
     user.write();
