@@ -337,6 +337,13 @@ impl Check {
         if event.id.starts_with("consent-") {
             return;
         }
+        if event.id.starts_with("feedback-") {
+            let told = self.is_told(event);
+            self.holds("events-as-said", told, || {
+                format!("the bus was not told what the event {} says: {event:?}", event.id)
+            });
+            return;
+        }
         let slack = i64::try_from(self.skew_ms).unwrap_or(0);
         let same = self.profiles.said.get(&event.id).is_some_and(|(said, _)| {
             said.name.map(str::to_owned) == event.name

@@ -2,6 +2,7 @@
 
 use super::super::workspace::keyring;
 use super::Check;
+use odyssey_domain::event::Event;
 use odyssey_domain::ids::SendId;
 use odyssey_domain::message::SendState;
 use odyssey_domain::personal::EmailAddress;
@@ -49,6 +50,19 @@ impl Check {
         if let Ok(told) = serde_json::from_str::<MessageFeedback>(detail) {
             self.told.entry(told.send).or_default().push(told.kind);
         }
+    }
+
+    /// Whether an event of a profile is what the bus was told of a mail.
+    pub(super) fn is_told(&self, event: &Event) -> bool {
+        let kind = match event.name.as_deref() {
+            Some("Email Opened") => FeedbackKind::Opened,
+            Some("Email Bounced") => FeedbackKind::BouncedHard,
+            Some("Email Marked as Spam") => FeedbackKind::Complained,
+            _ => return false,
+        };
+        let send = event.properties.get("email_id").cloned().unwrap_or_default();
+        serde_json::from_value::<SendId>(send)
+            .is_ok_and(|send| self.told.get(&send).is_some_and(|told| told.contains(&kind)))
     }
 
     /// What `feedback` is done with, at that instant.
