@@ -273,8 +273,10 @@ impl Listener {
                     return;
                 }
                 let since = crate::explain::clock(raised.since);
-                // The return from an absence speaks of a deed, not of a silence that goes on.
-                let back = raised.signal == SignalKind::BackAfterAbsence.name();
+                // These need not speak of a silence that goes on.
+                let back = [SignalKind::BackAfterAbsence, SignalKind::StageChanged]
+                    .iter()
+                    .any(|kind| raised.signal == kind.name());
                 let text = match raised.threshold {
                     Threshold::After(span) if !back => {
                         format!("… silent for {span} since {since}: {}", raised.signal)

@@ -10,6 +10,7 @@ mod backfill;
 mod bad_input;
 mod crossings;
 mod echo;
+mod feedback;
 mod history;
 mod identifiers;
 mod laws;
