@@ -89,6 +89,14 @@ pub enum Command {
     /// Talks to the running local stack, or to AWS where --stack or the variables of the tables say
     /// so.
     Plan(PlanArgs),
+    /// Work out what the published workspace computes for profiles from before it was declared
+    ///
+    /// A computed trait has no value in profiles that had events when it was declared, until their
+    /// timelines are read: this does it for every profile. It may be stopped and run again: what is
+    /// complete is passed over. Reads all profiles, and the timelines of those that lack something;
+    /// events go on being folded meanwhile. Talks to the running local stack, or to AWS where --stack
+    /// or the variables of the tables say so.
+    Backfill(BackfillArgs),
     /// Break the real functions on purpose, and check that no mail is sent twice or lost
     ///
     /// Runs 1,500 journeys of three mails while each hundredth mail kills its sender, then a storm
@@ -603,6 +611,17 @@ pub struct PreviewArgs {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub profiles: u32,
     /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// `odyssey backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// Print what came of it as JSON
     #[arg(long)]
     pub json: bool,
     /// The stack

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod audit;
+pub mod backfill;
 pub mod bench;
 pub mod chaos;
 pub mod check;
@@ -113,6 +114,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Segments(args) => wait(segments::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),
+        Command::Backfill(args) => wait(backfill::run(screen, args)),
         Command::Plan(args) => wait(tracking::run(screen, args)),
         Command::Audit(args) => audit::run(screen, args),
         Command::Sim(args) => sim::run(screen, args),

@@ -133,6 +133,12 @@ fn the_schemas_name_the_readers_keys() {
     assert_eq!(of(&parts["frequency_caps"]["items"]), set(keys::CAP_KEYS));
     assert_eq!(of(&parts["quiet_hours"]), set(keys::QUIET_KEYS));
     assert_eq!(of(&parts["deferral"]), set(keys::DEFERRAL_KEYS));
+    let computed = &parts["computed_traits"]["additionalProperties"];
+    assert_eq!(of(computed), set(keys::COMPUTED_KEYS));
+    let kinds = computed["properties"]["kind"]["enum"].as_array().unwrap();
+    assert_eq!(kinds.iter().map(|k| k.as_str().unwrap()).collect::<Vec<_>>(), keys::COMPUTED_KINDS);
+    let limits = [&parts["computed_traits"]["maxProperties"]];
+    assert_eq!(limits, [odyssey_domain::profile::COMPUTED_TRAITS_MAX]);
     let plan = schema(odyssey::PLAN_SCHEMA);
     assert_eq!(of(&plan), set(keys::PLAN_KEYS));
     let event = &plan["properties"]["events"]["additionalProperties"];

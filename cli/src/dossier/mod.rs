@@ -172,7 +172,7 @@ pub async fn gather(
     let catalog = catalog(tables).await?;
     let mut found = Vec::new();
     for id in profile_ids(tables, &format!("email#{key}")).await? {
-        let part = profile(tables, catalog.as_ref(), id).await?;
+        let part = profile(tables, catalog.as_ref(), id, now).await?;
         if !found.iter().any(|known: &ProfilePart| known.profile == part.profile) {
             found.push(part);
         }
@@ -209,10 +209,12 @@ async fn profile(
     tables: &impl Tables,
     catalog: Option<&Catalog>,
     asked: ProfileId,
+    now: Stamp,
 ) -> Result<ProfilePart, StoredError> {
+    let traits = catalog.map(|catalog| catalog.computed_traits.clone()).unwrap_or_default();
     let (id, owners, facts, signals) = match profiles::find(tables, asked.into()).await? {
         Found::Profile(id, root) => {
-            let view = root.item.view(id);
+            let view = root.item.view_at(id, &traits, now);
             (id, view.owners, view.facts, signals_of(&root.item.said))
         }
         Found::Nobody | Found::Erased => (asked, vec![asked.into()], BTreeMap::new(), Vec::new()),
@@ -226,10 +228,12 @@ async fn profile(
 const FACTS_SHOWN: [&str; 6] =
     ["orders.count", "orders.value", "cart.items", "cart.value", "seen.first", "seen.last"];
 /// Facts worth a line where there is something to them.
-const FACTS_SHOWN_IF_ANY: [&str; 23] = [
+const FACTS_SHOWN_IF_ANY: [&str; 25] = [
     "activity.last",
     "channels.last",
     "checkout.items",
+    "computed.filling",
+    "computed.partial",
     "content.genre",
     "content.started",
     "context.campaign",

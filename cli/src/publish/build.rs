@@ -164,7 +164,7 @@ fn render_all(
     let brand = &workspace.settings.brand;
     let place = |error: RenderError| render_fault(source, mail, error);
     let template = Template::compile(mail, brand).map_err(place)?;
-    let view = sample::profile(customer);
+    let view = sample::profile(customer, &workspace.settings.computed_traits);
     if uses.is_empty() {
         let Some((topic, known)) = workspace.settings.topics.iter().next() else {
             return Ok(Vec::new());

@@ -126,6 +126,12 @@ fn tell(screen: &Screen, plan: &Plan) {
         };
         screen.line(&format!("{} mail {}{waiting}", sign(mail.change), mail.name));
     }
+    if !plan.to_fill.is_empty() {
+        screen.line(&format!(
+            "  profiles from before have no value of {} until `cargo odyssey backfill`, a minute after publishing",
+            plan.to_fill.join(", ")
+        ));
+    }
     if plan.more_waiting {
         screen.line("more customers wait than were counted");
     }

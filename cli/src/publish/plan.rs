@@ -71,6 +71,8 @@ pub struct Plan {
     pub mails: Vec<MailChange>,
     /// Other settings that change, by name.
     pub settings: Vec<String>,
+    /// Computed traits that profiles with events lack until a back-fill, by name.
+    pub to_fill: Vec<String>,
     /// There are more waiting enrollments than were looked at.
     pub more_waiting: bool,
     /// Why it must not be published.
@@ -144,12 +146,25 @@ pub async fn plan(
         ));
     }
     let settings = settings_changes(&old, &publication.catalog);
+    let to_fill = match &before {
+        Some(before) => to_fill(before, &publication.catalog),
+        None => Vec::new(),
+    };
     let same = |change: Change| change == Change::Same;
     let empty = before.is_some()
         && settings.is_empty()
         && mails.iter().all(|mail| same(mail.change))
         && journeys.iter().all(|j| same(j.change) && j.before == Some(j.after));
-    Ok(Plan { first: before.is_none(), empty, journeys, mails, settings, more_waiting, refused })
+    Ok(Plan {
+        first: before.is_none(),
+        empty,
+        journeys,
+        mails,
+        settings,
+        to_fill,
+        more_waiting,
+        refused,
+    })
 }
 
 /// A catalog like `of` in which nothing is published.
@@ -336,6 +351,13 @@ async fn removed_topics(
     Ok(gone)
 }
 
+/// Computed traits whose rules were not published before. Where nothing was, there are no profiles.
+fn to_fill(old: &Catalog, new: &Catalog) -> Vec<String> {
+    let known = old.computed_traits.by_key();
+    let all = new.computed_traits.iter();
+    all.filter(|(_, key, _)| !known.contains_key(key)).map(|(name, ..)| name.to_owned()).collect()
+}
+
 fn settings_changes(old: &Catalog, new: &Catalog) -> Vec<String> {
     let mut changes = Vec::new();
     let mut note = |differs: bool, name: &str| {
@@ -347,6 +369,7 @@ fn settings_changes(old: &Catalog, new: &Catalog) -> Vec<String> {
     note(old.sources != new.sources, "sources");
     note(old.topics != new.topics, "topics");
     note(old.signals != new.signals, "signals");
+    note(old.computed_traits != new.computed_traits, "computed_traits");
     note(old.confirmation_mail != new.confirmation_mail, "confirmation_mail");
     note(old.pacing != new.pacing, "frequency caps, quiet hours and deferral");
     let names: BTreeSet<_> = old.segments.keys().chain(new.segments.keys()).collect();

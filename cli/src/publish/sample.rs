@@ -7,7 +7,7 @@
 use odyssey_domain::ids::ProfileId;
 use odyssey_domain::journey::Trigger;
 use odyssey_domain::personal::EmailAddress;
-use odyssey_domain::profile::ProfileView;
+use odyssey_domain::profile::{ComputedKind, ComputedTraits, ProfileView};
 use odyssey_domain::signal::SignalKind;
 use serde_json::{Map, Value, json};
 
@@ -22,8 +22,14 @@ pub enum Customer {
 
 /// A profile to render with.
 #[must_use]
-pub fn profile(customer: Customer) -> ProfileView {
+pub fn profile(customer: Customer, traits: &ComputedTraits) -> ProfileView {
+    // Of a stranger a computed trait says what it says of somebody who never did anything, which is
+    // nothing for some; and nothing at all before a back-fill, so that a mail needs a default.
     let mut view = ProfileView::empty(ProfileId::from_bytes([7; 16]));
+    if customer == Customer::WellKnown {
+        let values = traits.iter().map(|(name, _, rule)| (name.to_owned(), computed(&rule.kind)));
+        view.traits.extend(values);
+    }
     view.email = EmailAddress::parse("mara@example.com").ok();
     view.traits.insert("email".to_owned(), json!("mara@example.com"));
     let product = json!({
@@ -98,6 +104,19 @@ fn watched(set: &mut impl FnMut(&str, Value)) {
     set("content.genres", json!({"crime": 9, "comedy": 5}));
     set("content.recent", json!([video("h-3", "The Pilot Boat", 62), video("h-2", "Ebb", 100)]));
     set("subscription.renews", json!("2026-02-01T00:00:00.000Z"));
+}
+
+fn computed(kind: &ComputedKind) -> Value {
+    match kind {
+        ComputedKind::Count | ComputedKind::Distinct(_) => json!(3),
+        ComputedKind::Sum(_)
+        | ComputedKind::Minimum(_)
+        | ComputedKind::Maximum(_)
+        | ComputedKind::Average(_) => json!(24_900),
+        ComputedKind::First(_) | ComputedKind::Latest(_) | ComputedKind::MostFrequent(_) => {
+            json!("tents")
+        }
+    }
 }
 
 /// What a trigger carries. Of a stranger's event nothing is certain but that it happened.

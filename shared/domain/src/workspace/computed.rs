@@ -191,3 +191,105 @@ fn days(reading: &mut Reading<'_>, node: &Node) -> Option<u32> {
     }
     fits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::{Files, Workspace};
+    use serde_json::json;
+
+    fn read(traits: &str) -> Result<ComputedTraits, Vec<String>> {
+        let settings = format!(
+            "brand: {{name: N, from: n@n.example, postal_address: 12 Harbour Street Hamburg, website: https://n.example}}\n\
+             sources: {{web: {{kind: browser}}}}\ntopics: {{offers: {{title: O, kind: marketing}}}}\n\
+             confirmation_mail: confirm\nevents: [Call Answered]\ncomputed_traits:\n{traits}"
+        );
+        let mail = "---\nsubject: Hello\n---\n<mjml></mjml>\n".to_owned();
+        let files = Files::from([
+            ("workspace.yaml".to_owned(), settings),
+            ("mails/confirm.mjml".to_owned(), mail),
+        ]);
+        match Workspace::read(&files) {
+            Ok(workspace) => {
+                Ok(workspace.publish(Vec::new(), crate::time::Stamp::MIN).catalog.computed_traits)
+            }
+            Err(faults) => Err(faults.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    #[test]
+    fn right_ones_reach_the_catalog() {
+        let found = read(
+            "  calls: {kind: count, event: Call Answered}\n  \
+             spent_90d: {kind: sum, of: total, currency: eur, event: Order Completed, where: {total: {above: 5}}, within: 90d}\n  \
+             seen: {kind: distinct, of: name, event: page, within: 1w}\n",
+        )
+        .unwrap();
+        let expected = json!({
+            "calls": {"kind": "count", "event": {"event": "Call Answered"}},
+            "seen": {"kind": {"distinct": "name"}, "event": {"event": "page"}, "days": 7},
+            "spent_90d": {"kind": {"sum": {"of": "total", "currency": "EUR"}}, "days": 90,
+                "event": {"event": "Order Completed", "where": [{"property": "total", "is": {"above": 5}}]}},
+        });
+        assert_eq!(json!(found), expected);
+        let stored: ComputedTraits = serde_json::from_value(expected).unwrap();
+        assert_eq!(stored, found);
+        assert!(COMPUTED_KINDS.contains(&"count") && found.len() == 3);
+    }
+
+    #[test]
+    fn wrong_ones_are_told_with_their_place() {
+        let cases = [
+            (
+                "  email: {kind: count, event: page}",
+                "7:3: found computed trait `email`, expected a name that no client",
+            ),
+            (
+                "  90d_spent: {kind: count, event: page}",
+                "7:3: found `90d_spent`, expected a name of letters",
+            ),
+            (
+                "  a: {kind: coutn, event: page}",
+                "found kind of computed trait `coutn`, expected one of `count`",
+            ),
+            ("  a: {kind: count, of: total, event: page}", "found key `of`, expected no property"),
+            ("  a: {kind: sum, event: page}", "found no key `of`, expected `of: total`"),
+            (
+                "  a: {kind: first, of: x, currency: EUR, event: page}",
+                "found key `currency`, expected no currency",
+            ),
+            (
+                "  a: {kind: sum, of: x, currency: gold, event: page}",
+                "found `gold`, expected the code of a currency",
+            ),
+            ("  a: {kind: sum, of: x..y, event: page}", "found `x..y`, expected a path"),
+            ("  a: {kind: count, event: Order Complete}", "did you mean `Order Completed`?"),
+            (
+                "  a: {kind: count, event: page, within: 36h}",
+                "found a window of 36h, expected whole days, from 1d to 366d",
+            ),
+            (
+                "  a: {kind: count, event: page, within: 400d}",
+                "found a window of 400d, expected whole days",
+            ),
+            (
+                "  a: {kind: count, event: page, window: 4d}",
+                "found key `window`, expected one of `kind`",
+            ),
+            ("  a: {kind: count}", "found no key `event`"),
+            ("  a: 5", "expected a computed trait: a mapping"),
+        ];
+        for (traits, expected) in cases {
+            let faults = read(traits).unwrap_err();
+            let told = faults
+                .iter()
+                .any(|fault| fault.starts_with("workspace.yaml:") && fault.contains(expected));
+            assert!(told, "{traits}\n{expected}\n{faults:#?}");
+        }
+        let many: String =
+            (0..33).map(|n| format!("  t{n}: {{kind: count, event: page}}\n")).collect();
+        assert!(
+            read(&many).unwrap_err()[0].contains("found 33 computed traits, expected at most 32")
+        );
+    }
+}

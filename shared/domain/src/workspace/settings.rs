@@ -2,7 +2,7 @@
 
 use super::fault::{Faults, Place};
 use super::fields::{Fields, Reading};
-use super::names::SPEC_EVENTS;
+use super::names::{CALLS, SPEC_EVENTS};
 use super::yaml::{self, Kind, Node, quoted};
 use super::{Files, Known, SETTINGS_FILE, SOURCES_MAX, TOPICS_MAX, computed, pacing, signals};
 use crate::catalog::{Brand, Source, SourceName, Topic, TopicKind};
@@ -83,8 +83,8 @@ pub(crate) fn read(files: &Files, known: &mut Known, faults: &mut Faults) -> Opt
     let stages = signals::stages(&mut reading, fields.get("signals"), &signals);
     let events = fields.get("events").map(|node| read_events(&mut reading, node));
     let events = events.unwrap_or_default();
-    known.events =
-        Some(SPEC_EVENTS.iter().map(|name| (*name).to_owned()).chain(events.clone()).collect());
+    let known_events = SPEC_EVENTS.iter().chain(CALLS).map(|name| (*name).to_owned());
+    known.events = Some(known_events.chain(events.clone()).collect());
     let computed_traits = computed::read(&mut reading, fields.get("computed_traits"), known);
     let confirmation = reading.need(fields, "confirmation_mail", "confirm");
     let confirmation_mail =

@@ -1,0 +1,119 @@
+//! `odyssey backfill`: what profiles lack of the published workspace, with progress.
+
+use crate::args::BackfillArgs;
+use crate::screen::{Screen, Style};
+use crate::{Exit, Failure, stack};
+use odyssey_flows::backfill::{self, BackfillError, Report, SEGMENTS};
+use odyssey_flows::ports::Table;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Progress is told so often at most.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs the command.
+///
+/// # Errors
+/// Where nothing was published, or the tables cannot be read.
+pub async fn run(screen: &Screen, args: &BackfillArgs) -> Result<Exit, Failure> {
+    let used = [Table::Workspace, Table::Profiles, Table::Timeline];
+    let connection = stack::connect(&args.stack, &used)?;
+    if !args.json {
+        screen.line(&screen.paint(Style::Faint, &format!("filling {}", connection.name)));
+    }
+    let began = now();
+    let mut told = began;
+    let report = backfill::run(&connection.tables(), &|| connection.now(), |report| {
+        let at = now();
+        if !args.json && at.duration_since(told) >= TELL_EVERY {
+            told = at;
+            screen.line(&progress(report, at.duration_since(began)));
+        }
+    })
+    .await
+    .map_err(|error| match error {
+        BackfillError::Unpublished => Failure::Asked(format!("{}: {error}", connection.name)),
+        BackfillError::Stored(_) => Failure::Stack(format!("{}: {error}", connection.name)),
+    })?;
+    let took = now().duration_since(began);
+    if args.json {
+        screen.line(&as_json(&report, took).to_string());
+    } else {
+        tell(screen, &report, took);
+    }
+    Ok(if report.left.is_empty() && !report.republished { Exit::Right } else { Exit::Wrong })
+}
+
+/// How long a run takes is the operator's own time, whatever the stack's is.
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn per_second(n: u64, took: Duration) -> u64 {
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    n.saturating_mul(1_000).checked_div(ms).unwrap_or(0)
+}
+
+fn progress(report: &Report, took: Duration) -> String {
+    let ahead = report.ahead().map_or_else(
+        || "how many are left is not known yet".to_owned(),
+        |ahead| format!("about {ahead} left"),
+    );
+    format!(
+        "{} profiles ({} a second), {} filled, {} events read; {} of {SEGMENTS} parts done, {ahead}",
+        report.profiles,
+        per_second(report.profiles, took),
+        report.filled,
+        report.events,
+        report.segments,
+    )
+}
+
+fn as_json(report: &Report, took: Duration) -> Value {
+    let named =
+        report.named.iter().map(|(key, why)| json!({"profile": key.to_string(), "why": why}));
+    json!({
+        "profiles": report.profiles,
+        "complete": report.complete,
+        "filled": report.filled,
+        "events": report.events,
+        "partial": {"profiles": report.partial, "events": report.missing},
+        "left": report.left,
+        "named": named.collect::<Vec<Value>>(),
+        "republished": report.republished,
+        "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+fn tell(screen: &Screen, report: &Report, took: Duration) {
+    let done = if report.left.is_empty() { Style::Good } else { Style::Warn };
+    screen.line(&format!(
+        "{} {} profiles: {} lacked nothing, {} were filled from {} events ({} profiles a second).",
+        screen.paint(done, "Done."),
+        report.profiles,
+        report.complete,
+        report.filled,
+        report.events,
+        per_second(report.profiles, took),
+    ));
+    if report.partial > 0 {
+        screen.line(&format!(
+            "{} of them have {} events that their timelines no longer keep (400 days): traits without a window lack \
+             these, and say so (the fact computed.partial).",
+            report.partial, report.missing
+        ));
+    }
+    for (why, count) in &report.left {
+        screen.line(&format!("{} {count}: {why}", screen.paint(Style::Bad, "left as they were:")));
+    }
+    for (key, why) in &report.named {
+        screen.line(&screen.paint(Style::Faint, &format!("  {key}  {why}")));
+    }
+    if !report.left.is_empty() {
+        screen.line("Run it again in a few minutes: what was filled is passed over.");
+    }
+    if report.republished {
+        screen
+            .line("The workspace was published meanwhile: run it again for what it computes now.");
+    }
+}
