@@ -159,12 +159,10 @@ impl StageMark {
     /// Takes in what another profile has decided: what either has reached is not said again.
     pub fn absorb(&mut self, other: StageMark) {
         self.reached = self.reached.max(other.reached);
-        for (stage, silence) in other.silences {
-            let held = self.silences.entry(stage).or_insert(silence);
-            *held = (*held).max(silence);
-        }
+        // A customer's silences are their own: those of a device would hide the next one.
         if self.stage < Stage::New {
             self.stage = self.stage.max(other.stage);
+            self.silences = other.silences;
         }
         if self.stage < Stage::AtRisk {
             self.stage = self.stage.max(self.reached);

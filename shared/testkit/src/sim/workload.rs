@@ -201,6 +201,12 @@ impl Draw<'_> {
             10..=12 => self.order(customer, at, "Order Completed"),
             13 => self.order(customer, at, "Order Cancelled"),
             14 | 15 => self.said(customer, at, "Signed Up"),
+            16 if self.rng.chance(350) => {
+                let mut said = self.said(customer, at, "Complaint Filed");
+                let id = format!("c-{}-{}", customer.number, self.rng.below(3));
+                said.properties.insert("complaint_id".to_owned(), id.into());
+                said
+            }
             16 => self.said(customer, at, "Profile Completed"),
             17 => self.identify(customer, at),
             18 => {

@@ -40,6 +40,11 @@ topics:
 signals:
   Cart Abandoned: {after: 4h}
   Browse Abandoned: {after: 2h}
+  Checkout Abandoned: {after: 2h}
+  Repeat Purchase: {at_least: 2}
+  Complaint Received: {}
+  Became Dormant: {after: 20h}
+  Stage Changed: {after: 6h, dormant: 18h, lapsed: 30h, new: 9h, loyal: 3}
 confirmation_mail: confirm
 events: [Profile Completed, Consent Changed]
 frequency_caps:

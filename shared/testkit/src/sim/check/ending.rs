@@ -12,7 +12,7 @@ use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::Table;
 
 /// What is done to a cart, or instead of it.
-const CART_EVENTS: [&str; 6] = [
+pub(super) const CART_EVENTS: [&str; 6] = [
     "Product Viewed",
     "Product Added",
     "Product Removed",
@@ -47,6 +47,7 @@ impl Check {
         }
         self.profiles_end();
         self.silences_end(now);
+        self.signals_end(now);
         self.journeys_end();
         if !self.expiring {
             self.sends_end();

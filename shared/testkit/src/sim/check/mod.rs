@@ -12,6 +12,7 @@ mod pacing;
 mod profiles;
 mod reports;
 mod sends;
+mod signals;
 mod timers;
 
 use super::core::Actor;
@@ -93,6 +94,9 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("events-forwarded", "each event that a journey names and a profile holds came to journey"),
     ("triggers-accounted", "each trigger let its customer in, or something speaks against it"),
     ("silences-decided", "each silence was decided on"),
+    ("crossings-decided", "each order after the first and each complaint was decided on, once"),
+    ("raised-once", "a profile raises no signal that it has raised before"),
+    ("stage-reached", "at rest everybody stands where their events put them"),
     ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
     ("confirmations-asked", "each request for consent came to a confirmation or a reason"),
     ("consents-as-answered", "consents are what customers were told they are"),
@@ -138,6 +142,7 @@ pub(crate) struct Check {
     poisons: Vec<(Inbox, String)>,
     pacing: pacing::Pacing,
     profiles: profiles::Profiles,
+    raised: signals::Raised,
     journeys: journeys::Journeys,
     timers: timers::Timers,
     contacts: BTreeMap<ContactKey, Contact>,
@@ -170,6 +175,7 @@ impl Check {
             poisons: Vec::new(),
             pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
+            raised: signals::Raised::default(),
             journeys: journeys::Journeys::default(),
             timers: timers::Timers::default(),
             contacts: BTreeMap::new(),

@@ -192,6 +192,11 @@ impl Profiles {
         self.linked.get(&identity).is_none_or(|linked| *linked < at)
     }
 
+    /// Whether a profile is the one it always was: never linked into another, nothing split off it.
+    pub(super) fn was_never_parted(&self, root: IdentityKey) -> bool {
+        !self.linked.contains_key(&root) && !self.was_parted(root, Stamp::MIN)
+    }
+
     /// A root as it stands.
     pub(super) fn root(&self, identity: IdentityKey) -> Option<&Root> {
         match self.items.get(&identity)? {
@@ -246,6 +251,11 @@ impl Check {
             for (own, accumulator) in &root.accumulators {
                 self.accumulator_written(now, actor, identity, *own, accumulator);
             }
+            let stood = match &before {
+                Some(IdentityItem::Root(root)) => Some(root.as_ref()),
+                _ => None,
+            };
+            self.raises_written(identity, stood, root);
             let owner = Owner::Profile(identity.into());
             self.armed(owner, root.said.arm, root.said.due);
         } else {
