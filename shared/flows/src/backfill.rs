@@ -186,8 +186,10 @@ pub struct Report {
     pub left: BTreeMap<String, u64>,
     /// Some of them, by their keys, which name nobody.
     pub named: Vec<(IdentityKey, String)>,
-    /// Segments that are done, of [`SEGMENTS`].
+    /// Segments that are done.
     pub segments: u32,
+    /// Of how many.
+    pub of: u32,
     /// Whether the workspace was published anew meanwhile: what it declares now is not filled.
     pub republished: bool,
 }
@@ -203,7 +205,7 @@ impl Report {
     /// while none is.
     #[must_use]
     pub fn ahead(&self) -> Option<u64> {
-        let to_do = u64::from(SEGMENTS.saturating_sub(self.segments));
+        let to_do = u64::from(self.of.saturating_sub(self.segments));
         self.profiles.saturating_mul(to_do).checked_div(u64::from(self.segments))
     }
 
@@ -251,6 +253,7 @@ pub enum BackfillError {
 struct Running<'r, T, C, P> {
     tables: &'r T,
     catalog: &'r Catalog,
+    segments: u32,
     clock: &'r C,
     progress: Mutex<(Report, P)>,
     again: Mutex<Vec<IdentityKey>>,
@@ -266,20 +269,34 @@ pub async fn run<T: Tables>(
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
 ) -> Result<Report, BackfillError> {
+    run_in(tables, SEGMENTS, clock, progress).await
+}
+
+/// [`run`], the profiles read in so many segments, from 1.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_in<T: Tables>(
+    tables: &T,
+    segments: u32,
+    clock: &(impl Fn() -> Stamp + Sync),
+    progress: impl FnMut(&Report) + Send,
+) -> Result<Report, BackfillError> {
     let catalog = published(tables).await?;
     let running = Running {
         tables,
         catalog: &catalog,
+        segments,
         clock,
-        progress: Mutex::new((Report::default(), progress)),
+        progress: Mutex::new((Report { of: segments, ..Report::default() }, progress)),
         again: Mutex::default(),
     };
-    let work = (0..SEGMENTS).map(|segment| running.segment(segment));
-    let mut segments = futures_util::stream::iter(work).buffer_unordered(SEGMENTS_AT_ONCE);
-    while let Some(done) = segments.next().await {
+    let work = (0..segments).map(|segment| running.segment(segment));
+    let mut parts = futures_util::stream::iter(work).buffer_unordered(SEGMENTS_AT_ONCE);
+    while let Some(done) = parts.next().await {
         done?;
     }
-    drop(segments);
+    drop(parts);
     let again = std::mem::take(&mut *lock(&running.again));
     running.fill_all(again, Look::Second).await;
     let republished = published(tables).await?.computed_traits != catalog.computed_traits;
@@ -313,7 +330,7 @@ impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T
                 .scan(&Scan {
                     table: Table::Profiles,
                     segment,
-                    segments: SEGMENTS,
+                    segments: self.segments,
                     after,
                     sk: Some("identity".to_owned()),
                     limit: ROWS_PER_SCAN,

@@ -234,10 +234,11 @@ impl Computed {
         self.states.contains_key(&key)
     }
 
-    /// The state of one rule, as it is stored; for comparing.
+    /// Whether every state here is the one that `all` has: what a fold that knew every rule from the
+    /// beginning would have come to.
     #[must_use]
-    pub fn state(&self, key: ComputedKey) -> Option<impl PartialEq + std::fmt::Debug + '_> {
-        self.states.get(&key)
+    pub fn is_part_of(&self, all: &Computed) -> bool {
+        self.states.iter().all(|(key, state)| all.states.get(key) == Some(state))
     }
 
     /// Begins every state that is missing; only where no event was folded before.

@@ -286,10 +286,9 @@ mod tests {
                 .any(|fault| fault.starts_with("workspace.yaml:") && fault.contains(expected));
             assert!(told, "{traits}\n{expected}\n{faults:#?}");
         }
-        let many: String =
-            (0..33).map(|n| format!("  t{n}: {{kind: count, event: page}}\n")).collect();
-        assert!(
-            read(&many).unwrap_err()[0].contains("found 33 computed traits, expected at most 32")
-        );
+        let many: Vec<String> =
+            (0..33).map(|n| format!("  t{n}: {{kind: count, event: page}}")).collect();
+        let faults = read(&many.join("\n")).unwrap_err();
+        assert!(faults[0].contains("found 33 computed traits, expected at most 32"));
     }
 }

@@ -104,7 +104,7 @@ pub const SPEC_EVENTS: &[&str] = &[
 ];
 
 /// The words by which calls other than `track` are events.
-pub const CALLS: &[&str] = &["page", "screen", "identify", "group", "alias"];
+pub(super) const CALLS: &[&str] = &["page", "screen", "identify", "group", "alias"];
 
 /// The facts a condition may ask for by name ([`crate::profile::ProfileView::facts`]);
 /// `events.<name>` counts any event besides, `browse.<category>` the views of a category.

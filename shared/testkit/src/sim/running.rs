@@ -21,8 +21,8 @@ use odyssey_flows::queue::{Disposition, QueueRecord, hidden_for};
 use odyssey_flows::send_message::Sending;
 use odyssey_flows::set_consent::{self, Change, ConsentError, Manner};
 use odyssey_flows::{
-    accept_events, advance_enrollment, catalog, fold_profile, record_feedback, send_message,
-    sweep_due,
+    accept_events, advance_enrollment, backfill, catalog, fold_profile, record_feedback,
+    send_message, sweep_due,
 };
 use serde_json::json;
 use std::fmt;
@@ -283,11 +283,19 @@ fn server_change(
     }
 }
 
+/// The tables of a seed are small.
+const BACKFILL_SEGMENTS: u32 = 2;
+
+/// `odyssey publish`, and the back-fill that it says is needed.
 async fn publish(ports: &Ports, version: Version, now: Stamp) -> Told {
     let mut publication = publication(version).clone();
     publication.catalog.published = now;
     match catalog::publish(ports, &publication).await {
-        Ok(()) => Told::Done,
+        Ok(()) => {
+            // `odyssey backfill`; what it cannot fill, it leaves as it was.
+            let _ = backfill::run_in(ports, BACKFILL_SEGMENTS, &|| now, |_| {}).await;
+            Told::Done
+        }
         Err(_) => Told::Later,
     }
 }

@@ -52,6 +52,13 @@ frequency_caps:
   - {at_most: 9, within: 7d}
 quiet_hours: {from: 23:00, to: 05:00, timezone: UTC}
 deferral: {at_most: 3d, spread: 25m}
+computed_traits:
+  orders: {kind: count, event: Order Completed}
+";
+/// What later versions compute besides, of profiles that have events already.
+const COMPUTED_LATER: &str =
+    "\x20 spent_7d: {kind: sum, of: total, currency: EUR, event: Order Completed, within: 7d}
+  last_viewed: {kind: latest, of: product_id, event: Product Viewed}
 ";
 
 /// The caps above: how many, in any window of which length.
@@ -191,7 +198,8 @@ fn files(version: Version) -> Files {
     ];
     let changed = matches!(version, Version::Second | Version::Archived);
     let mut files = Files::new();
-    files.insert("workspace.yaml".to_owned(), SETTINGS.to_owned());
+    let later = if changed { COMPUTED_LATER } else { "" };
+    files.insert("workspace.yaml".to_owned(), format!("{SETTINGS}{later}"));
     for (name, text) in journeys {
         let text = if changed { second(text) } else { text.to_owned() };
         files.insert(format!("journeys/{name}.yaml"), text);

@@ -7,7 +7,7 @@ use super::Check;
 use super::links::{Parted, vouched};
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{EventHash, IdentityKey, Position};
-use odyssey_domain::profile::{Accumulator, IdentityItem, ProfileEffect, Root, Watched};
+use odyssey_domain::profile::{Accumulator, Facts, IdentityItem, ProfileEffect, Root, Watched};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{
     ConsentChanged, EventsAccepted, FeedbackKind, MessageFeedback, Owner, SourceKind, SourceRef,
@@ -64,8 +64,11 @@ pub(super) struct Profiles {
 
 fn watched() -> &'static Watched {
     static WATCHED: OnceLock<Watched> = OnceLock::new();
-    // Every version of the workspace watches the same.
-    WATCHED.get_or_init(|| Watched::of(&publication(Version::First).catalog.watched))
+    // Every version of the workspace watches the same, and the second computes whatever any does.
+    WATCHED.get_or_init(|| {
+        let all = &publication(Version::Second).catalog.computed_traits;
+        Watched::of(&publication(Version::First).catalog.watched).computing(all)
+    })
 }
 
 /// The events in a message of `profile`'s queue.
@@ -164,6 +167,14 @@ fn of_feedback(fed: &MessageFeedback) -> Option<Delivered> {
     };
     let source = SourceRef { name: "feedback".to_owned(), kind: SourceKind::Server };
     Some(Delivered { own, event, source, received: fed.at })
+}
+
+/// Whether facts are those of the reference. A state of a computed trait may be missing, where its
+/// rule was published later or was not known to who folded last; one that is there must be right.
+fn are_the_fold(facts: &Facts, reference: &Facts) -> bool {
+    let computed = facts.computed.clone();
+    facts.computed.is_part_of(&reference.computed)
+        && *facts == Facts { computed, ..reference.clone() }
 }
 
 impl Profiles {
@@ -323,7 +334,7 @@ impl Check {
             self.profiles.folded.insert((own, id), folded);
         }
         let Some(reference) = self.profiles.reference.get(&own) else { return };
-        let same = reference.facts == accumulator.facts;
+        let same = are_the_fold(&accumulator.facts, &reference.facts);
         let counted = self.profiles.folded.range((own, EventHash([0; 8]))..);
         let counted = counted.take_while(|((identity, _), _)| *identity == own).count() as u64;
         let total = accumulator.facts.total;
