@@ -450,6 +450,12 @@ pub enum Profile {
     /// Shows where each id stands, the claim that linked it with its time and event, and whether
     /// that is final. Changes nothing.
     Why(ProfileWhyArgs),
+    /// Take an id out of the profile it is linked to: two customers who were taken for one
+    ///
+    /// What was done under that id becomes a profile of its own, in one transaction, and no claim
+    /// links the two again. Without --yes it only shows what would move. Enrollments, messages and
+    /// contacts stay with whoever has them.
+    Split(ProfileSplitArgs),
 }
 
 /// `odyssey profile show`.
@@ -493,6 +499,23 @@ pub struct ProfileWhyArgs {
     /// The other
     #[arg(value_name = "ID")]
     pub other: String,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
+}
+
+/// `odyssey profile split`.
+#[derive(Debug, Args)]
+pub struct ProfileSplitArgs {
+    /// The id
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Do it
+    #[arg(long)]
+    pub yes: bool,
     /// Print it as JSON
     #[arg(long)]
     pub json: bool,

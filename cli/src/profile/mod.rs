@@ -2,6 +2,7 @@
 
 pub mod id;
 mod show;
+mod split;
 mod why;
 
 use crate::args::{Profile, ProfileArgs};
@@ -16,5 +17,6 @@ pub async fn run(screen: &Screen, args: &ProfileArgs) -> Result<Exit, Failure> {
     match &args.what {
         Profile::Show(args) => show::run(screen, args).await,
         Profile::Why(args) => why::run(screen, args).await,
+        Profile::Split(args) => split::run(screen, args).await,
     }
 }

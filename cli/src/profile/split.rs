@@ -54,9 +54,11 @@ fn tell(screen: &Screen, id: &str, done: &Split, written: bool) {
         format!(", from {} to {}", clock(seen.first), clock(seen.last))
     });
     screen.line(&format!("  events   {}{when}; the timeline stands where it stood", done.events));
-    match done.due {
-        Some(due) => screen.line(&format!("  timer    due {}", clock(due))),
-        None => screen.line("  timer    none: no silence of its own waits to be noticed"),
+    if let Some(due) = done.due {
+        let due = clock(due);
+        screen.line(&format!(
+            "  signals  silences and segments of both are decided on anew at {due}"
+        ));
     }
     screen.line("  Enrollments, messages and contacts stay with whoever has them.");
     screen.line(if written {

@@ -77,7 +77,7 @@ pub use rhythm::{RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
 pub use sessions::{ATTENTION_DAYS_MAX, Left, Sessions};
 pub use setting::{Campaign, DeviceClass, Location, Setting};
-pub use split::NoSplit;
+pub use split::{LOOK_AFTER, NoSplit};
 pub use support::{Channel, Channels, Support, TICKETS_MAX, TicketKey};
 pub use text::clip;
 pub use top::{Register, Top};

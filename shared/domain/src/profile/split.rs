@@ -5,11 +5,14 @@
 //! nothing is said twice about one deed, and a silence that was hidden behind the other's deeds is
 //! still noticed.
 
-use super::{Root, SPLITS_MAX};
+use super::{ProfileEffect, Root, SPLITS_MAX};
 use crate::ids::{IdentityKey, ProfileId};
 use crate::signal::{self, SignalRule};
-use crate::time::Stamp;
+use crate::time::{Span, Stamp};
 use std::collections::BTreeMap;
+
+/// Both sides of a split are looked at so long after it.
+pub const LOOK_AFTER: Span = Span::MINUTE;
 
 /// Why an identifier cannot be split off a profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +32,9 @@ pub enum NoSplit {
 
 impl Root {
     /// Splits an identifier off: returns the root that it is from now on. No claim links the two
-    /// again. Both sides look at their silences anew, and what that arms is in `said.pending`.
+    /// again. Both sides are to be looked at anew [`LOOK_AFTER`] from now, for their silences and
+    /// segments, and for what waits here to be carried out: a redelivery may lead to the other side
+    /// now. `said.arm` and `said.due` of both say how, and whoever writes them arms them.
     ///
     /// # Errors
     /// Where it is not linked, its link is final, or the profile has been split too often.
@@ -58,8 +63,13 @@ impl Root {
         let (marks, crossed) = (BTreeMap::new(), BTreeMap::new());
         let profile = ProfileId::from(identity);
         root.said.crossed = signal::cross(&facts, &marks, &crossed, profile, rules, now).crossed;
-        root.rearm(rules, now);
-        self.rearm(rules, now);
+        for side in [&mut root, self] {
+            // What waits there stands for earlier writes, and their armings are made with this one.
+            let mut waiting = std::mem::take(&mut side.said.pending);
+            waiting.retain(|effect| !matches!(effect, ProfileEffect::Arm { .. }));
+            side.arm_by(now.plus(LOOK_AFTER));
+            side.said.pending = waiting;
+        }
         Ok(root)
     }
 }
@@ -69,7 +79,7 @@ mod tests {
     use super::*;
     use crate::identity::IdKind;
     use crate::ids::{EventHash, Position};
-    use crate::profile::{Accumulator, Link, Moved, ProfileEffect, Said, Watched};
+    use crate::profile::{Accumulator, Link, Moved, Said, Watched, Woken};
     use crate::signal::{SignalKind, Threshold};
     use crate::time::Span;
     use crate::wire::{SourceKind, SourceRef};
@@ -125,27 +135,38 @@ mod tests {
         assert!(left.links.is_empty() && left.split.contains_key(&OTHER));
         // No number of its timer is used twice.
         assert_eq!(split.said.arm, 8);
-        assert_eq!(split.said.due, Some(minute(13)));
-        assert!(matches!(split.said.pending[..], [ProfileEffect::Arm { arm: 8, .. }]));
+        assert_eq!((split.said.due, left.said.due), (Some(minute(6)), Some(minute(6))));
+        assert!(split.said.pending.is_empty() && left.said.pending.is_empty());
         assert_eq!(left.split_off(OTHER, &rules(), minute(6)).unwrap_err(), NoSplit::NotLinked);
     }
 
     #[test]
     fn a_silence_behind_the_others_deeds_is_noticed_and_none_is_said_twice() {
-        for (own, other, due) in [
+        for (own, other, said) in [
             // The last deed was the user's own: it hid the other's silence.
-            (4, 3, Some(minute(61))),
+            (4, 3, 1),
             // The last deed was the other's, and it was said.
-            (3, 4, None),
+            (3, 4, 0),
         ] {
             let mut root = root(&[own], &[other]);
             root.rearm(&rules(), minute(4));
             let arm = root.said.arm;
-            let woken = root.wake(OWN.into(), arm, &rules(), minute(30));
-            assert_eq!(woken, crate::profile::Woken::Decided);
-            let split = root.split_off(OTHER, &rules(), minute(60)).unwrap();
-            assert_eq!(split.said.due, due, "{own} {other}");
+            assert_eq!(root.wake(OWN.into(), arm, &rules(), minute(30)), Woken::Decided);
+            assert_eq!(raised(&root), 1);
+            let mut split = root.split_off(OTHER, &rules(), minute(60)).unwrap();
+            assert_eq!(raised(&root), 1, "what waits to be carried out still does");
+            for (side, key, said) in [(&mut split, OTHER, said), (&mut root, OWN, 0)] {
+                side.said.pending.clear();
+                let arm = side.said.arm;
+                let woken = side.wake(key.into(), arm, &rules(), minute(61));
+                assert_eq!((woken, raised(side)), (Woken::Decided, said), "{own} {other}");
+            }
         }
+    }
+
+    fn raised(root: &Root) -> usize {
+        let is = |effect: &&ProfileEffect| matches!(effect, ProfileEffect::Raise(_));
+        root.said.pending.iter().filter(is).count()
     }
 
     #[test]

@@ -5,13 +5,15 @@ use crate::due;
 use crate::ports::{Consistency, Expect, Tables, Write, Written};
 use crate::profiles::{email_row, identity_key};
 use crate::stored::{self, StoredError, load};
+use odyssey_domain::catalog::Catalog;
 use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{ContentHash, IdentityKey, Position, ProfileId};
 use odyssey_domain::keyring::Keyring;
-use odyssey_domain::profile::{IdentityItem, NoSplit, ProfileEffect, Root, Seen};
-use odyssey_domain::signal::SignalRule;
+use odyssey_domain::profile::{IdentityItem, NoSplit, Root, Seen};
+use odyssey_domain::segment::Memberships;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{Owner, Wake};
+use std::sync::Arc;
 
 /// A write that meets another's, or whose answer is lost, is tried so often.
 const ATTEMPTS: usize = 5;
@@ -31,7 +33,7 @@ pub struct Split {
     pub events: u64,
     /// From when to when they happened; none where there are none.
     pub seen: Option<Seen>,
-    /// When the new profile's timer is due, where a silence waits for one.
+    /// When the new profile is looked at for silences and segments.
     pub due: Option<Stamp>,
 }
 
@@ -92,8 +94,8 @@ pub async fn plan(
     identity: IdentityKey,
     now: Stamp,
 ) -> Result<Split, SplitError> {
-    let rules = rules(tables, now).await?;
-    Ok(work_out(tables, keyring, identity, &rules, now).await?.split)
+    let catalog = catalog(tables, now).await?;
+    Ok(work_out(tables, keyring, identity, catalog.as_deref(), now).await?.split)
 }
 
 /// Moves an identifier's accumulator back into a profile of its own and has the two remember it,
@@ -108,10 +110,10 @@ pub async fn split(
     identity: IdentityKey,
     now: Stamp,
 ) -> Result<Split, SplitError> {
-    let rules = rules(tables, now).await?;
+    let catalog = catalog(tables, now).await?;
     let mut tried: Option<Split> = None;
     for attempt in 1..=ATTEMPTS {
-        let planned = match work_out(tables, keyring, identity, &rules, now).await {
+        let planned = match work_out(tables, keyring, identity, catalog.as_deref(), now).await {
             Err(SplitError::Contended) => continue,
             // An earlier try of this very split, whose answer was lost.
             Err(SplitError::Alone) if was_split(tables, tried.as_ref(), now).await? => {
@@ -132,11 +134,11 @@ pub async fn split(
     Err(SplitError::Contended)
 }
 
-/// The signals of the published workspace; none where none is.
-async fn rules(tables: &impl Tables, now: Stamp) -> Result<Vec<SignalRule>, SplitError> {
+/// The published workspace, where there is one.
+async fn catalog(tables: &impl Tables, now: Stamp) -> Result<Option<Arc<Catalog>>, SplitError> {
     match CatalogCache::default().catalog(tables, now).await {
-        Ok(catalog) => Ok(catalog.signals.clone()),
-        Err(CatalogError::Unpublished) => Ok(Vec::new()),
+        Ok(catalog) => Ok(Some(catalog)),
+        Err(CatalogError::Unpublished) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -163,7 +165,7 @@ async fn work_out(
     tables: &impl Tables,
     keyring: &Keyring,
     identity: IdentityKey,
-    rules: &[SignalRule],
+    catalog: Option<&Catalog>,
     now: Stamp,
 ) -> Result<Planned, SplitError> {
     let (pointer_at, user) = match read(tables, identity).await? {
@@ -177,11 +179,15 @@ async fn work_out(
         return Err(SplitError::Contended);
     };
     let link = root.links.get(&identity).cloned();
+    let rules = catalog.map_or(&[][..], |catalog| catalog.signals.as_slice());
     let mut own = root.split_off(identity, rules, now)?;
     let link = link.ok_or(NoSplit::NotLinked)?;
-    let mut writes = Vec::new();
-    arm(&mut writes, user, &mut root)?;
-    arm(&mut writes, identity, &mut own)?;
+    // As of any profile that begins; its segments are decided on when it is looked at.
+    if let Some(catalog) = catalog {
+        own.said.segments = Memberships::of_new(catalog.declared());
+    }
+    let mut writes: Vec<Write> =
+        arm(user, &root)?.into_iter().chain(arm(identity, &own)?).collect();
     let facts = own.facts().into_owned();
     if let Some(address) = facts.email.address() {
         let row = email_row(keyring.contact_key(address), identity.into())?;
@@ -203,24 +209,12 @@ async fn work_out(
     Ok(Planned { split, writes })
 }
 
-/// The due items of what a split has armed. They are written with it, so that nobody has to carry
-/// them out.
-fn arm(writes: &mut Vec<Write>, key: IdentityKey, root: &mut Root) -> Result<(), StoredError> {
-    let armed = (root.said.arm, root.said.due);
-    let mut wanted = None;
-    root.said.pending.retain(|effect| match effect {
-        ProfileEffect::Arm { arm, due } if armed == (*arm, Some(*due)) => {
-            wanted = Some((*arm, *due));
-            false
-        }
-        _ => true,
-    });
-    if let Some((arm, due)) = wanted {
-        let wake = Wake { owner: Owner::Profile(key.into()), arm, due };
-        let row = stored::row(due::key(&wake), &wake, 1)?;
-        writes.push(Write::Put { row, expect: Expect::Any });
-    }
-    Ok(())
+/// The due item of a profile's timer, which is written with the split, so that nobody has to arm it.
+fn arm(key: IdentityKey, root: &Root) -> Result<Option<Write>, StoredError> {
+    let Some(due) = root.said.due else { return Ok(None) };
+    let wake = Wake { owner: Owner::Profile(key.into()), arm: root.said.arm, due };
+    let row = stored::row(due::key(&wake), &wake, 1)?;
+    Ok(Some(Write::Put { row, expect: Expect::Any }))
 }
 
 /// A token by which a repeated transaction is recognised: the hash of what it writes.
