@@ -10,6 +10,7 @@ mod journeys;
 mod pacing;
 mod profiles;
 mod reports;
+mod segments;
 mod sends;
 mod timers;
 
@@ -99,6 +100,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "a report that feedback is done with is in the ledger, on the contact and on the bus",
     ),
     ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
+    ("segment-count", "at any time a segment's count is the number of its members"),
+    (
+        "segment-as-evaluated",
+        "at rest everybody is in the segments that what is known of them says",
+    ),
 ];
 
 /// What is known of one invocation.
@@ -137,6 +143,7 @@ pub(crate) struct Check {
     pacing: pacing::Pacing,
     profiles: profiles::Profiles,
     journeys: journeys::Journeys,
+    segments: segments::Segments,
     timers: timers::Timers,
     contacts: BTreeMap<ContactKey, Contact>,
     /// The workspace was another than the first for a while.
@@ -169,6 +176,7 @@ impl Check {
             pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
             journeys: journeys::Journeys::default(),
+            segments: segments::Segments::default(),
             timers: timers::Timers::default(),
             contacts: BTreeMap::new(),
             republished: false,
@@ -407,6 +415,7 @@ impl Check {
                 Table::Profiles | Table::Contacts | Table::Workspace => {}
             }
         }
+        self.segments_written(keys, after);
         // After the ledger, which looks at contacts as they stood before.
         for (key, after) in keys.iter().zip(after) {
             if let (Table::Contacts, Some(row)) = (key.table, after) {
@@ -416,7 +425,9 @@ impl Check {
     }
 
     fn versions(&mut self, actor: Actor, key: &Key, before: Option<&Row>, after: Option<&Row>) {
-        let overwritten = key.table == Table::Due || key.pk.starts_with("email#");
+        let overwritten = key.table == Table::Due
+            || key.pk.starts_with("email#")
+            || segments::of_counter(key).is_some();
         let (Some(after), false) = (after, overwritten) else { return };
         let expected = before.map_or(1, |before| before.version + 1);
         self.holds("versions-rise-by-one", after.version == expected, || {

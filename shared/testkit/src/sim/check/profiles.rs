@@ -60,7 +60,7 @@ pub(super) struct Profiles {
 fn watched() -> &'static Watched {
     static WATCHED: OnceLock<Watched> = OnceLock::new();
     // Every version of the workspace watches the same.
-    WATCHED.get_or_init(|| Watched::of(&publication(Version::First).catalog.watched))
+    WATCHED.get_or_init(|| Watched::of(&publication(Version::First).catalog.kept_matches()))
 }
 
 /// The events in a message of `profile`'s queue.
