@@ -179,6 +179,7 @@ fn what_would_strand_customers_is_refused() {
     let mut renamed = files();
     for text in renamed.values_mut() {
         *text = text.replace("offers:", "news:").replace("topic: offers", "topic: news");
+        *text = text.replace("consent: offers", "consent: news");
     }
     let (plan, _) = planned(&stack(), &renamed);
     assert_eq!(

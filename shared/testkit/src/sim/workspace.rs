@@ -153,6 +153,16 @@ steps:
   - {id: gift, send: plain, topic: offers}
 ";
 
+/// What [`super::check`] says of them once more.
+const SEGMENTS: [(&str, &str); 3] = [
+    ("busy", "{performed: Product Viewed, within: 40m}"),
+    (
+        "waiting",
+        "{all: [{fact: cart.items, at_least: 1}, {not: {performed: Order Completed, within: 6h}}]}",
+    ),
+    ("warned", "{signal: Cart Abandoned, within: 3h}"),
+];
+
 /// Another version of two journeys: other waits, a step more. No exit rule is added or removed, so
 /// that what the checks know of the first version holds of this one.
 fn second(text: &str) -> String {
@@ -203,6 +213,10 @@ fn files(version: Version) -> Files {
     for (name, text) in journeys {
         let text = if changed { second(text) } else { text.to_owned() };
         files.insert(format!("journeys/{name}.yaml"), text);
+    }
+    for (name, when) in SEGMENTS {
+        let text = format!("name: {name}\ntitle: {name}\nwhen: {when}\n");
+        files.insert(format!("segments/{name}.yaml"), text);
     }
     for name in ["plain", "receipt", "confirm"] {
         let text = format!("---\nsubject: {name}\n---\n<mjml></mjml>\n");

@@ -11,6 +11,7 @@ mod links;
 mod pacing;
 mod profiles;
 mod reports;
+mod segments;
 mod sends;
 mod signals;
 mod timers;
@@ -105,6 +106,11 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "a report that feedback is done with is in the ledger, on the contact and on the bus",
     ),
     ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
+    ("segment-count", "at any time a segment's count is the number of its members"),
+    (
+        "segment-as-evaluated",
+        "at rest everybody is in the segments that what is known of them says",
+    ),
 ];
 
 /// What is known of one invocation.
@@ -144,6 +150,7 @@ pub(crate) struct Check {
     profiles: profiles::Profiles,
     raised: signals::Raised,
     journeys: journeys::Journeys,
+    segments: segments::Segments,
     timers: timers::Timers,
     contacts: BTreeMap<ContactKey, Contact>,
     /// The workspace was another than the first for a while.
@@ -177,6 +184,7 @@ impl Check {
             profiles: profiles::Profiles::default(),
             raised: signals::Raised::default(),
             journeys: journeys::Journeys::default(),
+            segments: segments::Segments::default(),
             timers: timers::Timers::default(),
             contacts: BTreeMap::new(),
             republished: false,
@@ -415,6 +423,7 @@ impl Check {
                 Table::Profiles | Table::Contacts | Table::Workspace => {}
             }
         }
+        self.segments_written(keys, after);
         // After the ledger, which looks at contacts as they stood before.
         for (key, after) in keys.iter().zip(after) {
             if let (Table::Contacts, Some(row)) = (key.table, after) {
@@ -424,7 +433,9 @@ impl Check {
     }
 
     fn versions(&mut self, actor: Actor, key: &Key, before: Option<&Row>, after: Option<&Row>) {
-        let overwritten = key.table == Table::Due || key.pk.starts_with("email#");
+        let overwritten = key.table == Table::Due
+            || key.pk.starts_with("email#")
+            || segments::of_counter(key).is_some();
         let (Some(after), false) = (after, overwritten) else { return };
         let expected = before.map_or(1, |before| before.version + 1);
         self.holds("versions-rise-by-one", after.version == expected, || {

@@ -67,7 +67,7 @@ fn watched() -> &'static Watched {
     // Every version of the workspace watches the same, and the second computes whatever any does.
     WATCHED.get_or_init(|| {
         let all = &publication(Version::Second).catalog.computed_traits;
-        Watched::of(&publication(Version::First).catalog.watched).computing(all)
+        Watched::of(&publication(Version::First).catalog.kept_matches()).computing(all)
     })
 }
 
