@@ -1,5 +1,5 @@
 //! A visitor in headless Chromium signs up in `/shop`, confirms, abandons the cart, gets the mail
-//! in `/mail`, and reads why; all of it on the real stack.
+//! in `/mail`, reads why, and is looked up at `/customers`; all of it on the real stack.
 //!
 //! Without Chromium the test says so and is skipped; `ODYSSEY_REQUIRE_CLIENTS=1` makes that a
 //! failure.
@@ -64,6 +64,9 @@ async function visit() {
   report.sandbox = mailbox.getElementById("frame").getAttribute("sandbox");
   const why = await frame(mailbox.getElementById("why").getAttribute("href"));
   report.why = why.querySelector("main").innerText;
+  const customer = await frame("/customers/" + email);
+  report.customer = customer.querySelector("main").textContent;
+  report.address = customer.location.pathname;
   return report;
 }
 visit().catch((error) => ({error: String(error)}))
@@ -119,5 +122,11 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
     {
         assert!(why.contains(part), "{part} in\n{why}");
     }
+    let customer = report["customer"].as_str().unwrap();
+    for part in ["Vera", "Cart Abandoned", "Two-person tent", "cart-recovery", "Put ", "granted"] {
+        assert!(customer.contains(part), "{part} in\n{customer}");
+    }
+    let address = report["address"].as_str().unwrap();
+    assert!(address.starts_with("/customers/") && !address.contains('@'), "it names nobody");
     standing.stack.stop().await.unwrap();
 }

@@ -1,12 +1,18 @@
-//! How many bytes a profile takes: `cargo test -p odyssey-flows --test fold_profile sizes -- --ignored --nocapture`.
+//! How many bytes a profile takes, and how many write units an event:
+//! `cargo test -p odyssey-flows --test fold_profile sizes -- --ignored --nocapture`.
 
+use crate::world::{World, accepted_at};
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::profile::{IdentityItem, Root, Watched};
+use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{SourceKind, SourceRef};
+use odyssey_flows::ports::Key;
 use odyssey_flows::profiles::identity_key;
 use odyssey_flows::stored;
+use odyssey_testkit::{Operation, row_bytes};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Ids stay in the item until there are more than a thousand; then the oldest half goes.
 fn fold(root: &mut Root, own: IdentityKey, event: Value) {
@@ -94,5 +100,71 @@ fn sizes() {
                 );
             }
         }
+    }
+}
+
+/// Every row with its version, its ids and its bytes.
+fn rows(world: &World) -> BTreeMap<Key, (u64, usize, usize)> {
+    let of = |row: odyssey_flows::ports::Row| {
+        let ids = world.memory.ids(&row.key).len();
+        (row.key.clone(), (row.version, ids, row_bytes(&row) + ids * 8))
+    };
+    world.memory.rows().into_iter().map(of).collect()
+}
+
+/// One unit for each KB begun of what was written; twice as much in a transaction.
+#[test]
+#[ignore = "a measurement"]
+fn write_units() {
+    const WARM: i64 = 2_000;
+    const FOLDS: i64 = 100;
+    for per_fold in [1_i64, 10, 100] {
+        let world = World::new();
+        let mut n = 0;
+        let mut units: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut last: BTreeMap<Key, (u64, usize, usize)> = BTreeMap::new();
+        while n < WARM + FOLDS * per_fold {
+            let is_warm = n >= WARM;
+            let many = if is_warm { per_fold } else { 10 };
+            let at = Stamp::from_ms(crate::world::START + n * 20_000);
+            let events = (0..many).map(|more| {
+                let mut event = shopper(n + more);
+                event["id"] = format!("ajs-next-1795289075838-{:012}", n + more).into();
+                // What is told together happened within seconds.
+                event["at"] = (at.ms() + more * 1_000).into();
+                event["userId"] = "ann".into();
+                serde_json::from_value::<Event>(event).unwrap()
+            });
+            let calls = world.memory.calls().len();
+            let received = Stamp::from_ms(at.ms() + many * 1_000);
+            world.fold_done(
+                vec![accepted_at(SourceKind::Browser, received, events.collect())],
+                received,
+            );
+            n += many;
+            let now = rows(&world);
+            let twice = world.memory.calls().split_off(calls).contains(&Operation::Transact);
+            for (key, (version, ids, bytes)) in now.iter().filter(|_| is_warm) {
+                if last.get(key).is_some_and(|(v, i, _)| (v, i) == (version, ids)) {
+                    continue;
+                }
+                let part = match key.sk.split('#').next() {
+                    Some("identity") => "profile",
+                    Some("ids") => "spilled ids",
+                    Some("signal") => "signals",
+                    _ if key.table == odyssey_flows::ports::Table::Timeline => "timeline",
+                    _ => "the rest",
+                };
+                let times = 1 + usize::from(twice && part == "profile");
+                *units.entry(part).or_default() += bytes.div_ceil(1_024) * times;
+            }
+            last = now;
+        }
+        let events = usize::try_from(FOLDS * per_fold).unwrap();
+        let of = |units: usize| format!("{}.{:02}", units / events, units * 100 / events % 100);
+        let all: usize = units.values().sum();
+        let parts: Vec<String> =
+            units.iter().map(|(part, units)| format!("{part} {}", of(*units))).collect();
+        println!("{per_fold} a fold: {} write units an event ({})", of(all), parts.join(", "));
     }
 }
