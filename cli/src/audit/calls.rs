@@ -82,7 +82,8 @@ impl Calls {
     #[must_use]
     pub fn read(&self, json: &str, line: u64) -> Called {
         let outline: Outline<'_> = match serde_json::from_str(json) {
-            Ok(outline) => outline,
+            Ok(outline) if json.starts_with('{') => outline,
+            Ok(_) => return refused("not a JSON object"),
             Err(error) if error.is_data() => return refused("not a JSON object"),
             Err(error) => {
                 return refused(&format!("malformed JSON at column {}", error.column()));
