@@ -187,7 +187,7 @@ mod tests {
             ),
             (
                 r#"{"type":"track","event":"A","timestamp":"2024-01-02"}"#,
-                "userId: expected a userId or an anonymousId that names somebody, found none",
+                "userId: expected a userId or an anonymousId that names somebody, or from a server an entry of context.externalIds or an identify's trait email or phone, found none",
             ),
             (
                 r#"{"type":"track","event":"A","userId":"ann","timestamp":"soon","receivedAt":"2024-01-02"}"#,

@@ -104,7 +104,7 @@ fn customers(screen: &Screen, report: &Report, out: &mut Vec<String>) {
     let heads = report.customers;
     title(screen, "Customers", out);
     out.push(format!(
-        "  {} in all: {} identified by a user id, {} known by a device alone",
+        "  {} in all: {} identified, {} known by a device alone",
         number(heads.customers),
         number(heads.identified),
         number(heads.customers - heads.identified)
