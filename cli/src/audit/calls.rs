@@ -82,7 +82,8 @@ impl Calls {
     #[must_use]
     pub fn read(&self, json: &str, line: u64) -> Called {
         let outline: Outline<'_> = match serde_json::from_str(json) {
-            Ok(outline) => outline,
+            Ok(outline) if json.starts_with('{') => outline,
+            Ok(_) => return refused("not a JSON object"),
             Err(error) if error.is_data() => return refused("not a JSON object"),
             Err(error) => {
                 return refused(&format!("malformed JSON at column {}", error.column()));
@@ -186,7 +187,7 @@ mod tests {
             ),
             (
                 r#"{"type":"track","event":"A","timestamp":"2024-01-02"}"#,
-                "userId: expected a userId or an anonymousId that names somebody, found none",
+                "userId: expected a userId or an anonymousId that names somebody, or from a server an entry of context.externalIds or an identify's trait email or phone, found none",
             ),
             (
                 r#"{"type":"track","event":"A","userId":"ann","timestamp":"soon","receivedAt":"2024-01-02"}"#,

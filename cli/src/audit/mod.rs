@@ -96,7 +96,10 @@ pub struct Against {
 pub fn rules(workspace: Option<&Path>) -> Result<Against, Failure> {
     let Some(folder) = workspace else {
         let signals = with_defaults(Vec::new());
-        return Ok(Against { rules: Rules::new(signals, Watched::default(), []), in_use: None });
+        return Ok(Against {
+            rules: Rules::new(signals, Watched::default(), [], None),
+            in_use: None,
+        });
     };
     let files = directory::read(folder)?;
     let workspace = Workspace::read(&files).map_err(|faults| {
@@ -115,12 +118,15 @@ pub fn rules(workspace: Option<&Path>) -> Result<Against, Failure> {
     let journeys = workspace.journeys.into_values();
     let journeys = journeys.map(|file| (file.journey, file.state == JourneyState::Live));
     let journeys: Vec<_> = journeys.collect();
-    let watched = odyssey_domain::workspace::watched(journeys.iter().map(|(journey, _)| journey));
-    let mut signals = catalog.signals;
+    // Drafts are asked about as well.
+    let mut kept = catalog.kept_matches();
+    kept.extend(odyssey_domain::workspace::watched(journeys.iter().map(|(journey, _)| journey)));
+    let watched = Watched::of(&kept).computing(&catalog.computed_traits);
+    let mut signals = catalog.signals.clone();
     for (journey, _) in &journeys {
         use_threshold(&mut signals, journey);
     }
-    let rules = Rules::new(with_defaults(signals), Watched::of(&watched), journeys);
+    let rules = Rules::new(with_defaults(signals), watched, journeys, Some(catalog));
     Ok(Against { rules, in_use })
 }
 

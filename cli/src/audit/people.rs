@@ -1,6 +1,7 @@
 //! Who is in a file: ids, which of them are one customer, who can be reached.
 
 use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::identity;
 use odyssey_domain::ids::{IdentityKey, Position};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::personal::{AnonymousId, UserId};
@@ -16,10 +17,13 @@ const NO_SECRET: &str = r#"{"k1":"an audit keeps nothing, so this is no secret"}
 /// An id in the file.
 #[derive(Debug, Clone, Copy, Default)]
 struct Person {
+    /// A user's.
     user: bool,
+    /// More than a device's.
+    known: bool,
     email: bool,
     consent: bool,
-    /// Whose device it is, by the earliest event that says so.
+    /// Whose it is, by the earliest event that says so.
     claim: Option<(Position, IdentityKey)>,
 }
 
@@ -35,9 +39,9 @@ pub struct People {
 /// How many of them there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Heads {
-    /// Customers: user ids, and devices that no user is known of.
+    /// Customers: ids, but those that are another's, such as a user's devices.
     pub customers: u64,
-    /// Those with a user id.
+    /// Those known by more than a device: a user id, an external id, an address.
     pub identified: u64,
     /// Those with an address.
     pub reachable: u64,
@@ -54,22 +58,38 @@ impl People {
         Ok(People { keyring: Keyring::parse(NO_SECRET)?, ids: BTreeMap::new(), beyond: 0 })
     }
 
-    /// The id that an event folds under, and whether it is a user's.
+    /// The id that an event folds under, and whether it is a device's alone.
     #[must_use]
     pub fn own(&self, event: &Event) -> Option<(IdentityKey, bool)> {
-        let user = event.user_id.as_ref().map(|id| (self.keyring.user_key(id), true));
-        user.or_else(|| {
-            event.anonymous_id.as_ref().map(|id| (self.keyring.anonymous_key(id), false))
-        })
+        if let Some(user) = &event.user_id {
+            return Some((self.keyring.user_key(user), false));
+        }
+        if let Some(named) = self.vouched(event).first() {
+            return Some((*named, false));
+        }
+        event.anonymous_id.as_ref().map(|id| (self.keyring.anonymous_key(id), true))
     }
 
-    /// The device that an event says is its user's.
+    /// What an export vouches for, as a server does: external ids, address, phone.
+    fn vouched(&self, event: &Event) -> Vec<IdentityKey> {
+        let ids = identity::vouched(event.kind, &event.traits, &event.context);
+        ids.iter().map(|id| self.keyring.identity_key(id)).collect()
+    }
+
+    /// The other ids that an event says are its customer's.
     #[must_use]
-    pub fn claimed(&self, event: &Event) -> Option<IdentityKey> {
+    pub fn claimed(&self, event: &Event) -> Vec<IdentityKey> {
+        let own = self.own(event).map(|(own, _)| own);
+        let mut claimed = if event.user_id.is_some() { self.vouched(event) } else { Vec::new() };
+        let device = event.anonymous_id.as_ref().map(|id| self.keyring.anonymous_key(id));
+        claimed.extend(device.or_else(|| self.aliased(event)));
+        claimed.retain(|id| Some(*id) != own);
+        claimed
+    }
+
+    /// The device that an alias names.
+    fn aliased(&self, event: &Event) -> Option<IdentityKey> {
         event.user_id.as_ref()?;
-        if let Some(device) = &event.anonymous_id {
-            return Some(self.keyring.anonymous_key(device));
-        }
         let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
         // Two user ids are never one person on an alias's word.
         let user = UserId::parse(previous).ok().map(|id| self.keyring.user_key(&id));
@@ -82,20 +102,23 @@ impl People {
 
     /// Notes who an event is of.
     pub fn note(&mut self, event: &Event) {
-        let Some((own, user)) = self.own(event) else { return };
+        let Some((own, device)) = self.own(event) else { return };
         let claimed = self.claimed(event);
         let (email, consent) = (email_of(event).is_some(), speaks_of_consent(event));
         let Some(person) = slot(&mut self.ids, own) else {
             self.beyond += 1;
             return;
         };
-        person.user |= user;
+        person.known |= !device;
+        person.user |= event.user_id.is_some();
         person.email |= email;
         person.consent |= consent;
         let at = event.position();
-        let Some(device) = claimed.and_then(|device| slot(&mut self.ids, device)) else { return };
-        if device.claim.is_none_or(|(held, _)| at < held) {
-            device.claim = Some((at, own));
+        for id in claimed {
+            let Some(claimed) = slot(&mut self.ids, id) else { continue };
+            if claimed.claim.is_none_or(|(held, _)| at < held) {
+                claimed.claim = Some((at, own));
+            }
         }
     }
 
@@ -103,7 +126,11 @@ impl People {
     #[must_use]
     pub fn customer(&self, id: IdentityKey) -> IdentityKey {
         match self.ids.get(&id) {
-            Some(Person { user: false, claim: Some((_, user)), .. }) => *user,
+            // An address may be claimed by a user, and claim a device itself.
+            Some(Person { user: false, claim: Some((_, by)), .. }) => match self.ids.get(by) {
+                Some(Person { user: false, claim: Some((_, user)), .. }) => *user,
+                _ => *by,
+            },
             _ => id,
         }
     }
@@ -120,7 +147,7 @@ impl People {
         let mut customers: BTreeMap<IdentityKey, Person> = BTreeMap::new();
         for (id, person) in &self.ids {
             let customer = customers.entry(self.customer(*id)).or_default();
-            customer.user |= person.user;
+            customer.known |= person.known;
             customer.email |= person.email;
             customer.consent |= person.consent;
         }
@@ -129,7 +156,7 @@ impl People {
         };
         Heads {
             customers: count(|_| true),
-            identified: count(|person| person.user),
+            identified: count(|person| person.known),
             reachable: count(|person| person.email),
             consented: count(|person| person.email && person.consent),
         }

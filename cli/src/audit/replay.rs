@@ -1,12 +1,16 @@
 //! The real fold over a file's customers, each in the order of their events: which facts they
 //! have in the end, which signals they would have raised, which journeys would have taken them in.
 
+use odyssey_domain::catalog::Catalog;
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::identity::IdKind;
-use odyssey_domain::ids::{ContentHash, IdentityKey, ProfileId};
+use odyssey_domain::ids::{ContentHash, EventHash, IdentityKey, ProfileId};
 use odyssey_domain::journey::{Application, Entry, Journey, Occasion, Plan, enter};
 use odyssey_domain::plan::near_spec;
-use odyssey_domain::profile::{Link, Moved, ProfileEffect, Root, Watched, Woken};
+use odyssey_domain::profile::{
+    Folded, Link, Moved, ProfileEffect, ProfileView, Root, Watched, Woken,
+};
+use odyssey_domain::segment::Cause;
 use odyssey_domain::signal::{Raise, SignalRule, Threshold};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{BUS_SCHEMA, SignalRaised, SourceRef};
@@ -32,6 +36,8 @@ pub struct Rules {
     pub watched: Watched,
     /// The journeys, with whether each is live.
     pub journeys: Vec<(Plan, bool)>,
+    /// The workspace as it would be published, for its segments and computed traits.
+    pub catalog: Option<Catalog>,
 }
 
 /// Under which names events are folded.
@@ -70,10 +76,9 @@ impl Default for Sample {
     }
 }
 
-/// The first half of a key: a hash, so it is spread evenly.
-fn half(key: IdentityKey) -> u64 {
-    let text = key.to_string();
-    text.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0)
+/// Where a customer stands among all of them: a hash, so they are spread evenly.
+fn place(key: IdentityKey) -> u64 {
+    u64::from_be_bytes(EventHash::of(&key.to_string()).0)
 }
 
 impl Sample {
@@ -91,7 +96,7 @@ impl Sample {
     /// Whether a customer is in it.
     #[must_use]
     pub fn takes(&self, customer: IdentityKey) -> bool {
-        self.highest == u64::MAX || half(customer) <= self.highest
+        self.highest == u64::MAX || place(customer) <= self.highest
     }
 
     /// Keeps an event; where that is too many, half of the customers leave.
@@ -107,11 +112,12 @@ impl Sample {
         held.push((own, text.into_boxed_str()));
         while (self.events > self.events_max || self.bytes > SAMPLE_BYTES_MAX)
             && self.customers.len() > 1
+            && self.highest > 0
         {
             self.highest /= 2;
             let highest = self.highest;
-            self.customers.retain(|customer, _| half(*customer) <= highest);
-            self.busy.retain(|customer| half(*customer) <= highest);
+            self.customers.retain(|customer, _| place(*customer) <= highest);
+            self.busy.retain(|customer| place(*customer) <= highest);
             self.events = self.customers.values().map(Vec::len).sum();
             let all = self.customers.values().flatten();
             self.bytes = all.map(|(_, text)| text.len()).sum();
@@ -172,6 +178,8 @@ pub struct Outcome {
     pub signals: BTreeMap<(String, Threshold), u64>,
     /// Whom a journey would have taken in, by its place in [`Rules::journeys`].
     pub journeys: BTreeMap<usize, u64>,
+    /// Who is in a segment at the end.
+    pub segments: BTreeMap<String, u64>,
     /// Events that came twice.
     pub duplicates: u64,
     /// Customers whose facts had to be trimmed.
@@ -223,14 +231,13 @@ impl<'r> Life<'r> {
             self.root.adopt(own, Moved::default(), Link::new(IdKind::Anonymous, claim));
         }
         let (_, accumulator) = self.root.accumulator_of(self.key, own);
-        if accumulator.fold(event, source, &self.rules.watched)
-            == odyssey_domain::profile::Folded::Duplicate
-        {
+        if accumulator.fold(event, source, &self.rules.watched) == Folded::Duplicate {
             self.duplicates += 1;
             return;
         }
         self.root.cross(ProfileId::from(self.key), &self.rules.signals, event.at);
         self.root.rearm(&self.rules.signals, event.at);
+        self.settle(Cause::Event, event.at);
         let starts: Vec<usize> = self.waiting(|journey| journey.trigger.is_event(event));
         self.enter(&starts, &Occasion::of_event(event), event.at);
         self.carry_out();
@@ -246,7 +253,23 @@ impl<'r> Life<'r> {
             if self.root.wake(profile, arm, &self.rules.signals, due) != Woken::Decided {
                 return;
             }
+            self.settle(Cause::Time, due);
             self.carry_out();
+        }
+    }
+
+    /// Decides on the workspace's segments. Nobody has said anything to a topic yet.
+    fn settle(&mut self, cause: Cause, now: Stamp) {
+        if let Some(catalog) = &self.rules.catalog {
+            let (profile, none) = (self.profile(), BTreeMap::new());
+            self.root.settle_segments(profile, catalog.declared(), none, cause, now);
+        }
+    }
+
+    fn view(&self, now: Stamp) -> ProfileView {
+        match &self.rules.catalog {
+            Some(catalog) => self.root.view_at(self.profile(), &catalog.computed_traits, now),
+            None => self.root.view(self.profile()),
         }
     }
 
@@ -287,7 +310,7 @@ impl<'r> Life<'r> {
         if starts.is_empty() {
             return;
         }
-        let view = self.root.view(self.profile());
+        let view = self.view(now);
         for at in starts {
             let Some((plan, _)) = self.rules.journeys.get(*at) else { continue };
             let version = ContentHash::of(&[]);
@@ -300,7 +323,7 @@ impl<'r> Life<'r> {
     }
 
     fn tell(self, outcome: &mut Outcome) {
-        let view = self.root.view(self.profile());
+        let view = self.view(self.end);
         let mut families: BTreeSet<&str> = BTreeSet::new();
         for (name, value) in &view.facts {
             let family = name.split('.').next().unwrap_or(name);
@@ -313,6 +336,9 @@ impl<'r> Life<'r> {
         }
         for family in families {
             *outcome.facts.entry(family.to_owned()).or_default() += 1;
+        }
+        for segment in view.segments.keys() {
+            *outcome.segments.entry(segment.to_string()).or_default() += 1;
         }
         for signal in self.signals {
             *outcome.signals.entry(signal).or_default() += 1;
@@ -343,16 +369,16 @@ impl Rules {
         signals: Vec<SignalRule>,
         watched: Watched,
         journeys: impl IntoIterator<Item = (Journey, bool)>,
+        catalog: Option<Catalog>,
     ) -> Rules {
         let plans = journeys.into_iter().map(|(journey, live)| (Plan::of(Arc::new(journey)), live));
-        Rules { signals, watched, journeys: plans.collect() }
+        Rules { signals, watched, journeys: plans.collect(), catalog }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use odyssey_domain::ids::EventHash;
     use serde_json::json;
 
     #[test]
@@ -363,9 +389,8 @@ mod tests {
         )
         .unwrap();
         for n in 0..4_000_u32 {
-            let hash = EventHash::of(&(n % 500).to_string()).0;
             let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&hash);
+            bytes[..4].copy_from_slice(&(n % 500).to_be_bytes());
             let customer = IdentityKey::from_bytes(bytes);
             if sample.takes(customer) {
                 sample.add(customer, customer, &event);

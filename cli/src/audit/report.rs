@@ -42,6 +42,8 @@ pub struct Report {
     pub facts: BTreeMap<String, u64>,
     /// Signals.
     pub signals: Vec<SignalPart>,
+    /// The workspace's segments, with how many customers of the sample are in each in the end.
+    pub segments: BTreeMap<String, u64>,
     /// The workspace's journeys.
     pub journeys: Vec<JourneyPart>,
     /// Events of the sample that came twice.
@@ -175,6 +177,7 @@ impl Report {
             sampled: whole(found.sample.len()),
             facts: outcome.facts.clone(),
             signals: signals(found),
+            segments: segments(found),
             journeys: journeys(found),
             duplicates: outcome.duplicates,
             busy: whole(found.sample.busy.len()),
@@ -242,6 +245,12 @@ fn missing(tally: &Tally, kind: SignalKind) -> String {
     format!("needs {} {}", near.join(" or "), need.what).trim_end().to_owned()
 }
 
+fn segments(found: &Findings<'_>) -> BTreeMap<String, u64> {
+    let all = found.rules.catalog.iter().flat_map(|catalog| catalog.segments.keys());
+    let count = |name: &str| found.outcome.segments.get(name).copied().unwrap_or(0);
+    all.map(|name| (name.to_string(), count(name.as_str()))).collect()
+}
+
 fn journeys(found: &Findings<'_>) -> Vec<JourneyPart> {
     let all = found.rules.journeys.iter().enumerate();
     all.map(|(at, (plan, live))| {
@@ -261,6 +270,9 @@ fn journeys(found: &Findings<'_>) -> Vec<JourneyPart> {
                 let raised = found.outcome.signals.get(&(name.clone(), *threshold));
                 let missing = match SignalKind::named(name) {
                     Some(kind) if raised.is_none() => missing(found.tally, kind),
+                    None if raised.is_none() => {
+                        "nobody crosses into or out of that segment".to_owned()
+                    }
                     _ => "the signal is raised, but its entry filter holds for nobody".to_owned(),
                 };
                 (format!("signal {name} {threshold}"), missing)

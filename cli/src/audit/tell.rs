@@ -104,7 +104,7 @@ fn customers(screen: &Screen, report: &Report, out: &mut Vec<String>) {
     let heads = report.customers;
     title(screen, "Customers", out);
     out.push(format!(
-        "  {} in all: {} identified by a user id, {} known by a device alone",
+        "  {} in all: {} identified, {} known by a device alone",
         number(heads.customers),
         number(heads.identified),
         number(heads.customers - heads.identified)
@@ -132,6 +132,11 @@ fn folded(screen: &Screen, report: &Report, out: &mut Vec<String>) {
         facts.iter().map(|(family, n)| format!("{family} {}", number(**n))).collect();
     out.push(format!("  {}", if facts.is_empty() { "none".to_owned() } else { facts.join(" · ") }));
     signals(screen, report, out);
+    if !report.segments.is_empty() {
+        title(screen, "Segments they are in by the end of the file", out);
+        let parts = report.segments.iter().map(|(name, n)| counted(screen, name, (*n, None), ""));
+        out.extend(parts);
+    }
     if !report.journeys.is_empty() {
         title(screen, "Journeys that would have taken them in", out);
     }

@@ -125,7 +125,11 @@ pub fn near_spec(name: &str) -> Option<&'static str> {
     if let Some(found) = SPEC_EVENTS.iter().find(same_words) {
         return Some(found);
     }
-    nearest(name, SPEC_EVENTS.iter().copied())
+    let candidate = nearest(name, SPEC_EVENTS.iter().copied())?;
+    let other = stems(candidate);
+    // A slip of the pen is one in a word, not another word.
+    let same = |(a, b): (&&str, &String)| nearest(a, [b.as_str()]).is_some();
+    (said.len() == other.len() && said.iter().zip(&other).all(same)).then_some(candidate)
 }
 
 /// Whether these are the words of a synonym, in its order.
@@ -222,8 +226,17 @@ mod tests {
 
     #[test]
     fn other_names_are_left_alone() {
-        for name in ["Quote Requested", "Newsletter Read", "x", "", "Garage Door", "…", "页面"]
-        {
+        for name in [
+            "Quote Requested",
+            "Report Submitted",
+            "Port Started",
+            "Newsletter Read",
+            "x",
+            "",
+            "Garage Door",
+            "…",
+            "页面",
+        ] {
             assert_eq!(near_spec(name), None, "{name}");
         }
         assert_eq!(near_spec("Order Completed"), None);
