@@ -17,14 +17,21 @@ const NO_SECRET: &str = r#"{"k1":"an audit keeps nothing, so this is no secret"}
 /// An id in the file.
 #[derive(Debug, Clone, Copy, Default)]
 struct Person {
-    /// A user's.
-    user: bool,
-    /// More than a device's.
-    known: bool,
+    kind: Kind,
     email: bool,
     consent: bool,
     /// Whose it is, by the earliest event that says so.
     claim: Option<(Position, IdentityKey)>,
+}
+
+/// What somebody is known by, the weaker first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    #[default]
+    Device,
+    /// An external id, an address, a phone number.
+    Named,
+    User,
 }
 
 /// Everybody in the file.
@@ -47,6 +54,13 @@ pub struct Heads {
     pub reachable: u64,
     /// Those with an address, and an event or a trait about consent.
     pub consented: u64,
+}
+
+impl Person {
+    /// Whose it is; a user is nobody else's.
+    fn owner(&self) -> Option<IdentityKey> {
+        self.claim.map(|(_, by)| by).filter(|_| self.kind < Kind::User)
+    }
 }
 
 impl People {
@@ -93,7 +107,8 @@ impl People {
         let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
         // Two user ids are never one person on an alias's word.
         let user = UserId::parse(previous).ok().map(|id| self.keyring.user_key(&id));
-        let known = user.is_some_and(|key| self.ids.get(&key).is_some_and(|id| id.user));
+        let known =
+            user.is_some_and(|key| self.ids.get(&key).is_some_and(|id| id.kind == Kind::User));
         AnonymousId::parse(previous)
             .ok()
             .filter(|_| !known)
@@ -109,8 +124,11 @@ impl People {
             self.beyond += 1;
             return;
         };
-        person.known |= !device;
-        person.user |= event.user_id.is_some();
+        person.kind = person.kind.max(match (&event.user_id, device) {
+            (Some(_), _) => Kind::User,
+            (None, false) => Kind::Named,
+            (None, true) => Kind::Device,
+        });
         person.email |= email;
         person.consent |= consent;
         let at = event.position();
@@ -127,11 +145,12 @@ impl People {
     pub fn customer(&self, id: IdentityKey) -> IdentityKey {
         match self.ids.get(&id) {
             // An address may be claimed by a user, and claim a device itself.
-            Some(Person { user: false, claim: Some((_, by)), .. }) => match self.ids.get(by) {
-                Some(Person { user: false, claim: Some((_, user)), .. }) => *user,
-                _ => *by,
+            Some(person) => match person.owner().map(|by| (by, self.ids.get(&by))) {
+                Some((by, Some(owner))) => owner.owner().unwrap_or(by),
+                Some((by, None)) => by,
+                None => id,
             },
-            _ => id,
+            None => id,
         }
     }
 
@@ -147,7 +166,7 @@ impl People {
         let mut customers: BTreeMap<IdentityKey, Person> = BTreeMap::new();
         for (id, person) in &self.ids {
             let customer = customers.entry(self.customer(*id)).or_default();
-            customer.known |= person.known;
+            customer.kind = customer.kind.max(person.kind);
             customer.email |= person.email;
             customer.consent |= person.consent;
         }
@@ -156,7 +175,7 @@ impl People {
         };
         Heads {
             customers: count(|_| true),
-            identified: count(|person| person.known),
+            identified: count(|person| person.kind > Kind::Device),
             reachable: count(|person| person.email),
             consented: count(|person| person.email && person.consent),
         }
