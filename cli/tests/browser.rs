@@ -123,7 +123,9 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
         assert!(why.contains(part), "{part} in\n{why}");
     }
     let customer = report["customer"].as_str().unwrap();
-    for part in ["Vera", "Cart Abandoned", "Two-person tent", "cart-recovery", "Put ", "granted"] {
+    for part in
+        ["Vera", "Cart Abandoned", "Skerry two-person tent", "cart-recovery", "Put ", "granted"]
+    {
         assert!(customer.contains(part), "{part} in\n{customer}");
     }
     let address = report["address"].as_str().unwrap();

@@ -331,7 +331,7 @@ impl<'r> Life<'r> {
                 families.insert(family);
             }
         }
-        if view.traits.keys().any(|name| name != "email") {
+        if view.traits.iter().any(|(name, value)| name != "email" && !is_nothing(value)) {
             families.insert("traits");
         }
         for family in families {
