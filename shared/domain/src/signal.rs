@@ -23,7 +23,7 @@ mod stage;
 
 pub use crossing::Crossed;
 pub use rule::{NUMBERED_MAX, SignalKind, SignalRule, Threshold};
-pub use stage::{Bounds, Stage, StageMark, Stages, change};
+pub use stage::{Bounds, Stage, StageMark, Stages, change, own_stages};
 
 use crate::ids::{EventHash, Position, ProfileId, SignalId};
 use crate::profile::Facts;

@@ -63,6 +63,7 @@ impl Root {
         let (marks, crossed) = (BTreeMap::new(), BTreeMap::new());
         let profile = ProfileId::from(identity);
         root.said.crossed = signal::cross(&facts, &marks, &crossed, profile, rules, now).crossed;
+        root.said.stages = signal::own_stages(&facts, &self.said.stages, profile, rules, now);
         for side in [&mut root, self] {
             // What waits there stands for earlier writes, and their armings are made with this one.
             let mut waiting = std::mem::take(&mut side.said.pending);
@@ -80,7 +81,7 @@ mod tests {
     use crate::identity::IdKind;
     use crate::ids::{EventHash, Position};
     use crate::profile::{Accumulator, Link, Moved, Said, Watched, Woken};
-    use crate::signal::{SignalKind, Threshold};
+    use crate::signal::{SignalKind, Stage, Stages, Threshold};
     use crate::time::Span;
     use crate::wire::{SourceKind, SourceRef};
     use serde_json::json;
@@ -162,6 +163,47 @@ mod tests {
                 assert_eq!((woken, raised(side)), (Woken::Decided, said), "{own} {other}");
             }
         }
+    }
+
+    /// The customer fell silent, came back under the other id and fell silent again; without that
+    /// id they never came back. The other id's own silence was said of the customer it was part of.
+    #[test]
+    fn a_return_that_was_anothers_is_none() {
+        let rules = [SignalRule {
+            stages: Some(Stages {
+                dormant: Span::MINUTE.times(20),
+                lapsed: Span::MINUTE.times(30),
+                ..Stages::default()
+            }),
+            ..SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::MINUTE.times(10))])
+        }];
+        let wake = |root: &mut Root, at| {
+            root.said.pending.clear();
+            root.rearm(&rules, minute(at));
+            let (arm, due) = (root.said.arm, root.said.due.unwrap());
+            root.wake(OWN.into(), arm, &rules, due)
+        };
+        let stage = |root: &Root| root.said.stages.values().next().map(|mark| mark.stage);
+        let mut root = root(&[], &[]);
+        add(root.accumulators.get_mut(&OWN).unwrap(), 1, "Order Completed");
+        root.cross(OWN.into(), &rules, minute(1));
+        assert_eq!(wake(&mut root, 45), Woken::Decided);
+        assert_eq!(stage(&root), Some(Stage::Lapsed));
+        add(root.accumulators.get_mut(&OTHER).unwrap(), 50, "Order Completed");
+        root.cross(OWN.into(), &rules, minute(50));
+        assert_eq!(wake(&mut root, 62), Woken::Decided);
+        assert_eq!(stage(&root), Some(Stage::AtRisk));
+        root.said.pending.clear();
+        let mut split = root.split_off(OTHER, &rules, minute(63)).unwrap();
+        let arm = root.said.arm;
+        assert_eq!(root.wake(OWN.into(), arm, &rules, minute(64)), Woken::Decided);
+        let arm = split.said.arm;
+        assert_eq!(split.wake(OTHER.into(), arm, &rules, minute(64)), Woken::Decided);
+        assert_eq!((stage(&root), stage(&split)), (Some(Stage::Lapsed), Some(Stage::AtRisk)));
+        assert_eq!((raised(&root), raised(&split)), (0, 0), "it was said before");
+        assert_eq!(wake(&mut split, 71), Woken::Decided);
+        let dormant = (Some(Stage::Dormant), 1);
+        assert_eq!((stage(&split), raised(&split)), dormant);
     }
 
     fn raised(root: &Root) -> usize {

@@ -217,9 +217,7 @@ pub(super) fn next_due(
         let mark = marks.get(&rule_id(&rule.name, threshold));
         let stage = mark.map_or(Stage::Visitor, |mark| mark.stage);
         let silences = facts.rhythm.last.into_iter().flat_map(|last| {
-            let open = SILENT.into_iter().filter(move |silent| {
-                *silent > stage && !mark.is_some_and(|mark| mark.is_decided(*silent, last))
-            });
+            let open = SILENT.into_iter().filter(move |silent| *silent > stage);
             open.filter_map(move |silent| Some(last.at.plus(bounds.silence(silent)?)))
         });
         let young = stage < Stage::AtRisk && mark.is_none_or(|mark| mark.reached < Stage::Active);
@@ -260,6 +258,26 @@ pub fn change(
     decided
 }
 
+/// Of what was decided of a profile, what an identifier takes along that is split off it: the
+/// milestones that its own facts have reached, without a word, and the silences of its own last deed.
+#[must_use]
+pub fn own_stages(
+    facts: &Facts,
+    stages: &BTreeMap<String, StageMark>,
+    profile: ProfileId,
+    rules: &[SignalRule],
+    now: Stamp,
+) -> BTreeMap<String, StageMark> {
+    let mut own = change(facts, &BTreeMap::new(), profile, rules, now, false).stages;
+    for (id, mark) in &mut own {
+        let Some(whole) = stages.get(id) else { continue };
+        let silences = whole.silences.iter().map(|(stage, held)| (*stage, *held));
+        let of_own = silences.filter(|(_, (episode, _))| Some(*episode) == facts.rhythm.last);
+        mark.silences = of_own.collect();
+    }
+    own
+}
+
 /// One decision under way.
 struct Change<'a> {
     facts: &'a Facts,
@@ -298,14 +316,19 @@ impl Change<'_> {
         let Some(last) = self.facts.rhythm.last.filter(|_| is_customer) else { return };
         for stage in SILENT {
             let Some(over) = bounds.silence(stage).map(|span| last.at.plus(span)) else { continue };
-            if over > self.now || self.mark.is_decided(stage, last) {
+            if over > self.now {
                 continue;
             }
-            self.mark.silences.insert(stage, (last, self.now));
+            // Decided before, of somebody who stands below it: a split took the return away.
+            let decided = self.mark.is_decided(stage, last);
+            if !decided {
+                self.mark.silences.insert(stage, (last, self.now));
+            }
             if stage > self.mark.stage {
                 let id = format!("{}#{}", self.id, stage.name());
                 let id = SignalId::derive(&id, self.profile, last.id);
-                self.enter(stage, last.at, self.is_fresh(over).then_some(id));
+                let aloud = !decided && self.is_fresh(over);
+                self.enter(stage, last.at, aloud.then_some(id));
             }
         }
     }
