@@ -215,8 +215,10 @@ fn many(arguments: &Arguments) -> ExitCode {
     };
     if !arguments.has(Flag::Json) && arguments.rates == Rates::Swarm {
         let runs = if arguments.has(Flag::NoShrinking) { 1 } else { SHRINK_RUNS_MAX };
+        say(&report::violation(broken, &arguments.commit));
+        let _ = writeln!(io::stderr(), "shrinking it, in at most {runs} runs …");
         let shrunk = shrink(broken.seed, runs);
-        say(&shrunk.map_or_else(String::new, |shrunk| report::broken(&shrunk, &arguments.commit)));
+        say(&shrunk.map_or_else(String::new, |shrunk| report::shrunk(&shrunk, &arguments.commit)));
     }
     ExitCode::from(1)
 }

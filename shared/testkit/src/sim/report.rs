@@ -6,6 +6,7 @@ use super::faults::{CallFault, Coverage, WireFault};
 use super::mutants::Caught;
 use super::ports::site;
 use super::shrink::Shrunk;
+use super::world::Outcome;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -135,16 +136,20 @@ pub fn text(tally: &Tally, seconds: f64) -> String {
     out
 }
 
-/// A violation with its shrunk event log.
+/// What a seed has broken.
 #[must_use]
-pub fn broken(shrunk: &Shrunk, commit: &str) -> String {
+pub fn violation(outcome: &Outcome, commit: &str) -> String {
+    let seed = outcome.seed;
+    outcome.violation.as_ref().map_or_else(String::new, |found| {
+        format!("seed {seed} at commit {commit} breaks `{}`: {}\n", found.invariant, found.text)
+    })
+}
+
+/// The shrunk event log of a violation.
+#[must_use]
+pub fn shrunk(shrunk: &Shrunk, commit: &str) -> String {
     let mut out = String::new();
     let outcome = &shrunk.outcome;
-    let (name, found) = match &outcome.violation {
-        Some(found) => (found.invariant, found.text.as_str()),
-        None => ("", "it does not break when it is shrunk"),
-    };
-    let _ = writeln!(out, "seed {} at commit {commit} breaks `{name}`: {found}", outcome.seed);
     let filter = &shrunk.filter;
     let _ = writeln!(
         out,
@@ -161,6 +166,8 @@ pub fn broken(shrunk: &Shrunk, commit: &str) -> String {
         let line: String = line.chars().take(LINE_CHARS).collect();
         let _ = writeln!(out, "{line}");
     }
+    // What the smallest run breaks may be said in other words.
+    out.push_str(&violation(outcome, commit));
     let _ = writeln!(out, "step by step: cargo odyssey sim --seed {} --trace", outcome.seed);
     out
 }

@@ -291,9 +291,9 @@ impl Check {
             let named = event.name.as_deref().is_some_and(|name| ends.contains(&name));
             // Its own trigger does not end what it began, nor what was done at the instant of the
             // deed that a signal speaks of.
-            let began = event.at == after.started
+            let its_own = event.at == after.started
                 && (after.why.is_of_signal() || event.id == after.why.trigger_id);
-            named && event.at >= after.started && folded.at < begun && !began
+            named && event.at >= after.started && folded.at < begun && !its_own
         });
         let known = known.map(|(_, folded)| folded.event.at);
         self.holds("exits-held", known.is_none(), || {
