@@ -2,7 +2,7 @@
 //! a segment would hold, and the back-fill of one that is new.
 //!
 //! A segment's count is the sum of its [`SHARDS`] counters. Whoever writes identity items adds, in
-//! the same transaction, what the write changes of their memberships ([`changes`]), which is read
+//! the same transaction, what the write changes of their memberships ([`Changes`]), which is read
 //! off the items themselves: so the sum is the number of stored memberships whatever fails, also
 //! over links, splits and erasures.
 

@@ -58,6 +58,8 @@ pub(super) struct Profiles {
     linked: BTreeMap<IdentityKey, Stamp>,
     /// What the operator has split, in order.
     pub(super) parted: Vec<Parted>,
+    /// Whose timelines hold an event under two stamps: its client posted it again with another skew.
+    pub(super) twice_stamped: BTreeSet<IdentityKey>,
     /// The items as they stand.
     pub(super) items: BTreeMap<IdentityKey, IdentityItem>,
 }
@@ -170,10 +172,11 @@ fn of_feedback(fed: &MessageFeedback) -> Option<Delivered> {
 }
 
 /// Whether facts are those of the reference. A state of a computed trait may be missing, where its
-/// rule was published later or was not known to who folded last; one that is there must be right.
-fn are_the_fold(facts: &Facts, reference: &Facts) -> bool {
+/// rule was published later or was not known to who folded last; one that is there must be right,
+/// unless a timeline has an event `twice`, under two stamps: a back-fill takes the earlier.
+fn are_the_fold(facts: &Facts, reference: &Facts, twice: bool) -> bool {
     let computed = facts.computed.clone();
-    facts.computed.is_part_of(&reference.computed)
+    (twice || facts.computed.is_part_of(&reference.computed))
         && *facts == Facts { computed, ..reference.clone() }
 }
 
@@ -334,7 +337,8 @@ impl Check {
             self.profiles.folded.insert((own, id), folded);
         }
         let Some(reference) = self.profiles.reference.get(&own) else { return };
-        let same = are_the_fold(&accumulator.facts, &reference.facts);
+        let twice = self.profiles.twice_stamped.contains(&own);
+        let same = are_the_fold(&accumulator.facts, &reference.facts, twice);
         let counted = self.profiles.folded.range((own, EventHash([0; 8]))..);
         let counted = counted.take_while(|((identity, _), _)| *identity == own).count() as u64;
         let total = accumulator.facts.total;
@@ -389,10 +393,13 @@ impl Check {
         };
         for event in &row.events {
             let id = EventHash::of(&event.id);
-            let folded = self.profiles.folded.contains_key(&(identity, id));
-            self.holds("timeline-after-fold", folded, || {
+            let folded = self.profiles.folded.get(&(identity, id)).map(|folded| folded.event.at);
+            self.holds("timeline-after-fold", folded.is_some(), || {
                 format!("the timeline of {identity} holds {}, its profile does not", event.id)
             });
+            if folded.is_some_and(|at| at != event.at) {
+                self.profiles.twice_stamped.insert(identity);
+            }
             self.profiles.timeline.insert((identity, id));
         }
     }
