@@ -87,7 +87,9 @@ pub fn run(screen: &Screen, args: &SimArgs) -> Result<Exit, Failure> {
             simulate.args(["--stated", &times.to_string()]);
         }
     }
-    for (flag, wanted) in [("--twice", args.twice), ("--json", args.json)] {
+    for (flag, wanted) in
+        [("--twice", args.twice), ("--keep-going", args.keep_going), ("--json", args.json)]
+    {
         if wanted {
             simulate.arg(flag);
         }

@@ -10,11 +10,18 @@ const SEEDS: u64 = 24;
 
 #[test]
 fn seeds_hold_every_invariant_and_run_the_same_twice() {
-    let plan = Plan { from: 0, seeds: SEEDS, twice: true, threads: 4, rates: Rates::Swarm };
+    let plan = Plan {
+        from: 0,
+        seeds: SEEDS,
+        twice: true,
+        keep_going: false,
+        threads: 4,
+        rates: Rates::Swarm,
+    };
     let tally = campaign(plan, |_| {});
-    if let Some(broken) = &tally.broken {
+    if let Some(broken) = tally.broken.first() {
         let shrunk = shrink(broken.seed, 60);
-        let told = shrunk.map_or_else(String::new, |shrunk| report::broken(&shrunk, "here"));
+        let told = shrunk.map_or_else(String::new, |shrunk| report::shrunk(&shrunk, "here"));
         panic!("{told}");
     }
     assert_eq!(tally.unsteady, None);
@@ -28,7 +35,14 @@ fn every_invariant_that_is_checked_is_named() {
     let named: BTreeSet<&str> = INVARIANTS.iter().map(|(name, _)| *name).collect();
     assert_eq!(named.len(), INVARIANTS.len());
     let tally = campaign(
-        Plan { from: 0, seeds: 12, twice: false, threads: 4, rates: Rates::Swarm },
+        Plan {
+            from: 0,
+            seeds: 12,
+            twice: false,
+            keep_going: false,
+            threads: 4,
+            rates: Rates::Swarm,
+        },
         |_| {},
     );
     for name in tally.checked.keys() {

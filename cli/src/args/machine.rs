@@ -60,6 +60,9 @@ pub struct SimArgs {
     /// Each seed twice: both runs must be the same to the byte
     #[arg(long)]
     pub twice: bool,
+    /// Go on when a seed has broken an invariant, and list all that did
+    #[arg(long, conflicts_with_all = ["seed", "mutants", "drain"])]
+    pub keep_going: bool,
     /// At the rates of faults that docs/RELIABILITY.md states, those of calls so many times: how many
     /// sends stay unconfirmed
     #[arg(long, value_name = "TIMES", value_parser = clap::value_parser!(u64).range(10..=10_000),

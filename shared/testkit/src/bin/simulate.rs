@@ -1,7 +1,7 @@
 //! The simulator as a program: what `cargo odyssey sim` builds and runs.
 //!
 //! ```text
-//! simulate --seeds N [--from S] [--twice] [--stated TIMES] [--threads N] [--json]
+//! simulate --seeds N [--from S] [--twice] [--keep-going] [--stated TIMES] [--threads N] [--json]
 //! simulate --seed S [--trace]
 //! simulate --drain N [--rate R]
 //! simulate --mutants ROOT [--mutant NAME] [--seeds N] [--json]
@@ -49,6 +49,8 @@ enum Flag {
     Json,
     /// Each seed twice.
     Twice,
+    /// A broken seed does not end the run.
+    KeepGoing,
     /// A broken seed is told as it is.
     NoShrinking,
 }
@@ -93,6 +95,7 @@ impl Arguments {
                 "--trace" => drop(read.flags.insert(Flag::Trace)),
                 "--json" => drop(read.flags.insert(Flag::Json)),
                 "--twice" => drop(read.flags.insert(Flag::Twice)),
+                "--keep-going" => drop(read.flags.insert(Flag::KeepGoing)),
                 "--no-shrinking" => drop(read.flags.insert(Flag::NoShrinking)),
                 _ => return Err(format!("unknown argument `{word}`")),
             }
@@ -177,6 +180,7 @@ fn many(arguments: &Arguments) -> ExitCode {
         from: arguments.from,
         seeds,
         twice: arguments.has(Flag::Twice),
+        keep_going: arguments.has(Flag::KeepGoing),
         threads: arguments.threads,
         rates: arguments.rates,
     };
@@ -207,17 +211,22 @@ fn many(arguments: &Arguments) -> ExitCode {
         say(&format!("seed {seed} did not run the same twice\n"));
         return ExitCode::from(1);
     }
-    let Some(broken) = &tally.broken else {
+    let Some(first) = tally.broken.first() else {
         if !arguments.has(Flag::Json) {
             say("no invariant was broken\n");
         }
         return ExitCode::SUCCESS;
     };
     if !arguments.has(Flag::Json) && arguments.rates == Rates::Swarm {
+        for broken in &tally.broken {
+            say(&report::violation(broken, &arguments.commit));
+        }
+        if arguments.has(Flag::KeepGoing) {
+            return ExitCode::from(1);
+        }
         let runs = if arguments.has(Flag::NoShrinking) { 1 } else { SHRINK_RUNS_MAX };
-        say(&report::violation(broken, &arguments.commit));
         let _ = writeln!(io::stderr(), "shrinking it, in at most {runs} runs …");
-        let shrunk = shrink(broken.seed, runs);
+        let shrunk = shrink(first.seed, runs);
         say(&shrunk.map_or_else(String::new, |shrunk| report::shrunk(&shrunk, &arguments.commit)));
     }
     ExitCode::from(1)

@@ -15,6 +15,8 @@ pub struct Plan {
     pub seeds: u64,
     /// Each seed twice, to see that both runs are the same to the byte.
     pub twice: bool,
+    /// Whether the seeds that are left are run when one has broken an invariant.
+    pub keep_going: bool,
     /// At so many at once.
     pub threads: usize,
     /// How often things go wrong.
@@ -36,8 +38,8 @@ pub struct Tally {
     pub coverage: Coverage,
     /// How often each invariant was checked.
     pub checked: BTreeMap<&'static str, u64>,
-    /// The least seed that broke an invariant.
-    pub broken: Option<Outcome>,
+    /// The seeds that broke an invariant, the least first.
+    pub broken: Vec<Outcome>,
     /// A seed whose two runs differed.
     pub unsteady: Option<u64>,
     /// The digests of all seeds, added up: the same for the same seeds, in whatever order they ran.
@@ -55,9 +57,8 @@ impl Tally {
         for (name, times) in &outcome.checked {
             *self.checked.entry(name).or_default() += times;
         }
-        let first = self.broken.as_ref().is_none_or(|held| held.seed > outcome.seed);
-        if outcome.violation.is_some() && first {
-            self.broken = Some(outcome);
+        if outcome.violation.is_some() {
+            self.broken.push(outcome);
         }
     }
 
@@ -71,15 +72,13 @@ impl Tally {
         for (name, times) in other.checked {
             *self.checked.entry(name).or_default() += times;
         }
-        let mine = self.broken.as_ref().map_or(u64::MAX, |held| held.seed);
-        if other.broken.as_ref().is_some_and(|held| held.seed < mine) {
-            self.broken = other.broken;
-        }
+        self.broken.extend(other.broken);
+        self.broken.sort_by_key(|outcome| outcome.seed);
         self.unsteady = self.unsteady.or(other.unsteady);
     }
 }
 
-/// Runs seeds until they are through or one breaks an invariant. `progress` is told, now and then,
+/// Runs seeds until they are through or, unless it is to keep going, one breaks an invariant. `progress` is told, now and then,
 /// how many are through.
 pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
     let next = AtomicU64::new(plan.from);
@@ -103,7 +102,7 @@ pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
                     stop.store(true, Ordering::Relaxed);
                 }
             }
-            if outcome.violation.is_some() {
+            if outcome.violation.is_some() && !plan.keep_going {
                 stop.store(true, Ordering::Relaxed);
             }
             mine.add(outcome);

@@ -44,7 +44,7 @@ pub fn json(tally: &Tally, seconds: f64) -> Value {
                    "why": why_zero(operation)})
         })
         .collect();
-    let violation = tally.broken.as_ref().and_then(|outcome| {
+    let violation = tally.broken.first().and_then(|outcome| {
         let found = outcome.violation.as_ref()?;
         Some(json!({"seed": outcome.seed, "invariant": found.invariant, "found": found.text}))
     });
@@ -55,7 +55,7 @@ pub fn json(tally: &Tally, seconds: f64) -> Value {
         "seconds": seconds,
         "mails": tally.mails,
         "unconfirmed": tally.unconfirmed,
-        "violations": u8::from(tally.broken.is_some()),
+        "violations": tally.broken.len(),
         "violation": violation,
         "unsteady_seed": tally.unsteady,
         "digest": format!("{:016x}", tally.digest),
