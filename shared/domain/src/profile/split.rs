@@ -206,6 +206,19 @@ mod tests {
         assert_eq!((stage(&split), raised(&split)), dormant);
     }
 
+    #[test]
+    fn what_another_bought_makes_nobody_a_customer() {
+        let rules = [SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::DAY)])];
+        let stage = |root: &Root| root.said.stages.values().next().map(|mark| mark.stage);
+        let mut root = root(&[1], &[]);
+        add(root.accumulators.get_mut(&OTHER).unwrap(), 2, "Order Completed");
+        root.cross(OWN.into(), &rules, minute(2));
+        assert_eq!(stage(&root), Some(Stage::New));
+        let split = root.split_off(OTHER, &rules, minute(3)).unwrap();
+        root.cross(OWN.into(), &rules, minute(4));
+        assert_eq!((stage(&root), stage(&split)), (Some(Stage::Visitor), Some(Stage::New)));
+    }
+
     fn raised(root: &Root) -> usize {
         let is = |effect: &&ProfileEffect| matches!(effect, ProfileEffect::Raise(_));
         root.said.pending.iter().filter(is).count()

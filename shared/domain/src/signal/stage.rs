@@ -1,8 +1,9 @@
 //! The lifecycle: visitor → lead → new → active → loyal → at risk → dormant → lapsed.
 //!
 //! Three mechanisms change a stage, each with ids that no order of arrival changes:
-//! - a *milestone* (to lead, new, active, loyal) is a crossing: what was reached stays reached, and
-//!   each is said once for each profile, whatever lies between;
+//! - a *milestone* (to lead, new, active, loyal) is a crossing: what was reached stays reached, unless
+//!   what led to it turns out to be another customer's, and each is said once for each profile,
+//!   whatever lies between;
 //! - a *silence* of a customer (to at risk, dormant, lapsed) is said by a timer, once for each
 //!   episode, as other silences are;
 //! - a *return* ends the silences of one episode, and leads back to the last milestone.
@@ -205,6 +206,17 @@ fn milestones(facts: &Facts, bounds: &Bounds, now: Stamp) -> Vec<(Stage, Stamp)>
     reached.into_iter().filter_map(|(stage, at)| Some((stage, at?))).collect()
 }
 
+/// The highest milestone that these facts lead to, whatever the time.
+fn highest(facts: &Facts, bounds: &Bounds) -> Stage {
+    let bought = purchases(facts).len() as u64;
+    match (bought, facts.rhythm.known) {
+        (0, None) => Stage::Visitor,
+        (0, Some(_)) => Stage::Lead,
+        (bought, _) if bought >= bounds.stages.loyal => Stage::Loyal,
+        _ => Stage::Active,
+    }
+}
+
 /// When the next stage would be reached by time alone; it may be past.
 pub(super) fn next_due(
     facts: &Facts,
@@ -245,6 +257,7 @@ pub fn change(
         let mark = held.cloned().unwrap_or_else(|| StageMark::new(now));
         let mut change =
             Change { facts, rule, threshold, id, profile, now, mark, raises: Vec::new() };
+        change.step_down(&bounds);
         change.come_back(&bounds);
         if silences {
             change.fall_silent(&bounds);
@@ -291,6 +304,16 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// What an identifier did that is another customer's now leads nobody anywhere; said is said.
+    fn step_down(&mut self, bounds: &Bounds) {
+        let highest = highest(self.facts, bounds);
+        let mark = &mut self.mark;
+        mark.reached = mark.reached.min(highest);
+        if mark.stage < Stage::AtRisk || highest < Stage::New {
+            mark.stage = mark.stage.min(highest);
+        }
+    }
+
     /// A deed after the silence was decided on. One that was done before and arrives later belongs
     /// to the time before.
     fn come_back(&mut self, bounds: &Bounds) {

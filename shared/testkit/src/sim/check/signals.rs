@@ -175,9 +175,8 @@ impl Check {
             (false, true) => Stage::Lead,
             (false, false) => Stage::Visitor,
         };
-        let parted = !self.profiles.was_never_parted(key);
         let found = mark.stage;
-        self.holds("stage-reached", found == expected || (parted && found > expected), || {
+        self.holds("stage-reached", found == expected, || {
             format!("{key} stands at {}, its events make it {}", found.name(), expected.name())
         });
     }
