@@ -22,10 +22,17 @@ fn word(value: &Value) -> String {
         Value::Object(fields) => match (fields.get("name"), fields.get("quantity")) {
             (Some(name), Some(quantity)) => format!("{quantity} × {}", word(name)),
             (Some(name), None) => word(name),
-            _ => value.to_string(),
+            _ => answer(fields).unwrap_or_else(|| value.to_string()),
         },
         other => other.to_string(),
     }
+}
+
+/// A condition that a segment asked, with what it found.
+fn answer(fields: &Map<String, Value>) -> Option<String> {
+    let (asked, found) = (fields.get("asked")?, fields.get("found")?);
+    let held = if fields.get("held")?.as_bool()? { "yes" } else { "no" };
+    Some(format!("{}: {held} ({})", word(asked), word(found)))
 }
 
 /// Whether `evidence` shows all of `wanted`.
@@ -44,6 +51,12 @@ mod tests {
             "lines": [{"name": "Stove", "quantity": 2}, {"name": "Tent", "price": "2.00"}]});
         let evidence = evidence.as_object().unwrap();
         assert_eq!(line(evidence), "items 2, last 03-01 09:05, lines 2 × Stove + Tent");
+        let answers = json!({"answers": [{"asked": "orders.count at least 2", "found": "3", "held": true},
+            {"asked": "Order Completed within 60d", "found": "not since then", "held": false}]});
+        assert_eq!(
+            line(answers.as_object().unwrap()),
+            "answers orders.count at least 2: yes (3) + Order Completed within 60d: no (not since then)"
+        );
         assert!(shows(evidence, json!({"items": 2}).as_object().unwrap()));
         assert!(!shows(evidence, json!({"items": 3}).as_object().unwrap()));
     }
