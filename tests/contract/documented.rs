@@ -134,9 +134,9 @@ fn stages_channels_and_bus_events_are_documented() {
 }
 
 /// Properties that every touchpoint finds something in.
-fn rich(n: usize) -> Value {
+fn rich(n: u64) -> Value {
     json!({"product_id": "p", "name": "Tent", "price": 20, "quantity": 2, "currency": "EUR",
-        "category": "tents", "brand": "Hart", "cart_id": "c", "order_id": "o", "total": 40,
+        "category": "tents", "brand": "Hart", "cart_id": "c", "order_id": format!("o-{n}"), "total": 40,
         "products": [{"product_id": "p", "price": 20, "category": "tents", "brand": "Hart"}],
         "seconds": 9, "scroll_depth": 50, "dwell": [{"category": "tents", "product_id": "p",
         "seconds": 5, "hovers": 1}], "form": format!("form-{n}"), "content_asset_id": "v",
@@ -153,7 +153,9 @@ fn of_everybody() -> BTreeSet<String> {
         "device": {"type": "tv"}, "location": {"country": "DE", "region": "BE", "city": "Berlin"},
         "campaign": {"name": "c", "source": "s", "medium": "m"}});
     let last = ["Product Added", "Checkout Started", "Subscription Started"];
-    let names = COUNTED_EVENTS.into_iter().filter(|name| !last.contains(name)).chain(last);
+    let names = COUNTED_EVENTS.into_iter().filter(|name| !last.contains(name));
+    // A second order, so that there is a time between two; then a cart that nothing empties.
+    let names = names.chain(["Order Completed"]).chain(last);
     let channels = Channel::WORDS.into_iter().map(|(word, _)| word).chain(["carrier pigeon"]);
     let tracked = names.map(|name| (name, None));
     let talked = channels.map(|word| ("Spoken To", Some(word)));
@@ -161,13 +163,13 @@ fn of_everybody() -> BTreeSet<String> {
     for n in 0..=TRAITS_MAX {
         traits.insert(format!("trait-{n}"), n.into());
     }
-    for (n, (name, channel)) in tracked.chain(talked).enumerate() {
+    for (n, (name, channel)) in (0_u64..).zip(tracked.chain(talked)) {
         let mut properties = rich(n);
         if let Some(channel) = channel {
             properties["channel"] = channel.into();
         }
         let event: Event = serde_json::from_value(json!({"id": format!("e{n}"),
-            "at": 1_790_000_000_000_u64 + n as u64 * 60_000, "type": "track", "name": name,
+            "at": 1_790_000_000_000_u64 + n * 60_000, "type": "track", "name": name,
             "properties": properties, "traits": traits, "context": context}))
         .unwrap();
         root.accumulator_of(own, own).1.fold(&event, &source, &Watched::default());
