@@ -1,4 +1,4 @@
-//! What is written twice says the same: `infra/template.yaml`, `events/`, `docs/EVENTS.md` and the code.
+//! What is written twice says the same: `infra/template.yaml`, `events/`, `docs/` and the code.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
