@@ -1,23 +1,28 @@
-//! `docs/EVENTS.md` names every event, fact, signal and bus event that the code knows, and what it
-//! names as a fact is one.
+//! `docs/EVENTS.md` names every event, fact, signal and bus event that the code knows, and
+//! `docs/TRACKING_PLAN.md` every violation; its example is a plan.
 
 use crate::events::BUS;
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, ProfileId};
+use odyssey_domain::plan::{ValueType, ViolationKind};
 use odyssey_domain::profile::{
     COUNTED_EVENTS, Channel, NOT_THE_CUSTOMERS, Root, TRAITS_MAX, Watched,
 };
 use odyssey_domain::segment::{SEGMENT_ENTERED, SEGMENT_EXITED};
 use odyssey_domain::signal::{SignalKind, Stage, Threshold};
 use odyssey_domain::wire::{SourceKind, SourceRef};
-use odyssey_domain::workspace::{FACTS, SPEC_EVENTS};
+use odyssey_domain::workspace::{FACTS, Files, PLAN_FILE, SPEC_EVENTS, Workspace};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-fn text() -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/EVENTS.md");
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
     std::fs::read_to_string(path).unwrap()
+}
+
+fn text() -> String {
+    page("EVENTS.md")
 }
 
 /// What stands in backticks, outside of blocks of code. A name that begins with a dot is short for
@@ -26,10 +31,9 @@ fn named(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut in_block = false;
     for line in text.lines() {
-        if line.starts_with("```") {
-            in_block = !in_block;
-        }
-        if in_block {
+        let fence = line.starts_with("```");
+        in_block ^= fence;
+        if fence || in_block {
             continue;
         }
         let mut family = "";
@@ -195,4 +199,29 @@ fn the_list_of_facts_is_whole() {
     let too_many: Vec<&&str> = listed.difference(&found).collect();
     assert!(missing.is_empty(), "facts that no list names: {missing:?}");
     assert!(too_many.is_empty(), "facts that no event gave: {too_many:?}");
+}
+
+#[test]
+fn the_tracking_plan_is_documented() {
+    let text = page("TRACKING_PLAN.md");
+    let named = named(&text);
+    let kinds = [
+        ViolationKind::UnknownEvent,
+        ViolationKind::UnknownProperty,
+        ViolationKind::WrongType,
+        ViolationKind::MissingRequired,
+        ViolationKind::ValueNotAllowed,
+    ];
+    for kind in kinds {
+        assert!(named.contains(kind.code()), "{} is not named", kind.code());
+        assert!(text.contains(&format!("| {kind} |")), "`{kind}` is not said");
+    }
+    for kind in ValueType::DECLARABLE {
+        assert!(named.contains(kind.word()), "{kind} is not named");
+    }
+    let example = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let files = Files::from([(PLAN_FILE.to_owned(), example.to_owned())]);
+    let plan = Workspace::read_plan(&files).unwrap();
+    assert_eq!(plan.events.len(), 4);
+    assert!(plan.events["Quote Requested"].open);
 }
