@@ -22,7 +22,7 @@ fn json(path: &Path) -> Value {
 }
 
 /// Every detail-type with its publishers: the file is named after it.
-const BUS: [(&str, &[&str]); 6] = [
+pub(crate) const BUS: [(&str, &[&str]); 6] = [
     (detail_type::EVENTS_ACCEPTED, &[source::INGEST]),
     (detail_type::EVENT_FOLDED, &[source::PROFILE]),
     (detail_type::SIGNAL_RAISED, &[source::PROFILE]),

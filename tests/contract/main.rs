@@ -1,9 +1,10 @@
-//! What is written twice says the same: `infra/template.yaml`, `events/` and the code.
+//! What is written twice says the same: `infra/template.yaml`, `events/`, `docs/` and the code.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod access;
 mod cost;
+mod documented;
 mod events;
 mod queues;
 mod simulator;

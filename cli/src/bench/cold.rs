@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// A function may take so many times as long as the empty one (DESIGN section 9).
+/// A function may take so many times as long as the empty one (docs/SPEED.md).
 const BOUND: f64 = 2.0;
 /// The empty function.
 const EMPTY: &str = "empty";

@@ -22,7 +22,7 @@ const EVENTS: usize = 20;
 const WARM_UP: usize = 300;
 /// Requests of a round.
 const REQUESTS: usize = 500;
-/// Microseconds of an event without the call to the bus, and with it (DESIGN section 9).
+/// Microseconds of an event without the call to the bus, and with it (docs/SPEED.md).
 const BOUNDS: [f64; 2] = [8.0, 20.0];
 
 /// Whose events a request holds.

@@ -30,7 +30,7 @@ const WAIT: Span = Span::MINUTE.times(16);
 /// How long before the first step's time the stack is started again: the tick hands over two
 /// minutes ahead.
 const BEFORE_DUE: Span = Span::from_ms(90_000);
-/// Milliseconds from the answer to the mail, and from a step's time to the mail (DESIGN section 9).
+/// Milliseconds from the answer to the mail, and from a step's time to the mail (docs/SPEED.md).
 const BOUNDS: [f64; 2] = [3_000.0, 2_000.0];
 
 const SETTINGS: &str = "\

@@ -1,7 +1,7 @@
 //! `Mailer` on SES (API version 2).
 //!
 //! SES has no idempotency token, so one call is made, and its answer is sorted by what it proves
-//! (DESIGN section 6.5): not accepted and may be tried again, not accepted for good, or unknown.
+//! (`SendAnswer`): not accepted and may be tried again, not accepted for good, or unknown.
 
 use crate::failure::{code, describe};
 use aws_sdk_sesv2::Client;

@@ -1,6 +1,6 @@
 //! Folding events into a warm accumulator.
 //!
-//! The bound is a million folds a second on one core (DESIGN section 9).
+//! The bound is a million folds a second on one core (docs/SPEED.md).
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot set up stops")]
 

@@ -1,6 +1,6 @@
 //! Parsing and validating a request beside typed `serde_json` alone on the same bytes.
 //!
-//! The bound is 60 % of its speed (DESIGN section 9). The request is what `ingest` sees most: a
+//! The bound is 60 % of its speed (docs/SPEED.md). The request is what `ingest` sees most: a
 //! batch of 20 events of 1.15 KB each.
 
 #![expect(clippy::unwrap_used, reason = "what cannot go on has failed")]

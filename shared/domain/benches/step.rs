@@ -1,5 +1,5 @@
 //! How many journey steps a core takes in a second: a wake that moves an enrollment on, a hint
-//! that changes nothing, and an order that ends it. DESIGN section 9 asks for a million.
+//! that changes nothing, and an order that ends it. The bound is a million (docs/SPEED.md).
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark may fail")]
 

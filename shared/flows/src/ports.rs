@@ -395,7 +395,8 @@ impl fmt::Debug for OutgoingMail {
     }
 }
 
-/// What SES's answer means for the ledger (DESIGN section 6.5).
+/// What SES's answer means for the ledger: whether the send may be tried again, has failed, or is
+/// unconfirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendAnswer {
     /// Accepted, with SES's message id.

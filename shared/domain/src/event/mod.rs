@@ -47,7 +47,7 @@ pub struct Event {
     /// `messageId`: the client's, or hash(API request id, index) where it sent none. At most 100
     /// bytes.
     pub id: String,
-    /// When it happened, by the rules of DESIGN section 4; never after it was received.
+    /// When it happened, by the rules that the module `stamp` states; never after it was received.
     pub at: Stamp,
     /// What the client had said, where the stamp differs from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! When an event happened: what clients write as times, and the one stamp made of them.
 //!
-//! The rules (DESIGN section 4), with `skew = received - sentAt`:
+//! The rules, with `skew = received - sentAt`:
 //!
 //! | the client says | the stamp is |
 //! | --- | --- |

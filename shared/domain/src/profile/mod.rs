@@ -71,9 +71,10 @@ pub use links::{
 };
 pub use mailings::{MACHINE_WITHIN, MAILS_MAX, Mailings, Told, Touched};
 pub use money::{Currency, Money};
+pub use names::COUNTED_EVENTS;
 pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
 pub use product::Product;
-pub use rhythm::{RHYTHM_DAYS, Rhythm};
+pub use rhythm::{NOT_THE_CUSTOMERS, RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
 pub use sessions::{ATTENTION_DAYS_MAX, Left, Sessions};
 pub use setting::{Campaign, DeviceClass, Location, Setting};

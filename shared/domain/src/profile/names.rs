@@ -4,7 +4,7 @@
 /// sorted. Other names are counted where the published workspace watches them. So a counter can
 /// appear for each of these and for each watched name, and for nothing a client makes up: that
 /// bounds them without an eviction, which no order-free counter survives.
-const COUNTED: [&str; 89] = [
+pub const COUNTED_EVENTS: [&str; 89] = [
     "Account Created",
     "Account Deleted",
     "Application Backgrounded",
@@ -99,7 +99,7 @@ const COUNTED: [&str; 89] = [
 /// Whether every profile counts events of this name.
 #[must_use]
 pub(super) fn is_counted(name: &str) -> bool {
-    COUNTED.binary_search(&name).is_ok()
+    COUNTED_EVENTS.binary_search(&name).is_ok()
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn sorted_without_doubles() {
-        assert!(COUNTED.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(COUNTED_EVENTS.windows(2).all(|pair| pair[0] < pair[1]));
         assert!(is_counted("Order Completed") && !is_counted("order completed"));
     }
 }

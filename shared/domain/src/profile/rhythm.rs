@@ -18,7 +18,7 @@ pub const RHYTHM_DAYS: u32 = 64;
 const SUBSCRIBED_MAX: usize = 8;
 
 /// Track events that are nobody's deed, or a machine's: none of them ends an absence.
-const NOT_THE_CUSTOMERS: [&str; 19] = [
+pub const NOT_THE_CUSTOMERS: [&str; 19] = [
     "Consent Changed",
     "Email Bounced",
     "Email Delivered",

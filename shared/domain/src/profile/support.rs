@@ -171,7 +171,7 @@ pub enum Channel {
 
 impl Channel {
     /// Every word that is read, and which channel it is.
-    const WORDS: [(&'static str, Channel); 22] = [
+    pub const WORDS: [(&'static str, Channel); 22] = [
         ("email", Channel::Email),
         ("e-mail", Channel::Email),
         ("mail", Channel::Email),
