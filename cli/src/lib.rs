@@ -12,6 +12,7 @@ pub mod dlq;
 pub mod dossier;
 pub mod explain;
 pub mod http;
+pub mod keys;
 pub mod local;
 pub mod pages;
 pub mod profile;
@@ -111,6 +112,7 @@ pub fn run(screen: &Screen, cli: &Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => wait(demo::run(screen, args)),
         Command::Chaos(args) => wait(chaos::run(screen, args)),
         Command::Profile(args) => wait(profile::run(screen, args)),
+        Command::Keys(args) => wait(keys::run(screen, args)),
         Command::Segments(args) => wait(segments::run(screen, args)),
         Command::Dlq(args) => wait(dlq::run(screen, args)),
         Command::Unconfirmed(args) => wait(unconfirmed::run(screen, args)),

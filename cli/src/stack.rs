@@ -3,9 +3,12 @@
 use crate::Failure;
 use crate::args::StackArgs;
 use odyssey_aws::{Aws, DynamoTables, Env, OperatorQueue};
+use odyssey_domain::catalog::Catalog;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::time::Stamp;
-use odyssey_flows::ports::Table;
+use odyssey_flows::catalog::current_key;
+use odyssey_flows::ports::{Consistency, Table};
+use odyssey_flows::stored;
 use odyssey_local::queue_variable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -212,6 +215,19 @@ impl Connection {
             ))
         })?;
         Ok(self.aws.operator_queue(url))
+    }
+
+    /// The published workspace.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or nothing is published.
+    pub async fn published(&self) -> Result<Catalog, Failure> {
+        let (tables, name) = (self.tables(), &self.name);
+        let found = stored::load::<Catalog>(&tables, current_key(), Consistency::Strong).await;
+        let found = found.map_err(|error| Failure::Stack(format!("{name}: {error}")))?;
+        found.map(|found| found.item).ok_or_else(|| {
+            Failure::Stack(format!("{name}: nothing is published yet: run `cargo odyssey publish`"))
+        })
     }
 
     /// The stack's keys.

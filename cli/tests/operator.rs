@@ -181,3 +181,22 @@ async fn unconfirmed_sends_are_listed_and_settled() {
         Some(1)
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn write_keys_are_those_of_the_published_sources() {
+    let stack = stack().await;
+    let early = odyssey(&stack, &["keys"]).await;
+    assert_eq!(early.status.code(), Some(3));
+    assert!(text(&early).contains("nothing is published yet"), "{}", text(&early));
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/storefront");
+    let published = odyssey(&stack, &["publish", workspace, "--yes"]).await;
+    assert!(published.status.success(), "{}", text(&published));
+    let keyring = stack.keyring().unwrap();
+    let keys = json_of(&stack, &["keys", "--json"]).await;
+    let web = keys.iter().find(|key| key["source"] == "web").unwrap();
+    assert_eq!(web["kind"], "browser");
+    assert_eq!(web["write_key"], json!(keyring.write_key("web", 1)));
+    let told = text(&odyssey(&stack, &["keys"]).await);
+    assert!(told.contains(&keyring.write_key("backend", 1)), "{told}");
+    assert!(told.contains("keep it secret"), "{told}");
+}

@@ -17,7 +17,9 @@ pub use machine::{
     Bench, BenchArgs, BenchColdArgs, BenchCostArgs, BenchIngestArgs, BenchLatencyArgs,
     BenchReplayArgs, ChaosArgs, DemoArgs, LocalArgs, SimArgs,
 };
-pub use workspace::{AuditArgs, CheckArgs, PlanArgs, PublishArgs, SchemaArgs, SchemaFile};
+pub use workspace::{
+    AuditArgs, CheckArgs, KeysArgs, PlanArgs, PublishArgs, SchemaArgs, SchemaFile,
+};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -82,6 +84,12 @@ pub enum Command {
     /// Talks to the running local stack, or to AWS where --stack or the variables of the tables say
     /// so. Counts are exact and cost one read each; a preview reads as many profiles as it asks.
     Segments(SegmentsArgs),
+    /// The write keys that the published sources post with
+    ///
+    /// They are worked out from the stack's secret, which the credentials in use must be allowed to
+    /// read. Talks to the running local stack, or to AWS where --stack or the variables of the tables
+    /// say so.
+    Keys(KeysArgs),
     /// Dead letters: what could not be dealt with, why, and back onto its queue
     ///
     /// Talks to the running local stack, or to AWS where --stack or the variables of the queues say

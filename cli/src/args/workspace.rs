@@ -90,3 +90,14 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub stack: StackArgs,
 }
+
+/// `odyssey keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// Print them as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The stack
+    #[command(flatten)]
+    pub stack: StackArgs,
+}

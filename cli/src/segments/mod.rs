@@ -5,11 +5,9 @@ mod preview;
 use crate::args::{Segments, SegmentsArgs};
 use crate::screen::{Screen, Style};
 use crate::{Exit, Failure, stack};
-use odyssey_domain::catalog::Catalog;
 use odyssey_domain::segment::SegmentName;
-use odyssey_flows::catalog::current_key;
-use odyssey_flows::ports::{Consistency, Table, Tables};
-use odyssey_flows::{segments, stored};
+use odyssey_flows::ports::Table;
+use odyssey_flows::segments;
 use serde_json::{Value, json};
 
 /// Runs the command.
@@ -23,19 +21,10 @@ pub async fn run(screen: &Screen, args: &SegmentsArgs) -> Result<Exit, Failure> 
     }
 }
 
-/// The published workspace.
-async fn published(tables: &impl Tables, name: &str) -> Result<Catalog, Failure> {
-    let found = stored::load::<Catalog>(tables, current_key(), Consistency::Strong).await;
-    let found = found.map_err(|error| Failure::Stack(format!("{name}: {error}")))?;
-    found.map(|found| found.item).ok_or_else(|| {
-        Failure::Stack(format!("{name}: nothing is published yet: run `cargo odyssey publish`"))
-    })
-}
-
 async fn list(screen: &Screen, args: &SegmentsArgs) -> Result<Exit, Failure> {
     let connection = stack::connect(&args.stack, &[Table::Workspace])?;
     let tables = connection.tables();
-    let catalog = published(&tables, &connection.name).await?;
+    let catalog = connection.published().await?;
     let mut counted: Vec<(SegmentName, i64)> = Vec::new();
     for name in catalog.segments.keys() {
         let count = segments::count(&tables, *name).await;

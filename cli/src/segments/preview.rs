@@ -1,6 +1,5 @@
 //! `odyssey segments preview`: what a segment would hold, asked of a sample.
 
-use super::published;
 use crate::args::PreviewArgs;
 use crate::publish::directory;
 use crate::screen::{Screen, Style};
@@ -21,7 +20,7 @@ pub(super) async fn run(screen: &Screen, args: &PreviewArgs) -> Result<Exit, Fai
     let connection =
         stack::connect(&args.stack, &[Table::Profiles, Table::Contacts, Table::Workspace])?;
     let tables = connection.tables();
-    let mut catalog = published(&tables, &connection.name).await?;
+    let mut catalog = connection.published().await?;
     let segment = if Path::new(&args.segment).extension().is_some() {
         of_file(&args.segment, &mut catalog)?
     } else {
