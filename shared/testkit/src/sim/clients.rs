@@ -91,8 +91,11 @@ impl World {
             format!("told {told:?} of {:?}", errand.what)
         });
         if told == Told::Later && !gives_up {
-            if errand.tries > TRIES_MAX {
-                core.check.fail("requests-succeed", format!("never answered: {:?}", errand.what));
+            let in_time = errand.tries <= TRIES_MAX;
+            core.check.holds("requests-succeed", in_time, || {
+                format!("never answered: {:?}", errand.what)
+            });
+            if !in_time {
                 return;
             }
             let ms = (1_000_u64 << errand.tries.min(6)).min(60_000);
@@ -100,11 +103,13 @@ impl World {
             core.plan_in(ms, Next::Errand(Box::new(errand)));
             return;
         }
+        if let What::Post { .. } = errand.what {
+            core.check.holds("requests-succeed", told != Told::Refused, || {
+                format!("refused: {:?}", errand.what)
+            });
+        }
         match &errand.what {
             What::Post { events, .. } if told == Told::Done => core.check.acknowledged(events),
-            What::Post { .. } if told == Told::Refused => {
-                core.check.fail("requests-succeed", format!("refused: {:?}", errand.what));
-            }
             What::Consent { number, .. } => core.check.answered(now, *number, told),
             What::Publish { .. } if told == Told::Done => core.check.republished(now),
             _ => {}

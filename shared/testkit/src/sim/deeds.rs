@@ -176,10 +176,11 @@ impl Core {
         use super::faults::WireFault;
         self.check.published(actor, entry);
         let id = self.number();
-        let Ok(detail) = RawValue::from_string(entry.detail.clone()) else {
-            self.check.fail("bus-entries-are-json", "an entry's detail is no JSON".to_owned());
-            return;
-        };
+        let detail = RawValue::from_string(entry.detail.clone());
+        self.check.holds("bus-entries-are-json", detail.is_ok(), || {
+            "an entry's detail is no JSON".to_owned()
+        });
+        let Ok(detail) = detail else { return };
         let envelope = odyssey_domain::wire::BusEnvelope {
             id: format!("entry-{id}"),
             time: self.now.to_string(),

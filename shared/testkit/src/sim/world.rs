@@ -156,10 +156,10 @@ impl World {
                     core.trace.count(),
                     core.trace.count() - self.calm_since.unwrap_or(core.trace.count()),
                 );
-                if (count > EVENTS_MAX || calm > CALM_EVENTS_MAX) && !core.check.is_blind() {
-                    let told =
-                        format!("{count} events, {calm} of them after the faults, and no end");
-                    core.check.fail("it-ends", told);
+                core.check.holds("it-ends", count <= EVENTS_MAX && calm <= CALM_EVENTS_MAX, || {
+                    format!("{count} events, {calm} of them after the faults, and no end")
+                });
+                if core.check.violation.is_some() {
                     return;
                 }
                 core.take_next()
@@ -274,7 +274,10 @@ impl World {
         let polled = catch_unwind(AssertUnwindSafe(|| running.work.as_mut().poll(&mut context)));
         match polled {
             Ok(Poll::Pending) => {}
-            Ok(Poll::Ready(answer)) => self.finish(invocation, answer),
+            Ok(Poll::Ready(answer)) => {
+                lock(&self.shared).check.holds("no-panic", true, String::new);
+                self.finish(invocation, answer);
+            }
             Err(panic) => {
                 let text = panic
                     .downcast_ref::<String>()

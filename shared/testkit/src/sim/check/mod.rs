@@ -198,10 +198,6 @@ impl Check {
         Check { blind: true, ..Check::new(0) }
     }
 
-    pub(crate) const fn is_blind(&self) -> bool {
-        self.blind
-    }
-
     /// Says who there is.
     pub(crate) fn know(&mut self, customers: &[Customer]) {
         self.customers = customers.to_vec();
@@ -220,7 +216,12 @@ impl Check {
     }
 
     /// Looks at an invariant.
-    fn holds(&mut self, invariant: &'static str, held: bool, text: impl FnOnce() -> String) {
+    pub(crate) fn holds(
+        &mut self,
+        invariant: &'static str,
+        held: bool,
+        text: impl FnOnce() -> String,
+    ) {
         *self.counts.entry(invariant).or_default() += 1;
         if !held && !self.blind {
             self.fail(invariant, text());
