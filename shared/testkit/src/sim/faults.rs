@@ -300,12 +300,12 @@ impl Coverage {
 
     /// The pairs of call site and applicable fault that never happened together.
     #[must_use]
-    pub fn zeros(&self) -> Vec<(Function, Operation, CallFault)> {
+    pub fn zeros(&self) -> Vec<(Function, Operation, CallFault, u64)> {
         let mut zeros = Vec::new();
         for ((function, operation), site) in &self.sites {
             for fault in CallFault::ALL {
                 if fault.strikes(*operation, site.eventual) && !site.faults.contains_key(&fault) {
-                    zeros.push((*function, *operation, fault));
+                    zeros.push((*function, *operation, fault, site.calls));
                 }
             }
         }

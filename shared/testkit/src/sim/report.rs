@@ -16,14 +16,15 @@ const LOG_SHOWN: usize = 400;
 const LINE_CHARS: usize = 400;
 
 /// Why a pair of call site and fault may never meet.
-fn why_zero(operation: crate::Operation) -> &'static str {
-    match operation {
+fn why_zero(operation: crate::Operation, calls: u64) -> String {
+    let why = match operation {
         crate::Operation::AddIds | crate::Operation::HaveIds => {
             "only a long history spills ids: eight seeds in a thousand have one"
         }
         crate::Operation::Park => "only what a refused call or a newer item parks gets there",
-        _ => "few seeds come by: run more of them",
-    }
+        _ => "few seeds come by, and most calls meet no fault",
+    };
+    format!("called {calls} times; {why}")
 }
 
 /// What a campaign came to, as JSON.
@@ -39,9 +40,9 @@ pub fn json(tally: &Tally, seconds: f64) -> Value {
         .coverage
         .zeros()
         .into_iter()
-        .map(|(function, operation, fault)| {
+        .map(|(function, operation, fault, calls)| {
             json!({"function": function.name(), "call": site(operation), "fault": fault.name(),
-                   "why": why_zero(operation)})
+                   "why": why_zero(operation, calls)})
         })
         .collect();
     let violation = tally.broken.first().and_then(|outcome| {
@@ -119,8 +120,8 @@ pub fn text(tally: &Tally, seconds: f64) -> String {
     }
     let zeros = coverage.zeros();
     let _ = writeln!(out, "pairs of call site and fault that never met: {}", zeros.len());
-    for (function, operation, fault) in &zeros {
-        let (call, why) = (site(*operation), why_zero(*operation));
+    for (function, operation, fault, calls) in &zeros {
+        let (call, why) = (site(*operation), why_zero(*operation, *calls));
         let _ = writeln!(out, "  {} {call}, {}: {why}", function.name(), fault.name());
     }
     let _ = writeln!(
