@@ -4,6 +4,7 @@
 use super::*;
 use crate::contact::{ConsentState, TopicId};
 use crate::event::Event;
+use crate::histories::histories;
 use crate::ids::{IdentityKey, ProfileId, SignalId};
 use crate::predicate::{Comparison, ConsentAsked};
 use crate::profile::{ComputedTraits, ProfileEffect, Root, Watched, Woken, next_turn};
@@ -206,7 +207,7 @@ fn history() -> impl Strategy<Value = Vec<(u64, Happening)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(2_000), ..ProptestConfig::default() })]
 
     /// Whatever the order of arrival, once timers have fired: at each instant.
     #[test]
