@@ -149,7 +149,7 @@ fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
 /// A history of distinct events: of every name, or of a few, or what takes several of one sort would
 /// hardly be met.
 pub(super) fn history(breadth: Breadth, most: usize) -> impl Strategy<Value = Vec<Told>> {
-    let few = proptest::collection::vec(select(NAMES.as_slice()), 1..6);
+    let few = proptest::collection::vec(select(NAMES.as_slice()), 1..5);
     let events = proptest::collection::vec(told(breadth), 1..most);
     (events, proptest::option::of(few)).prop_map(|(mut events, few)| {
         for (n, (event, _)) in events.iter_mut().enumerate() {

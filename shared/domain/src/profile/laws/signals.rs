@@ -13,8 +13,8 @@ use proptest::test_runner::TestRunner;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A signal is raised in at least so many of the histories of [`COUNTED`] that are counted.
-const LEAST: usize = 40;
-const COUNTED: usize = 4_000;
+const LEAST: usize = 10;
+const COUNTED: usize = 1_000;
 /// When histories begin.
 const START: Stamp = Stamp::from_ms(0);
 
@@ -36,6 +36,7 @@ fn rules(step: Span) -> Vec<SignalRule> {
             (SignalKind::CheckoutAbandoned, _) => vec![steps(4), steps(31)],
             (_, Threshold::After(_)) => vec![steps(7)],
             (_, Threshold::Before(_)) => vec![Threshold::Before(step.times(7))],
+            (SignalKind::BingeStarted, _) => vec![Threshold::AtLeast(2), Threshold::AtLeast(3)],
             (SignalKind::InterestShown, _) => vec![Threshold::AtLeast(3), Threshold::AtLeast(40)],
             (_, Threshold::AtLeast(n)) => vec![Threshold::AtLeast(n), Threshold::AtLeast(n + 1)],
             (_, Threshold::Segment(_)) => Vec::new(),
