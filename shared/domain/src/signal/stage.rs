@@ -220,7 +220,7 @@ pub(super) fn next_due(
             let open = SILENT.into_iter().filter(move |silent| *silent > stage);
             open.filter_map(move |silent| Some(last.at.plus(bounds.silence(silent)?)))
         });
-        let young = stage < Stage::AtRisk && mark.is_none_or(|mark| mark.reached < Stage::Active);
+        let young = stage < Stage::Active;
         let grown = young.then(|| first.plus(bounds.stages.new));
         next = next.into_iter().chain(silences).chain(grown).min();
     }
@@ -245,6 +245,7 @@ pub fn change(
         let mark = held.cloned().unwrap_or_else(|| StageMark::new(now));
         let mut change =
             Change { facts, rule, threshold, id, profile, now, mark, raises: Vec::new() };
+        change.fall_back(&bounds);
         change.come_back(&bounds);
         if silences {
             change.fall_silent(&bounds);
@@ -291,6 +292,21 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// Where the facts put it beside every silence. Not beyond what was decided: see [`Self::reach`].
+    fn own(&self, bounds: &Bounds) -> (Stage, Stamp) {
+        let own = milestones(self.facts, bounds, self.now).last().copied();
+        own.unwrap_or((Stage::Visitor, self.now))
+    }
+
+    /// A split, or an earlier claim, took away what had led here: it stands where its own facts put
+    /// it, in silence. What was reached is still said once.
+    fn fall_back(&mut self, bounds: &Bounds) {
+        let (own, since) = self.own(bounds);
+        if self.mark.stage > own && (self.mark.stage < Stage::AtRisk || own < Stage::New) {
+            self.enter(own, since, None);
+        }
+    }
+
     /// A deed after the silence was decided on. One that was done before and arrives later belongs
     /// to the time before.
     fn come_back(&mut self, bounds: &Bounds) {
@@ -307,7 +323,7 @@ impl Change<'_> {
                 }
             }
             let id = SignalId::derive(&format!("{}#back", self.id), self.profile, episode.id);
-            self.enter(self.mark.reached, deed.at, Some(id));
+            self.enter(self.mark.reached.min(self.own(bounds).0), deed.at, Some(id));
         }
     }
 
@@ -345,6 +361,9 @@ impl Change<'_> {
         }
         for (stage, since) in milestones(self.facts, bounds, self.now) {
             if stage <= self.mark.reached {
+                if stage > self.mark.stage {
+                    self.enter(stage, since, None);
+                }
                 continue;
             }
             self.mark.reached = stage;
