@@ -8,6 +8,8 @@
 pub mod catalog;
 pub mod contact;
 pub mod event;
+#[cfg(test)]
+mod histories;
 pub mod identity;
 pub mod ids;
 pub mod journey;

@@ -206,17 +206,31 @@ mod tests {
         assert_eq!((stage(&split), raised(&split)), dormant);
     }
 
+    /// The orders were the other's: without it nobody bought anything, and whoever then buys is no
+    /// longer told of as new.
     #[test]
-    fn what_another_bought_makes_nobody_a_customer() {
+    fn a_stage_that_was_anothers_is_given_back() {
         let rules = [SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::DAY)])];
         let stage = |root: &Root| root.said.stages.values().next().map(|mark| mark.stage);
         let mut root = root(&[1], &[]);
-        add(root.accumulators.get_mut(&OTHER).unwrap(), 2, "Order Completed");
-        root.cross(OWN.into(), &rules, minute(2));
-        assert_eq!(stage(&root), Some(Stage::New));
-        let split = root.split_off(OTHER, &rules, minute(3)).unwrap();
+        for at in [2, 3] {
+            add(root.accumulators.get_mut(&OTHER).unwrap(), at, "Order Completed");
+        }
         root.cross(OWN.into(), &rules, minute(4));
-        assert_eq!((stage(&root), stage(&split)), (Some(Stage::Visitor), Some(Stage::New)));
+        assert_eq!(stage(&root), Some(Stage::Active));
+        let split = root.split_off(OTHER, &rules, minute(5)).unwrap();
+        root.said.pending.clear();
+        let arm = root.said.arm;
+        assert_eq!(root.wake(OWN.into(), arm, &rules, minute(6)), Woken::Decided);
+        assert_eq!((stage(&root), stage(&split)), (Some(Stage::Visitor), Some(Stage::Active)));
+        for (at, expected) in [(7, Stage::New), (8, Stage::Active)] {
+            add(root.accumulators.get_mut(&OWN).unwrap(), at, "Order Completed");
+            root.cross(OWN.into(), &rules, minute(at));
+            assert_eq!((stage(&root), raised(&root)), (Some(expected), 0), "it was said before");
+        }
+        add(root.accumulators.get_mut(&OWN).unwrap(), 9, "Order Completed");
+        root.cross(OWN.into(), &rules, minute(9));
+        assert_eq!((stage(&root), raised(&root)), (Some(Stage::Loyal), 1));
     }
 
     fn raised(root: &Root) -> usize {

@@ -4,14 +4,17 @@
 use super::*;
 use crate::contact::{ConsentState, TopicId};
 use crate::event::Event;
+use crate::histories::histories;
 use crate::ids::{IdentityKey, ProfileId, SignalId};
 use crate::predicate::{Comparison, ConsentAsked};
-use crate::profile::{ComputedTraits, ProfileEffect, Root, Watched, Woken, next_turn};
+use crate::profile::{ComputedTraits, Folded, ProfileEffect, Root, Watched, Woken, next_turn};
 use crate::signal::{Raise, SignalKind, SignalRule, Threshold};
 use crate::time::Span;
 use crate::wire::{SourceKind, SourceRef};
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -93,6 +96,7 @@ struct Lived {
     raised: Vec<Raise>,
     now: Stamp,
     events: u32,
+    told: Vec<Event>,
     wakes: u32,
 }
 
@@ -111,6 +115,7 @@ impl Lived {
             raised: Vec::new(),
             now: PUBLISHED,
             events: 0,
+            told: Vec::new(),
             wakes: 0,
         }
     }
@@ -144,10 +149,23 @@ impl Lived {
             "id": format!("e{}", self.events), "at": at.ms(),
             "properties": {"product_id": "p", "order_id": self.events, "total": 5}}))
         .unwrap();
+        assert_eq!(self.offer(&event), Folded::New);
+        self.told.push(event);
+    }
+
+    fn offer(&mut self, event: &Event) -> Folded {
         let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
         let watched = Watched::of(&NAMES.map(predicate)).computing(&self.computed);
         let own = IdentityKey::from(profile());
-        let _ = self.root.accumulator_of(own, own).1.fold(&event, &source, &watched);
+        self.root.accumulator_of(own, own).1.fold(event, &source, &watched)
+    }
+
+    /// Delivers every event once more.
+    fn tell_all_again(&mut self) {
+        for event in self.told.clone() {
+            assert_eq!(self.offer(&event), Folded::Duplicate);
+            self.settle(Cause::Event, self.now);
+        }
     }
 
     fn tell(&mut self, event: &str, ago: Span) {
@@ -205,43 +223,53 @@ fn history() -> impl Strategy<Value = Vec<(u64, Happening)>> {
     proptest::collection::vec((0..30_u64, happening), 0..14)
 }
 
+/// The segments, the unit of their windows, what happens, and how long nothing does after it.
+type Told = ((Vec<Condition>, Span), Vec<(u64, Happening)>, u64);
+
+fn told() -> impl Strategy<Value = Told> {
+    let trees = any::<bool>().prop_flat_map(|by_the_hour| {
+        let unit = if by_the_hour { Span::HOUR } else { Span::MINUTE };
+        (proptest::collection::vec(tree(by_the_hour), 1..4), Just(unit))
+    });
+    (trees, history(), 0..90_u64)
+}
+
+/// Somebody who lives through it, in the segments that the predicates say at each instant. All of
+/// it arrives again a month later, which raises nothing.
+fn lived(((trees, unit), happenings, rest): Told) -> Lived {
+    let named = trees.into_iter().enumerate();
+    let segments = named.map(|(n, when)| (name(&format!("s{n}")), segment(when))).collect();
+    let mut lived = Lived::under(segments);
+    for (units, happening) in happenings {
+        lived.pass(unit.times(units));
+        // Nothing is decided on before the first event makes the profile.
+        if lived.events > 0 {
+            assert_eq!(lived.members(), lived.evaluated());
+        }
+        match happening {
+            Happening::Event(event, ago) => lived.tell(event, unit.times(ago)),
+            Happening::Consent(granted) => {
+                let state = if granted { ConsentState::Granted } else { ConsentState::Withdrawn };
+                lived.consents.insert(TopicId::parse("offers").unwrap(), state);
+                lived.settle(Cause::Event, lived.now);
+            }
+        }
+        assert_eq!(lived.members(), lived.evaluated());
+    }
+    lived.pass(unit.times(rest));
+    if lived.events > 0 {
+        assert_eq!(lived.members(), lived.evaluated());
+    }
+    lived
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: histories(2_000), ..ProptestConfig::default() })]
 
     /// Whatever the order of arrival, once timers have fired: at each instant.
     #[test]
-    fn membership_is_what_the_predicate_says(
-        (trees, unit) in any::<bool>().prop_flat_map(|by_the_hour| {
-            let unit = if by_the_hour { Span::HOUR } else { Span::MINUTE };
-            (proptest::collection::vec(tree(by_the_hour), 1..4), Just(unit))
-        }),
-        happenings in history(),
-        rest in 0..90_u64,
-    ) {
-        let named = trees.into_iter().enumerate();
-        let segments = named.map(|(n, when)| (name(&format!("s{n}")), segment(when))).collect();
-        let mut lived = Lived::under(segments);
-        for (minutes, happening) in happenings {
-            lived.pass(unit.times(minutes));
-            // Nothing is decided on before the first event makes the profile.
-            if lived.events > 0 {
-                prop_assert_eq!(lived.members(), lived.evaluated());
-            }
-            match happening {
-                Happening::Event(event, ago) => lived.tell(event, unit.times(ago)),
-                Happening::Consent(granted) => {
-                    let state =
-                        if granted { ConsentState::Granted } else { ConsentState::Withdrawn };
-                    lived.consents.insert(TopicId::parse("offers").unwrap(), state);
-                    lived.settle(Cause::Event, lived.now);
-                }
-            }
-            prop_assert_eq!(lived.members(), lived.evaluated());
-        }
-        lived.pass(unit.times(rest));
-        if lived.events > 0 {
-            prop_assert_eq!(lived.members(), lived.evaluated());
-        }
+    fn membership_is_what_the_predicate_says(told in told()) {
+        let mut lived = lived(told);
         // Each change is said once, enterings and exits by turns.
         let ids: BTreeSet<SignalId> = lived.raised.iter().map(|raise| raise.id).collect();
         prop_assert_eq!(ids.len(), lived.raised.len());
@@ -255,7 +283,13 @@ proptest! {
         }
         // Stored as it is read.
         let said = serde_json::to_string(&lived.root.said).unwrap();
-        prop_assert_eq!(serde_json::from_str::<crate::profile::Said>(&said).unwrap(), lived.root.said);
+        let read: crate::profile::Said = serde_json::from_str(&said).unwrap();
+        prop_assert_eq!(&read, &lived.root.said);
+        // A month later, once what time alone changes has changed: all of it again raises nothing.
+        lived.pass(Span::DAY.times(30));
+        let (raised, members) = (lived.raised.len(), lived.members());
+        lived.tell_all_again();
+        prop_assert_eq!((lived.raised.len(), lived.members()), (raised, members));
     }
 
     /// A timer is armed for when the tree turns, not for when a leaf does.
@@ -286,6 +320,30 @@ proptest! {
             prop_assert_eq!(is_in(at), now);
         }
         prop_assert_eq!(asked.holds(&view, lived.now).0, now);
+    }
+}
+
+/// Both enterings and exits, by an event and by time alone, are in the histories of the law.
+#[test]
+fn no_change_is_vacuous_in_the_laws() {
+    let mut runner = TestRunner::deterministic();
+    let mut times: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for _ in 0..1_000 {
+        let lived = lived(told().new_tree(&mut runner).unwrap().current());
+        let of_segment = |raise: &&Raise| matches!(raise.threshold, Threshold::Segment(_));
+        let kinds =
+            lived.raised.iter().filter(of_segment).map(|raise| {
+                (raise.signal.clone(), raise.evidence["by"].as_str().unwrap().to_owned())
+            });
+        for kind in kinds.collect::<BTreeSet<_>>() {
+            *times.entry(kind).or_default() += 1;
+        }
+    }
+    for signal in [SEGMENT_ENTERED, SEGMENT_EXITED] {
+        for by in ["event", "time"] {
+            let found = times.get(&(signal.to_owned(), by.to_owned())).copied().unwrap_or(0);
+            assert!(found >= 20, "{signal} by {by} in {found} of 1,000 histories: {times:?}");
+        }
     }
 }
 

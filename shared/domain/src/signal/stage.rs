@@ -206,17 +206,6 @@ fn milestones(facts: &Facts, bounds: &Bounds, now: Stamp) -> Vec<(Stage, Stamp)>
     reached.into_iter().filter_map(|(stage, at)| Some((stage, at?))).collect()
 }
 
-/// The highest milestone that these facts lead to, whatever the time.
-fn highest(facts: &Facts, bounds: &Bounds) -> Stage {
-    let bought = purchases(facts).len() as u64;
-    match (bought, facts.rhythm.known) {
-        (0, None) => Stage::Visitor,
-        (0, Some(_)) => Stage::Lead,
-        (bought, _) if bought >= bounds.stages.loyal => Stage::Loyal,
-        _ => Stage::Active,
-    }
-}
-
 /// When the next stage would be reached by time alone; it may be past.
 pub(super) fn next_due(
     facts: &Facts,
@@ -232,7 +221,7 @@ pub(super) fn next_due(
             let open = SILENT.into_iter().filter(move |silent| *silent > stage);
             open.filter_map(move |silent| Some(last.at.plus(bounds.silence(silent)?)))
         });
-        let young = stage < Stage::AtRisk && mark.is_none_or(|mark| mark.reached < Stage::Active);
+        let young = stage < Stage::Active;
         let grown = young.then(|| first.plus(bounds.stages.new));
         next = next.into_iter().chain(silences).chain(grown).min();
     }
@@ -257,7 +246,7 @@ pub fn change(
         let mark = held.cloned().unwrap_or_else(|| StageMark::new(now));
         let mut change =
             Change { facts, rule, threshold, id, profile, now, mark, raises: Vec::new() };
-        change.step_down(&bounds);
+        change.fall_back(&bounds);
         change.come_back(&bounds);
         if silences {
             change.fall_silent(&bounds);
@@ -304,13 +293,18 @@ struct Change<'a> {
 }
 
 impl Change<'_> {
-    /// What an identifier did that is another customer's now leads nobody anywhere; said is said.
-    fn step_down(&mut self, bounds: &Bounds) {
-        let highest = highest(self.facts, bounds);
-        let mark = &mut self.mark;
-        mark.reached = mark.reached.min(highest);
-        if mark.stage < Stage::AtRisk || highest < Stage::New {
-            mark.stage = mark.stage.min(highest);
+    /// Where the facts put it beside every silence. Not beyond what was decided: see [`Self::reach`].
+    fn own(&self, bounds: &Bounds) -> (Stage, Stamp) {
+        let own = milestones(self.facts, bounds, self.now).last().copied();
+        own.unwrap_or((Stage::Visitor, self.now))
+    }
+
+    /// A split, or an earlier claim, took away what had led here: it stands where its own facts put
+    /// it, in silence. What was reached is still said once.
+    fn fall_back(&mut self, bounds: &Bounds) {
+        let (own, since) = self.own(bounds);
+        if self.mark.stage > own && (self.mark.stage < Stage::AtRisk || own < Stage::New) {
+            self.enter(own, since, None);
         }
     }
 
@@ -330,7 +324,7 @@ impl Change<'_> {
                 }
             }
             let id = SignalId::derive(&format!("{}#back", self.id), self.profile, episode.id);
-            self.enter(self.mark.reached, deed.at, Some(id));
+            self.enter(self.mark.reached.min(self.own(bounds).0), deed.at, Some(id));
         }
     }
 
@@ -368,6 +362,9 @@ impl Change<'_> {
         }
         for (stage, since) in milestones(self.facts, bounds, self.now) {
             if stage <= self.mark.reached {
+                if stage > self.mark.stage {
+                    self.enter(stage, since, None);
+                }
                 continue;
             }
             self.mark.reached = stage;

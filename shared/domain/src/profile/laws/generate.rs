@@ -1,0 +1,186 @@
+//! Random histories.
+
+use crate::event::Event;
+use crate::time::{Span, Stamp};
+use crate::wire::SourceKind;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+
+/// One event of a history, and through which kind of source it came.
+pub(super) type Told = (Event, SourceKind);
+
+const NAMES: [&str; 40] = [
+    "Product Added",
+    "Product Added",
+    "Product Added",
+    "Product Removed",
+    "Product Viewed",
+    "Product Viewed",
+    "Product List Viewed",
+    "Cart Viewed",
+    "Checkout Started",
+    "Order Completed",
+    "Order Completed",
+    "Order Updated",
+    "Order Cancelled",
+    "Order Refunded",
+    "Payment Info Entered",
+    "Something Else",
+    "Page Left",
+    "Page Left",
+    "Element Hovered",
+    "Video Content Started",
+    "Video Content Playing",
+    "Video Content Completed",
+    "Form Started",
+    "Form Submitted",
+    "Form Abandoned",
+    "Signed Up",
+    "Ticket Opened",
+    "Ticket Closed",
+    "Complaint Filed",
+    "Score Given",
+    "Email Delivered",
+    "Email Opened",
+    "Email Link Clicked",
+    "Email Bounced",
+    "Unsubscribed",
+    "Subscription Started",
+    "Subscription Renewed",
+    "Subscription Cancelled",
+    "Live Chat Conversation Started",
+    "Call Answered",
+];
+
+/// How many different products, traits and orders a history has, and how many steps of which
+/// length it lasts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Breadth {
+    keys: u32,
+    pub(super) steps: i64,
+    pub(super) step: Span,
+}
+
+pub(super) const NARROW: Breadth = Breadth { keys: 4, steps: 12, step: Span::MINUTE };
+/// Over six days: as long as a fold still says what was reached on the first of them.
+pub(super) const DAILY: Breadth = Breadth { keys: 4, steps: 12, step: Span::HOUR.times(12) };
+/// Past every bound of the collections.
+pub(super) const WIDE: Breadth = Breadth { keys: 150, steps: 60 * 24 * 40, step: Span::MINUTE };
+
+fn properties(breadth: Breadth) -> impl Strategy<Value = Value> {
+    let key = 0..breadth.keys;
+    let products = proptest::collection::vec((0..breadth.keys, 0..4_u32), 0..4);
+    (key, 0..5_u32, 0..3_u32, products, 0..100_000_u64).prop_map(
+        |(key, quantity, currency, products, cents)| {
+            let currency = ["USD", "eur", "JPY"][currency as usize];
+            let products: Vec<Value> = products
+                .iter()
+                .map(|(key, n)| match n {
+                    0 => json!({"product_id": format!("p{key}")}),
+                    n => json!({"product_id": format!("p{key}"), "quantity": n, "price": 2.5}),
+                })
+                .collect();
+            let mut all = json!({"product_id": format!("p{key}"), "order_id": format!("o{key}"),
+                "name": format!("Product {key}"), "category": format!("c{key}"),
+                "price": format!("{}.{:02}", cents / 100, cents % 100), "currency": currency,
+                "total": cents, "products": products});
+            if quantity > 0 {
+                all["quantity"] = quantity.into();
+            }
+            touched(&mut all, key, quantity, cents);
+            all
+        },
+    )
+}
+
+/// What the other touchpoints read.
+fn touched(all: &mut Value, key: u32, n: u32, cents: u64) {
+    let more = json!({"content_asset_id": format!("v{key}"), "title": "A film", "position": cents,
+        "total_length": 5_400, "genre": [format!("g{key}"), "drama"],
+        "form": format!("{}{}", ["sign-up-", "f"][key as usize % 2], key % 20),
+        "fields": n, "ticket_id": key, "complaint_id": key % 90, "score": format!("{n}.5"),
+        "email_id": format!("m{key}"), "machine": n == 4, "seconds": cents % 900,
+        "scroll_depth": cents % 140, "session_id": format!("s{key}"), "brand": format!("b{key}"),
+        "dwell": [{"product_id": format!("p{key}"), "category": format!("c{key}"), "seconds": n,
+            "hovers": n}, {"category": "c0", "seconds": cents % 60}],
+        "channel": (["phone", "Store", "letter", "semaphore", ""][n as usize])});
+    let more = more.as_object().cloned().unwrap_or_default();
+    all.as_object_mut().unwrap().extend(more);
+}
+
+/// What comes with most events.
+fn context(key: u32, step: i64) -> Value {
+    json!({"locale": format!("l{key}"), "timezone": "Europe/Paris", "sessionId": format!("s{key}"),
+        "userAgent": (["Mozilla/5.0 (iPhone; Mobile)", "Mozilla/5.0 (X11; Linux)", "curl"][key as usize % 3]),
+        "location": {"country": format!("C{}", key % 5), "city": "Aix"},
+        "campaign": {"name": format!("n{}", step % 7), "source": "mail"}})
+}
+
+fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
+    let name = select(NAMES.as_slice());
+    let kind = select([SourceKind::Browser, SourceKind::Server].as_slice());
+    // So many steps later what is subscribed to renews.
+    let renews = 0..24_u64;
+    (0..breadth.steps, name, properties(breadth), 0..breadth.keys, 0..6_u32, kind, renews).prop_map(
+        move |(step, name, mut properties, key, what, kind, renews)| {
+            let at = Stamp::from_ms(step * breadth.step.ms_i64());
+            let renews = at.plus(breadth.step.times(renews));
+            properties["renews_at"] = renews.to_string().into();
+            let event = match what {
+                0 => json!({"type": "identify", "traits": {
+                    format!("t{key}"): step, "plan": name, "score": 0.1 * f64::from(key),
+                    "email": if key == 0 { Value::Null } else { format!("u{key}@example.com").into() }}}),
+                1 => json!({"type": "page", "name": name, "properties": properties,
+                    "context": {"locale": format!("l{key}"), "timezone": "Europe/Paris",
+                        "traits": {format!("t{key}"): name}}}),
+                2 => json!({"type": "track", "name": name, "properties": properties,
+                    "context": context(key, step)}),
+                _ => json!({"type": "track", "name": name, "properties": properties}),
+            };
+            let mut event = event;
+            event["at"] = json!(at);
+            event["id"] = "".into();
+            (serde_json::from_value(event).unwrap(), kind)
+        },
+    )
+}
+
+/// A history of distinct events: of every name, or of a few, or what takes several of one sort would
+/// hardly be met.
+pub(super) fn history(breadth: Breadth, most: usize) -> impl Strategy<Value = Vec<Told>> {
+    let few = proptest::collection::vec(select(NAMES.as_slice()), 1..5);
+    let events = proptest::collection::vec(told(breadth), 1..most);
+    (events, proptest::option::of(few)).prop_map(|(mut events, few)| {
+        for (n, (event, _)) in events.iter_mut().enumerate() {
+            event.id = format!("e{n}");
+            if let (Some(few), Some(name)) = (&few, &mut event.name) {
+                let place = NAMES.iter().position(|of| of == name).unwrap_or(0);
+                few[place % few.len()].clone_into(name);
+            }
+        }
+        events
+    })
+}
+
+/// A history of minutes, or of days.
+pub(super) fn short(most: usize) -> impl Strategy<Value = Vec<Told>> {
+    prop_oneof![history(NARROW, most), history(DAILY, most)]
+}
+
+/// The order in which `picks` draws from `events`, then what is left, last first.
+pub(super) fn shuffled<'a>(events: &'a [Told], picks: &[Index]) -> Vec<&'a Told> {
+    let mut left: Vec<&Told> = events.iter().collect();
+    let mut drawn = Vec::new();
+    for pick in picks {
+        if !left.is_empty() {
+            drawn.push(left.swap_remove(pick.index(left.len())));
+        }
+    }
+    drawn.extend(left.into_iter().rev());
+    drawn
+}
+
+pub(super) fn order(most: usize) -> impl Strategy<Value = Vec<Index>> {
+    proptest::collection::vec(any::<Index>(), most)
+}
