@@ -28,7 +28,7 @@ pub(super) struct Delivery {
     /// The contact whose consent it says has changed.
     pub(super) contact: Option<ContactKey>,
     /// Profiles whose segments are to be decided on because of it, whether or not they did
-    /// anything: those that gave that contact's address.
+    /// anything.
     pub(super) looks: Vec<IdentityKey>,
 }
 
@@ -51,6 +51,13 @@ pub(super) struct Item {
     pub(super) kind: Option<IdKind>,
     pub(super) event: Event,
     pub(super) claims: Vec<Claim>,
+}
+
+impl Item {
+    /// The identities whose items it may change: its own, and those it claims.
+    pub(super) fn names(&self) -> impl Iterator<Item = IdentityKey> {
+        std::iter::once(self.own).chain(self.claims.iter().map(|claim| claim.identity))
+    }
 }
 
 /// An event says that an identifier is its user's.
@@ -79,7 +86,7 @@ impl Delivery {
     pub(super) fn touches(&self) -> Vec<IdentityKey> {
         let mut touched = self.identities();
         if let Content::Events { items, .. } = &self.content {
-            touched.extend(items.iter().flat_map(|item| &item.claims).map(|claim| claim.identity));
+            touched.extend(items.iter().flat_map(Item::names));
         }
         touched
     }

@@ -6,6 +6,7 @@
 
 use super::delivery::{Content, Delivery, Item};
 use super::fold::Decided;
+use super::segments;
 use super::timeline;
 use super::world::World;
 use super::{Failed, FoldError, Setting};
@@ -29,7 +30,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rows of one delivery that are put at a time.
+/// Rows of one delivery that are put at a time, and effects of states that are carried out.
 const PUTS_AT_ONCE: usize = 16;
 
 /// Carries out what others' writes stored in the items that are about to be written over.
@@ -38,13 +39,12 @@ pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
     world: &mut World<'_, T>,
 ) -> Result<(), FoldError> {
     let mut outbox = Outbox::default();
-    for (key, effects) in &world.foreign {
-        if world.is_dirty(*key) {
-            for effect in effects.iter().filter(|effect| !is_superseded(world.root(*key), effect)) {
-                carry(setting, world, *key, effect, &mut outbox).await?;
-            }
-        }
-    }
+    let replaced = world.foreign.iter().filter(|(key, _)| world.is_dirty(**key));
+    let effects = replaced.flat_map(|(key, effects)| {
+        let still = effects.iter().filter(|effect| !is_superseded(world.root(*key), effect));
+        still.map(|effect| (*key, effect))
+    });
+    carry_all(setting, world, effects, &mut outbox).await?;
     let unsent = outbox.publish(setting.bus).await?;
     if unsent.is_empty() { Ok(()) } else { Err(FoldError::NotPublished(unsent.len())) }
 }
@@ -73,16 +73,15 @@ pub(super) async fn carry_out<T: Tables, B: Bus, Q: Queues>(
     for delivery in group {
         forward(setting, world, delivery, decided, &mut outbox);
     }
-    for (key, dirty) in world.roots() {
-        let Some(root) = world.root(key) else { continue };
-        let stored = world.foreign.get(&key).filter(|_| decided.repeat_stored && !dirty);
-        for effect in root.said.pending.iter().chain(stored.into_iter().flatten()) {
-            carry(setting, world, key, effect, &mut outbox).await?;
-        }
-    }
-    for (key, effect) in &decided.repeated {
-        carry(setting, world, *key, effect, &mut outbox).await?;
-    }
+    let roots = world.roots();
+    let stored = roots.iter().flat_map(|(key, dirty)| {
+        let pending = world.root(*key).map(|root| root.said.pending.as_slice());
+        let foreign = world.foreign.get(key).filter(|_| decided.repeat_stored && !dirty);
+        let effects = pending.into_iter().flatten().chain(foreign.into_iter().flatten());
+        effects.map(|effect| (*key, effect))
+    });
+    let repeated = decided.repeated.iter().map(|(key, effect)| (*key, effect));
+    carry_all(setting, world, stored.chain(repeated), &mut outbox).await?;
     let records =
         futures_util::future::join_all(group.iter().map(async |delivery| {
             (delivery.index, record(setting, world, delivery, decided).await)
@@ -127,6 +126,11 @@ impl Outbox {
         }
     }
 
+    fn append(&mut self, other: Outbox) {
+        self.entries.extend(other.entries);
+        self.records.extend(other.records);
+    }
+
     /// Leaves out what is of these records.
     fn hold_back(&mut self, held: impl Fn(usize) -> bool) {
         let (entries, records) =
@@ -146,6 +150,26 @@ impl Outbox {
     fn of_record(&self, at: usize) -> Option<usize> {
         self.records.get(at).copied().flatten()
     }
+}
+
+/// Carries out effects of profiles' states, many at a time: a delivery may hold many profiles.
+async fn carry_all<'e, T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
+    effects: impl Iterator<Item = (IdentityKey, &'e ProfileEffect)>,
+    outbox: &mut Outbox,
+) -> Result<(), StoredError> {
+    let carried = effects.map(|(key, effect)| {
+        Box::pin(async move {
+            let mut own = Outbox::default();
+            carry(setting, world, key, effect, &mut own).await.map(|()| own)
+        })
+    });
+    let mut carried = futures_util::stream::iter(carried).buffered(PUTS_AT_ONCE);
+    while let Some(own) = carried.next().await {
+        outbox.append(own?);
+    }
+    Ok(())
 }
 
 /// Carries out one effect of a profile's state.
@@ -272,13 +296,15 @@ fn consent_request(
     })
 }
 
-/// Writes a delivery's events into the timeline, and the look-ups by the addresses they give.
-async fn record<T: Tables, B, Q>(
+/// Writes a delivery's events into the timeline, and the look-ups by the addresses they give; has
+/// those looked at whom a change of consent concerns.
+async fn record<T: Tables, B, Q: Queues>(
     setting: &Setting<'_, T, B, Q>,
     world: &World<'_, T>,
     delivery: &Delivery,
     decided: &Decided,
 ) -> Result<(), StoredError> {
+    segments::ask_concerned(setting, delivery).await?;
     let Content::Events { received, source, .. } = &delivery.content else { return Ok(()) };
     let mut by_identity: BTreeMap<IdentityKey, Vec<&Event>> = BTreeMap::new();
     let mut emails: BTreeSet<(ContactKey, ProfileId)> = BTreeSet::new();

@@ -9,6 +9,7 @@
 mod backfill;
 mod bad_input;
 mod crossings;
+mod crowds;
 mod echo;
 mod feedback;
 mod history;
