@@ -172,14 +172,14 @@ impl Root {
         Moved { accumulator, said: std::mem::take(&mut self.said) }
     }
 
-    /// Makes room for one more accumulator in the root stored at `own`, where there is none by
-    /// compacting those that have been idle for 30 days; those of anonymous ids first. Returns the
-    /// ids whose links became final; each one's pointer must then carry [`Root::final_claim`].
+    /// Whether the root stored at `own` has room for one more accumulator of this kind, and which of
+    /// its own would have to be compacted for it: none where a place is free, else those that have
+    /// been idle for 30 days; those of anonymous ids first.
     ///
     /// # Errors
-    /// [`RefusedLink::Full`] where none is idle.
-    pub fn make_room(
-        &mut self,
+    /// [`RefusedLink::Full`] where none is idle, or there are as many links as there may be.
+    pub fn room_for(
+        &self,
         own: IdentityKey,
         kind: &IdKind,
         now: Stamp,
@@ -204,9 +204,21 @@ impl Root {
         if kind.is_anonymous() || idle.iter().any(is_device) {
             idle.retain(is_device);
         }
-        if idle.is_empty() {
-            return Err(RefusedLink::Full);
-        }
+        if idle.is_empty() { Err(RefusedLink::Full) } else { Ok(idle) }
+    }
+
+    /// Makes room for one more accumulator, by compacting what [`Root::room_for`] says. Returns the
+    /// ids whose links became final; each one's pointer must then carry [`Root::final_claim`].
+    ///
+    /// # Errors
+    /// [`RefusedLink::Full`] where there is none.
+    pub fn make_room(
+        &mut self,
+        own: IdentityKey,
+        kind: &IdKind,
+        now: Stamp,
+    ) -> Result<Vec<IdentityKey>, RefusedLink> {
+        let idle = self.room_for(own, kind, now)?;
         for key in &idle {
             if let Some(compacted) = self.accumulators.remove(key) {
                 self.accumulators.entry(own).or_default().merge(&compacted);

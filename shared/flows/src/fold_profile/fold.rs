@@ -46,6 +46,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
     group: &[Delivery],
 ) -> Result<Option<Decided>, StoredError> {
     recall::prepare(setting, world, group).await?;
+    fetch_claimed(setting, world, group).await?;
     let mut decided = Decided::default();
     let mut wakes = Vec::new();
     for delivery in group {
@@ -93,6 +94,38 @@ pub(super) async fn decide<T: Tables, B, Q>(
     segments::settle(setting, world, group, &looks, &woken, &decided).await?;
     finish(setting, world, &mut decided);
     Ok(Some(decided))
+}
+
+/// Reads what the claims of a group need, a hundred items a call: one by one, a record that names a
+/// thousand devices would take longer than the function may.
+async fn fetch_claimed<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &mut World<'_, T>,
+    group: &[Delivery],
+) -> Result<(), StoredError> {
+    let mut open: Vec<(IdentityKey, &Claim)> = Vec::new();
+    for item in group.iter().flat_map(items_of) {
+        let user = match world.place(item.own).await? {
+            Some(Place::Root(user)) => user,
+            Some(Place::Nobody | Place::Erased(_)) => item.own,
+            None => continue,
+        };
+        let root = world.root(user);
+        let is_open = |claim: &&Claim| {
+            root.is_none_or(|root| by_root(root, user, claim, setting.now).is_none())
+        };
+        open.extend(item.claims.iter().filter(is_open).map(|claim| (user, claim)));
+    }
+    world.fetch(open.iter().map(|(_, claim)| claim.identity)).await?;
+    let others = open.iter().filter_map(|(user, claim)| {
+        match standing(world.known(claim.identity), *user, claim.at) {
+            Standing::OthersLater(other) => Some(other),
+            _ => None,
+        }
+    });
+    let others: Vec<IdentityKey> = others.collect();
+    let users = open.iter().filter_map(|(_, claim)| claim.maybe_user);
+    world.fetch(others.into_iter().chain(users)).await
 }
 
 /// Counts a new event for the tracking plan. What this system says itself is in nobody's plan.
@@ -206,8 +239,22 @@ enum Applied {
     Contradicted,
 }
 
-/// Links an identifier to the user whose root is stored at `user`. A claim that the root already
-/// holds, or that an operator has ruled out, costs no read.
+/// What becomes of a claim by what the root stored at `user` says alone: it holds the identifier, an
+/// operator has ruled it out, or there is no room for it. Then nothing has to be read.
+fn by_root(root: &Root, user: IdentityKey, claim: &Claim, now: Stamp) -> Option<Applied> {
+    if root.holds(claim.identity, claim.at) {
+        return Some(Applied::Done);
+    }
+    if root.split.contains_key(&claim.identity) {
+        return Some(Applied::Refused(RefusedLink::Split));
+    }
+    if root.links.contains_key(&claim.identity) {
+        return None;
+    }
+    root.room_for(user, &claim.kind, now).err().map(Applied::Refused)
+}
+
+/// Links an identifier to the user whose root is stored at `user`.
 async fn apply_claim<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
@@ -216,11 +263,8 @@ async fn apply_claim<T: Tables, B, Q>(
     source: SourceKind,
 ) -> Result<Applied, StoredError> {
     let Some(root) = world.root(user) else { return Ok(Applied::Done) };
-    if root.holds(claim.identity, claim.at) {
-        return Ok(Applied::Done);
-    }
-    if root.split.contains_key(&claim.identity) {
-        return Ok(Applied::Refused(RefusedLink::Split));
+    if let Some(decided) = by_root(root, user, claim, setting.now) {
+        return Ok(decided);
     }
     if let Some(other) = claim.maybe_user
         && world.item(other).await?.is_some()
