@@ -104,13 +104,18 @@ async fn fetch_claimed<T: Tables, B, Q>(
     group: &[Delivery],
 ) -> Result<(), StoredError> {
     let mut open: Vec<(IdentityKey, &Claim)> = Vec::new();
-    for item in group.iter().flat_map(items_of) {
+    for (received, item) in group.iter().flat_map(received_items) {
         let user = match world.place(item.own).await? {
             Some(Place::Root(user)) => user,
             Some(Place::Nobody | Place::Erased(_)) => item.own,
             None => continue,
         };
         let root = world.root(user);
+        if item.claims.is_empty()
+            || (root.is_some() && recall::is_known(setting, world, user, item, received).await?)
+        {
+            continue;
+        }
         let is_open = |claim: &&Claim| {
             root.is_none_or(|root| by_root(root, user, claim, setting.now).is_none())
         };
@@ -147,6 +152,15 @@ fn items_of(delivery: &Delivery) -> &[Item] {
         Content::Events { items, .. } => items,
         Content::Wake { .. } | Content::Look => &[],
     }
+}
+
+/// The items of a delivery, each with when it was received.
+fn received_items(delivery: &Delivery) -> impl Iterator<Item = (Stamp, &Item)> {
+    let received = match &delivery.content {
+        Content::Events { received, .. } => *received,
+        Content::Wake { .. } | Content::Look => Stamp::MIN,
+    };
+    items_of(delivery).iter().map(move |item| (received, item))
 }
 
 /// Through whom an event came, and when.
@@ -191,6 +205,10 @@ async fn fold_item<T: Tables, B, Q>(
     if held.is_some_and(|held| held.is_erased(item.event.at, origin.received)) {
         return Ok(Some(Fate::Erased));
     }
+    // Its claims were decided on with it, and are not made again by coming again.
+    if recall::is_known(setting, world, root, item, origin.received).await? {
+        return Ok(Some(Fate::Duplicate));
+    }
     let mut refused = Vec::new();
     for claim in &item.claims {
         match apply_claim(setting, world, root, claim, origin.source.kind).await? {
@@ -201,9 +219,6 @@ async fn fold_item<T: Tables, B, Q>(
     }
     for reason in &refused {
         *decided.counts.refused_links.entry(*reason).or_default() += 1;
-    }
-    if recall::is_known(setting, world, root, item, origin.received).await? {
-        return Ok(Some(Fate::Duplicate));
     }
     let Some(held) = world.root_mut(root) else { return Ok(None) };
     let (_, accumulator) = held.accumulator_of(root, item.own);

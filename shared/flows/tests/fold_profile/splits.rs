@@ -177,6 +177,42 @@ fn no_silence_is_lost_and_none_is_said_twice() {
     assert!(world.signals().iter().all(|raised| raised.profile != kid.into()));
 }
 
+/// An event claims with the write that folds it. One that lost, or was refused, does not claim when
+/// its record comes again, however much later.
+#[test]
+fn a_redelivery_claims_nothing_anew() {
+    let month = 31 * 24 * 60;
+    let world = World::new();
+    let on = |id: &str, at: i64, user: &str, device: &str| {
+        let who = json!({"userId": user, "anonymousId": device});
+        accepted(at, vec![track(id, at, "Product Added", &who, &json!({"product_id": id}))])
+    };
+    // Ann was first on the tablet, Bob lost; then it is split off hers.
+    let bobs = on("bob", 2, "bob", "tablet");
+    world.fold_done(vec![on("ann", 1, "ann", "tablet"), bobs.clone()], minute(2));
+    let tablet = world.anonymous("tablet");
+    run(split(&world.memory, &world.keyring, tablet, minute(3))).unwrap();
+    let counts = world.fold_done(vec![bobs], minute(4));
+    assert_eq!((counts.folded, counts.duplicates), (0, 1));
+    assert!(matches!(world.item(tablet), Some(IdentityItem::Root(_))));
+    // What he does from now on is another matter.
+    world.fold_done(vec![on("bob again", 5, "bob", "tablet")], minute(5));
+    assert_eq!(world.view(tablet).profile, world.user("bob").into());
+    // Refused because the profile is full; a month later its devices are idle.
+    let refused = on("one too many", 20, "cal", "d11");
+    let devices: Vec<_> =
+        (0..11).map(|n| on(&format!("c{n}"), 10, "cal", &format!("d{n}"))).collect();
+    world.fold_done(devices, minute(10));
+    let counts = world.fold_done(vec![refused.clone()], minute(20));
+    assert_eq!(counts.refused_links.len(), 1);
+    let before = world.facts();
+    for at in [month, 2 * month] {
+        let counts = world.fold_done(vec![refused.clone()], minute(at));
+        assert_eq!((counts.duplicates, counts.refused_links.len()), (1, 0));
+        assert_eq!(world.facts(), before);
+    }
+}
+
 #[test]
 fn the_address_leads_to_both_after_it() {
     let (world, _) = welded();
