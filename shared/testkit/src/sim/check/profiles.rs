@@ -228,11 +228,6 @@ impl Profiles {
         all.map(|((identity, _), folded)| (*identity, folded)).collect()
     }
 
-    /// Whether an event named this user.
-    pub(super) fn names(&self, user: IdentityKey, id: EventHash) -> bool {
-        self.folded.contains_key(&(user, id))
-    }
-
     /// Whose events a client's message was, as it was sent.
     pub(super) fn identity_of(&self, id: &str) -> Option<IdentityKey> {
         self.said.get(id).and_then(|(said, kind)| said.own(*kind))
