@@ -65,7 +65,9 @@ impl Item {
 pub(super) struct Claim {
     pub(super) identity: IdentityKey,
     pub(super) kind: IdKind,
-    /// The same text as a user id, where it may be one: an alias's previous id.
+    /// The same text as a user id, where it may be one: an alias's previous id. Two users are not
+    /// linked; the anonymous id of that text is, whether or not there is such a user, so that the
+    /// order in which their events arrive leaves no trace.
     pub(super) maybe_user: Option<IdentityKey>,
     pub(super) at: Position,
 }

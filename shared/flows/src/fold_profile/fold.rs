@@ -104,6 +104,7 @@ async fn fetch_claimed<T: Tables, B, Q>(
     group: &[Delivery],
 ) -> Result<(), StoredError> {
     let mut open: Vec<(IdentityKey, &Claim)> = Vec::new();
+    let mut users: Vec<IdentityKey> = Vec::new();
     for (received, item) in group.iter().flat_map(received_items) {
         let user = match world.place(item.own).await? {
             Some(Place::Root(user)) => user,
@@ -116,6 +117,7 @@ async fn fetch_claimed<T: Tables, B, Q>(
         {
             continue;
         }
+        users.extend(item.claims.iter().filter_map(|claim| claim.maybe_user));
         let is_open = |claim: &&Claim| {
             root.is_none_or(|root| by_root(root, user, claim, setting.now).is_none())
         };
@@ -129,7 +131,6 @@ async fn fetch_claimed<T: Tables, B, Q>(
         }
     });
     let others: Vec<IdentityKey> = others.collect();
-    let users = open.iter().filter_map(|(_, claim)| claim.maybe_user);
     world.fetch(others.into_iter().chain(users)).await
 }
 
@@ -211,7 +212,15 @@ async fn fold_item<T: Tables, B, Q>(
     }
     let mut refused = Vec::new();
     for claim in &item.claims {
-        match apply_claim(setting, world, root, claim, origin.source.kind).await? {
+        if let Some(other) = claim.maybe_user
+            && world.item(other).await?.is_some()
+        {
+            refused.push(match origin.source.kind {
+                SourceKind::Browser => RefusedLink::TwoUsersFromBrowser,
+                SourceKind::Server => RefusedLink::TwoUsersFromServer,
+            });
+        }
+        match apply_claim(setting, world, root, claim).await? {
             Applied::Done => {}
             Applied::Refused(reason) => refused.push(reason),
             Applied::Contradicted => return Ok(None),
@@ -275,19 +284,10 @@ async fn apply_claim<T: Tables, B, Q>(
     world: &mut World<'_, T>,
     user: IdentityKey,
     claim: &Claim,
-    source: SourceKind,
 ) -> Result<Applied, StoredError> {
     let Some(root) = world.root(user) else { return Ok(Applied::Done) };
     if let Some(decided) = by_root(root, user, claim, setting.now) {
         return Ok(decided);
-    }
-    if let Some(other) = claim.maybe_user
-        && world.item(other).await?.is_some()
-    {
-        return Ok(Applied::Refused(match source {
-            SourceKind::Browser => RefusedLink::TwoUsersFromBrowser,
-            SourceKind::Server => RefusedLink::TwoUsersFromServer,
-        }));
     }
     let found = standing(world.item(claim.identity).await?, user, claim.at);
     match found {

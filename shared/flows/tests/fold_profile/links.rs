@@ -114,6 +114,30 @@ fn a_users_alias_of_a_user_is_refused_and_counted() {
     }
 }
 
+/// A text that is a user's id and a device's: the users stay two, and the device is linked whichever
+/// event comes first.
+#[test]
+fn an_alias_comes_to_the_same_in_any_order() {
+    let alias = json!({"id": "2", "at": minute(1), "type": "alias", "userId": "ann",
+        "previousId": "x"});
+    let events = [
+        browse("1", 0, &json!({"userId": "x"})),
+        serde_json::from_value(alias).unwrap(),
+        browse("3", 2, &json!({"anonymousId": "x"})),
+    ];
+    let mut seen = None;
+    for order in permutations(3) {
+        let world = World::new();
+        for at in order {
+            world.fold_done(vec![accepted(5, vec![events[at].clone()])], minute(5));
+        }
+        let found = world.facts();
+        assert_eq!(seen.get_or_insert(found.clone()), &found);
+        assert_eq!(world.view(world.user("ann")).facts["cart.items"], 1);
+        assert_eq!(world.view(world.user("x")).profile, world.user("x").into());
+    }
+}
+
 #[test]
 fn an_alias_of_an_anonymous_id_links_it() {
     let world = World::new();
