@@ -389,10 +389,13 @@ async fn attempt_all<T: Tables, B: Bus, Q: Queues>(
             world.preload(read, &touched);
         }
         world.fetch_roots(&needed).await?;
-        let Some(done) = fold::decide(setting, &mut world, group).await? else {
+        let Some(mut done) = fold::decide(setting, &mut world, group).await? else {
             counts.conflicts += 1;
             continue;
         };
+        // The write that met another's may have been this one's own, whose answer was lost, with
+        // another on top of it: what it stored is still to be carried out.
+        done.repeat_stored |= attempt > 0;
         effects::settle_foreign(setting, &mut world).await?;
         if world.commit(setting.now).await? {
             counts.add(&done.counts);
