@@ -1,7 +1,7 @@
 //! What leaves after the commit.
 //!
-//! What is a function of a delivered message alone (timeline, look-ups by e-mail, forwarded
-//! events, consent requests) leaves on every delivery, so it needs no outbox. What a change of
+//! What is a function of a delivered message alone (timeline, forwarded events, consent requests)
+//! leaves on every delivery, so it needs no outbox. What a change of
 //! state decided stands in the item until another write replaces it.
 
 use super::delivery::{Content, Delivery, Item};
@@ -11,27 +11,27 @@ use super::timeline;
 use super::world::World;
 use super::{Failed, FoldError, Setting};
 use crate::due;
-use crate::ports::{Bus, BusEntry, Consistency, Expect, Queues, Tables, Write};
-use crate::profiles::{email_row, identity_key};
+use crate::ports::{Bus, BusEntry, Consistency, Queues, Tables};
+use crate::profiles::identity_key;
 use crate::signals;
 use crate::stored::{StoredError, Versioned, load};
 use futures_util::StreamExt as _;
 use odyssey_domain::contact::TopicId;
 use odyssey_domain::event::{Event, EventKind};
-use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
+use odyssey_domain::ids::{IdentityKey, ProfileId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root, email_of};
+use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
 use odyssey_domain::wire::{
     BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
     source,
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Rows of one delivery that are put at a time, and effects of states that are carried out.
-const PUTS_AT_ONCE: usize = 16;
+pub(super) const PUTS_AT_ONCE: usize = 16;
 
 /// Carries out what others' writes stored in the items that are about to be written over.
 pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
@@ -232,7 +232,7 @@ async fn carry_own<T: Tables, B: Bus, Q: Queues>(
 }
 
 /// The events of a delivery that are in a profile now, each with its root.
-fn kept<'a>(
+pub(super) fn kept<'a>(
     delivery: &'a Delivery,
     decided: &'a Decided,
 ) -> impl Iterator<Item = (&'a Item, IdentityKey)> {
@@ -296,8 +296,8 @@ fn consent_request(
     })
 }
 
-/// Writes a delivery's events into the timeline, and the look-ups by the addresses they give; has
-/// those looked at whom a change of consent concerns.
+/// Writes a delivery's events into the timeline, and has those looked at whom a change of consent
+/// concerns.
 async fn record<T: Tables, B, Q: Queues>(
     setting: &Setting<'_, T, B, Q>,
     world: &World<'_, T>,
@@ -307,12 +307,8 @@ async fn record<T: Tables, B, Q: Queues>(
     segments::ask_concerned(setting, delivery).await?;
     let Content::Events { received, source, .. } = &delivery.content else { return Ok(()) };
     let mut by_identity: BTreeMap<IdentityKey, Vec<&Event>> = BTreeMap::new();
-    let mut emails: BTreeSet<(ContactKey, ProfileId)> = BTreeSet::new();
-    for (item, root) in kept(delivery, decided) {
+    for (item, _) in kept(delivery, decided) {
         by_identity.entry(item.own).or_default().push(&item.event);
-        if let Some(email) = email_of(&item.event) {
-            emails.insert((setting.keyring.contact_key(&email), root.into()));
-        }
     }
     let rows = by_identity.into_iter().flat_map(|(identity, events)| {
         let rows = timeline::pack(*received, source, events);
@@ -327,10 +323,6 @@ async fn record<T: Tables, B, Q: Queues>(
     let mut puts = futures_util::stream::iter(puts).buffer_unordered(PUTS_AT_ONCE);
     while let Some(put) = puts.next().await {
         put?;
-    }
-    for (contact, profile) in emails {
-        let row = email_row(contact, profile)?;
-        setting.tables.write(Write::Put { row, expect: Expect::Any }).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a group of deliveries makes of the identity items: folds, links, silences.
 
+use super::addresses;
 use super::delivery::{Claim, Content, Delivery, Item};
 use super::recall;
 use super::segments;
@@ -90,6 +91,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
         }
     }
     let Some(looks) = segments::looked_at(world, group).await? else { return Ok(None) };
+    addresses::note(setting, group, &decided).await?;
     let woken = decide_signals(setting, world, &wakes, &mut decided);
     segments::settle(setting, world, group, &looks, &woken, &decided).await?;
     finish(setting, world, &mut decided);

@@ -5,6 +5,7 @@
 //! (`world`, `fold`); what one write cannot hold is divided (`divide`). After the commit come the effects (`effects`): what is a function of the
 //! delivered message alone on every delivery, duplicates included, then what the write decided.
 
+mod addresses;
 mod delivery;
 mod divide;
 mod effects;

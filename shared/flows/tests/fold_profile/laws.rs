@@ -185,7 +185,7 @@ proptest! {
             return Ok(());
         }
         let (id, user) = links[pick.index(links.len())];
-        let done = run(split(&world.memory, &world.keyring, id, minute(RECEIVED + 1))).unwrap();
+        let done = run(split(&world.memory, id, minute(RECEIVED + 1))).unwrap();
         prop_assert_eq!(IdentityKey::from(done.from), user);
         prop_assert_eq!(&accumulators(&world, &keys), &before);
         let Some(IdentityItem::Root(root)) = world.item(id) else { panic!("it is no profile") };

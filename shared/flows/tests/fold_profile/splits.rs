@@ -21,7 +21,7 @@ fn key(world: &World, id: &str) -> IdentityKey {
 }
 
 fn divide(world: &World, id: &str, at: i64) -> Result<Split, SplitError> {
-    run(split(&world.memory, &world.keyring, key(world, id), minute(at)))
+    run(split(&world.memory, key(world, id), minute(at)))
 }
 
 fn server(world: &World, at: i64, events: Vec<Event>) -> odyssey_flows::fold_profile::Counts {
@@ -55,7 +55,7 @@ fn welded() -> (World, Vec<Event>) {
 fn splitting_gives_back_what_each_had_and_lasts() {
     let (world, events) = welded();
     let (_, before) = world.root(world.user("kid"));
-    let planned = run(plan(&world.memory, &world.keyring, key(&world, MAIL), minute(5))).unwrap();
+    let planned = run(plan(&world.memory, key(&world, MAIL), minute(5))).unwrap();
     assert!(matches!(world.item(key(&world, MAIL)), Some(IdentityItem::Pointer { .. })));
     let done = divide(&world, MAIL, 5).unwrap();
     assert_eq!(done, planned, "what was shown is what is done");
@@ -191,7 +191,7 @@ fn a_redelivery_claims_nothing_anew() {
     let bobs = on("bob", 2, "bob", "tablet");
     world.fold_done(vec![on("ann", 1, "ann", "tablet"), bobs.clone()], minute(2));
     let tablet = world.anonymous("tablet");
-    run(split(&world.memory, &world.keyring, tablet, minute(3))).unwrap();
+    run(split(&world.memory, tablet, minute(3))).unwrap();
     let counts = world.fold_done(vec![bobs], minute(4));
     assert_eq!((counts.folded, counts.duplicates), (0, 1));
     assert!(matches!(world.item(tablet), Some(IdentityItem::Root(_))));
@@ -277,7 +277,7 @@ fn a_fault_at_any_call_leaves_one_or_two_and_never_half() {
             });
             let identity = key(&world, MAIL);
             let now = minute(5);
-            let _ = run_or_halt(split(&world.memory, &world.keyring, identity, now));
+            let _ = run_or_halt(split(&world.memory, identity, now));
             world.memory.calm();
             let found = world.facts();
             assert!(found == whole || found == expected, "half of it: {fault:?} at call {at}");
@@ -347,7 +347,7 @@ fn an_event_that_comes_meanwhile_is_kept() {
     let row = other.memory.rows().into_iter().find(|row| row.key == at);
     let (world, _) = welded();
     let busy = Busy { memory: world.memory.clone(), row: row.into() };
-    run(split(&busy, &world.keyring, key(&world, MAIL), minute(5))).unwrap();
+    run(split(&busy, key(&world, MAIL), minute(5))).unwrap();
     assert_eq!(world.view(world.user("kid")).facts["cart.items"], 2);
     assert_eq!(world.view(key(&world, MAIL)).facts["cart.items"], 1);
 }
