@@ -90,7 +90,10 @@ pub fn standing(item: Option<&IdentityItem>, user: IdentityKey, claim: Position)
         // An erased id that is used anew starts anew; what is from before stays dropped.
         None | Some(IdentityItem::Tombstone { .. }) => Standing::Absent,
         Some(IdentityItem::Root(_)) => Standing::Unlinked,
-        Some(IdentityItem::Pointer { claim: held, .. }) if *held <= claim => Standing::Settled,
+        // One message in two copies may name two users: then the lesser key is the earlier claim.
+        Some(IdentityItem::Pointer { to, claim: held }) if (*held, *to) <= (claim, user) => {
+            Standing::Settled
+        }
         Some(IdentityItem::Pointer { to, .. }) if *to == user => Standing::OwnLater,
         Some(IdentityItem::Pointer { to, .. }) => Standing::OthersLater(*to),
     }
@@ -283,6 +286,8 @@ mod tests {
             (Some(pointer(1, 15)), Standing::OwnLater),
             (Some(pointer(2, 5)), Standing::Settled),
             (Some(pointer(2, 15)), Standing::OthersLater(key(2))),
+            (Some(pointer(2, 10)), Standing::OthersLater(key(2))),
+            (Some(pointer(0, 10)), Standing::Settled),
         ] {
             assert_eq!(standing(item.as_ref(), key(1), at(10)), expected, "{item:?}");
         }

@@ -307,6 +307,7 @@ fn no_browser_takes_a_device_over_by_a_stamp_of_long_ago() {
     world.fold_done(vec![accepted(month, vec![forged.clone()])], minute(month));
     assert_eq!(world.profile_of("anonymous:tablet"), world.user("ann"));
     // A server that imports its history may say so.
+    forged.id = "imported".to_owned();
     world.fold_done(vec![accepted_from(SourceKind::Server, month, vec![forged])], minute(month));
     assert_eq!(world.profile_of("anonymous:tablet"), world.user("eve"));
 }

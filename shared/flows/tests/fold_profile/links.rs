@@ -76,6 +76,22 @@ fn a_shared_device_welds_nobody() {
     }
 }
 
+/// Two copies of one message that name two users, at one instant.
+#[test]
+fn a_tie_is_broken_by_the_users_and_not_by_arrival() {
+    let copies = ["ann", "bob"]
+        .map(|user| browse("same", 5, &json!({"userId": user, "anonymousId": "tablet"})));
+    let mut seen = None;
+    for order in permutations(2) {
+        let world = World::new();
+        for at in order {
+            world.fold_done(vec![accepted(6, vec![copies[at].clone()])], minute(6));
+        }
+        let found = world.facts();
+        assert_eq!(seen.get_or_insert(found.clone()), &found);
+    }
+}
+
 #[test]
 fn the_same_claim_again_reads_nothing_more() {
     let world = World::new();
