@@ -4,7 +4,7 @@ use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::identity;
 use odyssey_domain::ids::{IdentityKey, Position};
 use odyssey_domain::keyring::Keyring;
-use odyssey_domain::personal::{AnonymousId, UserId};
+use odyssey_domain::personal::AnonymousId;
 use odyssey_domain::profile::email_of;
 use std::collections::BTreeMap;
 
@@ -96,23 +96,18 @@ impl People {
         let own = self.own(event).map(|(own, _)| own);
         let mut claimed = if event.user_id.is_some() { self.vouched(event) } else { Vec::new() };
         let device = event.anonymous_id.as_ref().map(|id| self.keyring.anonymous_key(id));
-        claimed.extend(device.or_else(|| self.aliased(event)));
+        claimed.extend(device);
+        claimed.extend(self.aliased(event));
         claimed.retain(|id| Some(*id) != own);
         claimed
     }
 
-    /// The device that an alias names.
+    /// The device that an alias names. A user of that id is another person all the same: two user ids
+    /// are never one on an alias's word.
     fn aliased(&self, event: &Event) -> Option<IdentityKey> {
         event.user_id.as_ref()?;
         let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
-        // Two user ids are never one person on an alias's word.
-        let user = UserId::parse(previous).ok().map(|id| self.keyring.user_key(&id));
-        let known =
-            user.is_some_and(|key| self.ids.get(&key).is_some_and(|id| id.kind == Kind::User));
-        AnonymousId::parse(previous)
-            .ok()
-            .filter(|_| !known)
-            .map(|id| self.keyring.anonymous_key(&id))
+        AnonymousId::parse(previous).ok().map(|id| self.keyring.anonymous_key(&id))
     }
 
     /// Notes who an event is of.
@@ -229,8 +224,6 @@ mod tests {
         ];
         for turn in 0..all.len() {
             let mut people = People::new().unwrap();
-            // Who is a user must be known before an alias of one is judged.
-            people.note(&all[2]);
             for n in 0..all.len() {
                 people.note(&all[(n + turn) % all.len()]);
             }

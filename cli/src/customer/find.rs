@@ -14,7 +14,8 @@ use odyssey_flows::stored::StoredError;
 pub enum Whom {
     /// One profile.
     One(ProfileId, Box<Root>),
-    /// Several gave this address: themselves, and whether it is still theirs.
+    /// These gave this address: themselves, and whether it is still theirs. Several, or one whose
+    /// it no longer is.
     Several(Vec<(ProfileId, bool)>),
     /// Nobody.
     Nobody,
@@ -49,25 +50,33 @@ async fn by_email(
     keys: &Keyring,
     address: &EmailAddress,
 ) -> Result<Whom, StoredError> {
-    let mut found = profiles::find_by_email(tables, keys.contact_key(address)).await?;
-    if found.is_empty()
-        && let Ok(asked) = id::read(&format!("email:{}", address.expose()), keys)
-        && let Found::Profile(profile, root) = profiles::find(tables, asked.key).await?
-    {
-        return Ok(Whom::One(profile, Box::new(root.item)));
-    }
     let is_theirs = |profile: ProfileId, root: &Root| {
         let email = root.view(profile).email;
         email.is_some_and(|email| email.normalized() == address.normalized())
     };
-    Ok(match found.len() {
-        0 => Whom::Nobody,
-        1 => match found.pop() {
-            Some((profile, root)) => Whom::One(profile, Box::new(root.item)),
-            None => Whom::Nobody,
-        },
-        _ => Whom::Several(
-            found.iter().map(|(id, root)| (*id, is_theirs(*id, &root.item))).collect(),
-        ),
-    })
+    let mut found: Vec<(ProfileId, Root)> = Vec::new();
+    // Whose it is by a server's word, which no number of browsers that name it outweighs.
+    if let Ok(asked) = id::read(&format!("email:{}", address.expose()), keys)
+        && let Found::Profile(profile, root) = profiles::find(tables, asked.key).await?
+    {
+        let said = root.item.view(profile).email;
+        if said.is_none() || is_theirs(profile, &root.item) {
+            return Ok(Whom::One(profile, Box::new(root.item)));
+        }
+        found.push((profile, root.item));
+    }
+    for (profile, root) in profiles::find_by_email(tables, keys.contact_key(address)).await? {
+        if found.iter().all(|(known, _)| *known != profile) {
+            found.push((profile, root.item));
+        }
+    }
+    if let [(profile, root)] = found.as_slice()
+        && is_theirs(*profile, root)
+    {
+        return Ok(Whom::One(*profile, Box::new(root.clone())));
+    }
+    if found.is_empty() {
+        return Ok(Whom::Nobody);
+    }
+    Ok(Whom::Several(found.iter().map(|(id, root)| (*id, is_theirs(*id, root))).collect()))
 }

@@ -18,7 +18,7 @@ use odyssey_domain::profile::Said;
 use odyssey_domain::signal::Outcome;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::catalog::current_key;
-use odyssey_flows::ports::{Consistency, Query, Table, Tables};
+use odyssey_flows::ports::{Consistency, Tables};
 use odyssey_flows::profiles::{self, Found};
 use odyssey_flows::stored::{StoredError, load};
 use serde::Serialize;
@@ -171,7 +171,7 @@ pub async fn gather(
     let key = keys.contact_key(address);
     let catalog = catalog(tables).await?;
     let mut found = Vec::new();
-    for id in profile_ids(tables, &format!("email#{key}")).await? {
+    for id in profiles::email_profiles(tables, key).await?.into_iter().take(PROFILES_MAX) {
         let part = profile(tables, catalog.as_ref(), id, now).await?;
         if !found.iter().any(|known: &ProfilePart| known.profile == part.profile) {
             found.push(part);
@@ -189,20 +189,6 @@ pub async fn gather(
 pub(crate) async fn catalog(tables: &impl Tables) -> Result<Option<Catalog>, StoredError> {
     let found = load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
     Ok(found.map(|found| found.item))
-}
-
-async fn profile_ids(tables: &impl Tables, partition: &str) -> Result<Vec<ProfileId>, StoredError> {
-    let query = Query {
-        table: Table::Profiles,
-        pk: partition.to_owned(),
-        from: " ".to_owned(),
-        to: "~".to_owned(),
-        limit: PROFILES_MAX,
-        descending: false,
-        consistency: Consistency::Strong,
-    };
-    let rows = tables.query(&query).await?;
-    Ok(rows.iter().filter_map(|row| row.key.sk.parse().ok()).collect())
 }
 
 async fn profile(

@@ -38,7 +38,8 @@ pub(super) async fn run(screen: &Screen, args: &ProfileShowArgs) -> Result<Exit,
     let (profile, root) = match find(&tables, &keys, &args.id).await.map_err(failed)? {
         Whom::One(profile, root) => (profile, root),
         Whom::Several(profiles) => {
-            screen.line("Several customers gave this address:");
+            let head = if profiles.len() == 1 { "A customer" } else { "Several customers" };
+            screen.line(&format!("{head} gave this address:"));
             for (profile, theirs) in profiles {
                 let word = if theirs { "it is theirs" } else { "it was theirs before" };
                 screen.line(&format!(

@@ -22,9 +22,9 @@ pub(super) async fn run(screen: &Screen, args: &ProfileSplitArgs) -> Result<Exit
     let asked = read(&args.id, &keys)?;
     let (tables, now) = (connection.tables(), connection.now());
     let done = if args.yes {
-        split(&tables, &keys, asked.key, now).await
+        split(&tables, asked.key, now).await
     } else {
-        plan(&tables, &keys, asked.key, now).await
+        plan(&tables, asked.key, now).await
     };
     let done = done.map_err(|error| match error {
         error if error.is_answer() => Failure::Asked(format!("{}: {error}", asked.text)),

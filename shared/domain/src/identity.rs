@@ -237,9 +237,8 @@ pub fn vouched(
     let mut found: BTreeSet<Identifier> = BTreeSet::new();
     if kind == EventKind::Identify {
         let text = |name: &str| traits.get(name).and_then(Value::as_str);
-        let denied = |names: [&str; 2]| {
-            names.into_iter().any(|name| traits.get(name) == Some(&Value::Bool(false)))
-        };
+        let denied =
+            |names: [&str; 2]| names.into_iter().filter_map(|name| traits.get(name)).any(is_no);
         let email = text("email").filter(|_| !denied(["email_verified", "emailVerified"]));
         let phone = text("phone").filter(|_| !denied(["phone_verified", "phoneVerified"]));
         found.extend(email.and_then(|text| Identifier::email(text).ok()));
@@ -249,6 +248,18 @@ pub fn vouched(
         found.extend(entries.iter().filter_map(of_entry));
     }
     found.into_iter().take(VOUCHED_MAX).collect()
+}
+
+/// Whether a trait says no. Form fields and spreadsheets send text and numbers for it.
+fn is_no(said: &Value) -> bool {
+    match said {
+        Value::Bool(said) => !said,
+        Value::Number(said) => said.as_f64() == Some(0.0),
+        Value::String(said) => {
+            ["false", "0", "no"].iter().any(|no| said.trim().eq_ignore_ascii_case(no))
+        }
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
 }
 
 fn of_entry(entry: &Value) -> Option<Identifier> {
@@ -353,6 +364,23 @@ mod tests {
         let unverified = json!({"email": "a@b.io", "email_verified": false, "phone": "+4915112345",
             "phoneVerified": true});
         assert_eq!(found(EventKind::Identify, &unverified, &json!([])), ["phone:+4915112345"]);
+        for (said, counts) in [
+            (json!("false"), false),
+            (json!(" False"), false),
+            (json!("no"), false),
+            (json!("0"), false),
+            (json!(0), false),
+            (json!(null), true),
+            (json!("true"), true),
+            (json!(1), true),
+        ] {
+            let traits = json!({"email": "a@b.io", "emailVerified": said});
+            assert_eq!(
+                !found(EventKind::Identify, &traits, &json!([])).is_empty(),
+                counts,
+                "{said}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use crate::ports::{Consistency, Key, PortError, Query, Row, Table, Tables};
 use crate::stored::{self, Stored, StoredError, Versioned, load};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
+use odyssey_domain::wire::SourceKind;
 use serde::{Deserialize, Serialize};
 
 impl Stored for IdentityItem {
@@ -74,7 +75,8 @@ pub async fn load_view(
     })
 }
 
-/// The row that leads from an address to a profile that gave it. It holds nothing but its key.
+/// The row that leads from an address to an identity under which it was given. It holds nothing but
+/// its key; links and splits leave it alone, since whoever reads it follows the identity's pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailLookUp {}
 
@@ -88,20 +90,38 @@ fn email_partition(contact: ContactKey) -> String {
     format!("email#{contact}")
 }
 
-/// The look-up row of an address and a profile.
+/// A browser's word leads to an identity for so long after it was given last, which is as long as
+/// the timeline holds the event. Its key is public: without an end, anybody could fill an address's
+/// partition for good.
+const BROWSERS_WORD_KEPT: Span = Span::DAY.times(400);
+
+/// The look-up row of an address that was given under an identity, by a source of this kind. What
+/// servers say stands first, so that no number of browsers that name somebody's address hides whose
+/// it is.
 ///
 /// # Errors
 /// Never in fact: the row is empty.
-pub fn email_row(contact: ContactKey, profile: ProfileId) -> Result<Row, StoredError> {
-    let key = Key { table: Table::Profiles, pk: email_partition(contact), sk: profile.to_string() };
-    stored::row(key, &EmailLookUp {}, 1)
+pub fn email_row(
+    contact: ContactKey,
+    identity: IdentityKey,
+    kind: SourceKind,
+    received: Stamp,
+) -> Result<Row, StoredError> {
+    let (rank, expires) = match kind {
+        SourceKind::Server => (0, None),
+        SourceKind::Browser => (1, Some(received.plus(BROWSERS_WORD_KEPT))),
+    };
+    let sk = format!("{rank}#{identity}");
+    let key = Key { table: Table::Profiles, pk: email_partition(contact), sk };
+    Ok(Row { expires, ..stored::row(key, &EmailLookUp {}, 1)? })
 }
 
-/// Profiles that one address leads to, at most.
+/// Look-up rows of one address that are read, at most.
 pub const PROFILES_PER_EMAIL_MAX: usize = 100;
 
-/// The profiles that ever gave an address, by the ids they had then, at most
-/// [`PROFILES_PER_EMAIL_MAX`].
+/// The identities under which an address was ever given, each once, those of servers first, of at
+/// most [`PROFILES_PER_EMAIL_MAX`] rows; strongly consistent. Each leads to a profile, as any
+/// profile's id does.
 ///
 /// # Errors
 /// Where the port fails.
@@ -116,10 +136,15 @@ pub async fn email_profiles(
         to: "~".to_owned(),
         limit: PROFILES_PER_EMAIL_MAX,
         descending: false,
-        consistency: Consistency::Eventual,
+        consistency: Consistency::Strong,
     };
-    let rows = tables.query(&query).await?;
-    Ok(rows.iter().filter_map(|row| row.key.sk.parse().ok()).collect())
+    let mut found: Vec<ProfileId> = Vec::new();
+    for row in tables.query(&query).await? {
+        // The release before put no rank before the id.
+        let id = row.key.sk.rsplit('#').next().and_then(|id| id.parse().ok());
+        found.extend(id.filter(|id| !found.contains(id)));
+    }
+    Ok(found)
 }
 
 /// The profiles that ever gave an address, each once and as the root it is now, at most

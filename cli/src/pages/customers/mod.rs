@@ -145,9 +145,11 @@ async fn show(pages: &Pages, profile: ProfileId, root: &Root, part: &Part) -> Re
 }
 
 fn several(pages: &Pages, profiles: &[(ProfileId, bool)]) -> Response {
-    let mut body = "<h1>Several customers gave this address</h1><p class=\"soft\">An address is an attribute, not a key: \
+    let head = if profiles.len() == 1 { "A customer" } else { "Several customers" };
+    let mut body = format!(
+        "<h1>{head} gave this address</h1><p class=\"soft\">An address is an attribute, not a key: \
         a browser's word welds nobody.</p><ul class=\"people\">"
-        .to_owned();
+    );
     for (profile, theirs) in profiles {
         let word = if *theirs { "it is theirs" } else { "it was theirs before" };
         let _ = write!(

@@ -12,6 +12,7 @@ use odyssey_domain::ids::{ContentHash, EventHash};
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ports::{Consistency, Expect, Key, PortError, Row, Table, Write, Written};
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 /// The most writes of a transaction.
 const WRITES_MAX: usize = 100;
@@ -179,7 +180,11 @@ impl DynamoTables {
             Ok(_) => Ok(Written::Done),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
-                    canceled_by(AT, &places, canceled.cancellation_reasons())
+                    let told = canceled_by(AT, &places, canceled.cancellation_reasons());
+                    if told.as_ref().is_err_and(PortError::is_transient) {
+                        tokio::time::sleep(pause(token)).await;
+                    }
+                    told
                 }
                 _ => Err(port_error(AT, &error)),
             },
@@ -209,6 +214,16 @@ impl DynamoTables {
             .map_err(|error| port_error(AT, &error))?;
         Ok(())
     }
+}
+
+/// A transaction that met another lets it pass before it says so: whoever tries again at once would
+/// meet it again.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+
+/// Between [`PAUSE_MIN`] and four times that, by the token: two that met are not to meet again.
+fn pause(token: &str) -> Duration {
+    let byte = EventHash::of(token).0.first().copied().unwrap_or(0);
+    PAUSE_MIN + PAUSE_MIN * 3 * u32::from(byte) / 255
 }
 
 /// One write of a transaction; none for a check of nothing.
@@ -292,6 +307,13 @@ mod tests {
 
     fn reasons(codes: &[&str]) -> Vec<CancellationReason> {
         codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect()
+    }
+
+    #[test]
+    fn pauses_differ_and_are_short() {
+        let pauses: BTreeSet<Duration> = (0..50).map(|n| pause(&n.to_string())).collect();
+        assert!(pauses.len() > 20);
+        assert!(pauses.iter().all(|pause| (PAUSE_MIN..=PAUSE_MIN * 4).contains(pause)));
     }
 
     #[test]

@@ -90,7 +90,10 @@ pub fn standing(item: Option<&IdentityItem>, user: IdentityKey, claim: Position)
         // An erased id that is used anew starts anew; what is from before stays dropped.
         None | Some(IdentityItem::Tombstone { .. }) => Standing::Absent,
         Some(IdentityItem::Root(_)) => Standing::Unlinked,
-        Some(IdentityItem::Pointer { claim: held, .. }) if *held <= claim => Standing::Settled,
+        // One message in two copies may name two users: then the lesser key is the earlier claim.
+        Some(IdentityItem::Pointer { to, claim: held }) if (*held, *to) <= (claim, user) => {
+            Standing::Settled
+        }
         Some(IdentityItem::Pointer { to, .. }) if *to == user => Standing::OwnLater,
         Some(IdentityItem::Pointer { to, .. }) => Standing::OthersLater(*to),
     }
@@ -172,14 +175,14 @@ impl Root {
         Moved { accumulator, said: std::mem::take(&mut self.said) }
     }
 
-    /// Makes room for one more accumulator in the root stored at `own`, where there is none by
-    /// compacting those that have been idle for 30 days; those of anonymous ids first. Returns the
-    /// ids whose links became final; each one's pointer must then carry [`Root::final_claim`].
+    /// Whether the root stored at `own` has room for one more accumulator of this kind, and which of
+    /// its own would have to be compacted for it: none where a place is free, else those that have
+    /// been idle for 30 days; those of anonymous ids first.
     ///
     /// # Errors
-    /// [`RefusedLink::Full`] where none is idle.
-    pub fn make_room(
-        &mut self,
+    /// [`RefusedLink::Full`] where none is idle, or there are as many links as there may be.
+    pub fn room_for(
+        &self,
         own: IdentityKey,
         kind: &IdKind,
         now: Stamp,
@@ -204,9 +207,21 @@ impl Root {
         if kind.is_anonymous() || idle.iter().any(is_device) {
             idle.retain(is_device);
         }
-        if idle.is_empty() {
-            return Err(RefusedLink::Full);
-        }
+        if idle.is_empty() { Err(RefusedLink::Full) } else { Ok(idle) }
+    }
+
+    /// Makes room for one more accumulator, by compacting what [`Root::room_for`] says. Returns the
+    /// ids whose links became final; each one's pointer must then carry [`Root::final_claim`].
+    ///
+    /// # Errors
+    /// [`RefusedLink::Full`] where there is none.
+    pub fn make_room(
+        &mut self,
+        own: IdentityKey,
+        kind: &IdKind,
+        now: Stamp,
+    ) -> Result<Vec<IdentityKey>, RefusedLink> {
+        let idle = self.room_for(own, kind, now)?;
         for key in &idle {
             if let Some(compacted) = self.accumulators.remove(key) {
                 self.accumulators.entry(own).or_default().merge(&compacted);
@@ -271,6 +286,8 @@ mod tests {
             (Some(pointer(1, 15)), Standing::OwnLater),
             (Some(pointer(2, 5)), Standing::Settled),
             (Some(pointer(2, 15)), Standing::OthersLater(key(2))),
+            (Some(pointer(2, 10)), Standing::OthersLater(key(2))),
+            (Some(pointer(0, 10)), Standing::Settled),
         ] {
             assert_eq!(standing(item.as_ref(), key(1), at(10)), expected, "{item:?}");
         }

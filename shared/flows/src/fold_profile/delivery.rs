@@ -28,7 +28,7 @@ pub(super) struct Delivery {
     /// The contact whose consent it says has changed.
     pub(super) contact: Option<ContactKey>,
     /// Profiles whose segments are to be decided on because of it, whether or not they did
-    /// anything: those that gave that contact's address.
+    /// anything.
     pub(super) looks: Vec<IdentityKey>,
 }
 
@@ -53,12 +53,21 @@ pub(super) struct Item {
     pub(super) claims: Vec<Claim>,
 }
 
+impl Item {
+    /// The identities whose items it may change: its own, and those it claims.
+    pub(super) fn names(&self) -> impl Iterator<Item = IdentityKey> {
+        std::iter::once(self.own).chain(self.claims.iter().map(|claim| claim.identity))
+    }
+}
+
 /// An event says that an identifier is its user's.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) identity: IdentityKey,
     pub(super) kind: IdKind,
-    /// The same text as a user id, where it may be one: an alias's previous id.
+    /// The same text as a user id, where it may be one: an alias's previous id. Two users are not
+    /// linked; the anonymous id of that text is, whether or not there is such a user, so that the
+    /// order in which their events arrive leaves no trace.
     pub(super) maybe_user: Option<IdentityKey>,
     pub(super) at: Position,
 }
@@ -79,7 +88,7 @@ impl Delivery {
     pub(super) fn touches(&self) -> Vec<IdentityKey> {
         let mut touched = self.identities();
         if let Content::Events { items, .. } = &self.content {
-            touched.extend(items.iter().flat_map(|item| &item.claims).map(|claim| claim.identity));
+            touched.extend(items.iter().flat_map(Item::names));
         }
         touched
     }

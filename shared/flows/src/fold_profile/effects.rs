@@ -1,36 +1,37 @@
 //! What leaves after the commit.
 //!
-//! What is a function of a delivered message alone (timeline, look-ups by e-mail, forwarded
-//! events, consent requests) leaves on every delivery, so it needs no outbox. What a change of
+//! What is a function of a delivered message alone (timeline, forwarded events, consent requests)
+//! leaves on every delivery, so it needs no outbox. What a change of
 //! state decided stands in the item until another write replaces it.
 
 use super::delivery::{Content, Delivery, Item};
 use super::fold::Decided;
+use super::segments;
 use super::timeline;
 use super::world::World;
 use super::{Failed, FoldError, Setting};
 use crate::due;
-use crate::ports::{Bus, BusEntry, Consistency, Expect, Queues, Tables, Write};
-use crate::profiles::{email_row, identity_key};
+use crate::ports::{Bus, BusEntry, Consistency, Queues, Tables};
+use crate::profiles::identity_key;
 use crate::signals;
 use crate::stored::{StoredError, Versioned, load};
 use futures_util::StreamExt as _;
 use odyssey_domain::contact::TopicId;
 use odyssey_domain::event::{Event, EventKind};
-use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
+use odyssey_domain::ids::{IdentityKey, ProfileId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root, email_of};
+use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
 use odyssey_domain::wire::{
     BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
     source,
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// Rows of one delivery that are put at a time.
-const PUTS_AT_ONCE: usize = 16;
+/// Rows of one delivery that are put at a time, and effects of states that are carried out.
+pub(super) const PUTS_AT_ONCE: usize = 16;
 
 /// Carries out what others' writes stored in the items that are about to be written over.
 pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
@@ -38,13 +39,12 @@ pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
     world: &mut World<'_, T>,
 ) -> Result<(), FoldError> {
     let mut outbox = Outbox::default();
-    for (key, effects) in &world.foreign {
-        if world.is_dirty(*key) {
-            for effect in effects.iter().filter(|effect| !is_superseded(world.root(*key), effect)) {
-                carry(setting, world, *key, effect, &mut outbox).await?;
-            }
-        }
-    }
+    let replaced = world.foreign.iter().filter(|(key, _)| world.is_dirty(**key));
+    let effects = replaced.flat_map(|(key, effects)| {
+        let still = effects.iter().filter(|effect| !is_superseded(world.root(*key), effect));
+        still.map(|effect| (*key, effect))
+    });
+    carry_all(setting, world, effects, &mut outbox).await?;
     let unsent = outbox.publish(setting.bus).await?;
     if unsent.is_empty() { Ok(()) } else { Err(FoldError::NotPublished(unsent.len())) }
 }
@@ -73,16 +73,15 @@ pub(super) async fn carry_out<T: Tables, B: Bus, Q: Queues>(
     for delivery in group {
         forward(setting, world, delivery, decided, &mut outbox);
     }
-    for (key, dirty) in world.roots() {
-        let Some(root) = world.root(key) else { continue };
-        let stored = world.foreign.get(&key).filter(|_| decided.repeat_stored && !dirty);
-        for effect in root.said.pending.iter().chain(stored.into_iter().flatten()) {
-            carry(setting, world, key, effect, &mut outbox).await?;
-        }
-    }
-    for (key, effect) in &decided.repeated {
-        carry(setting, world, *key, effect, &mut outbox).await?;
-    }
+    let roots = world.roots();
+    let stored = roots.iter().flat_map(|(key, dirty)| {
+        let pending = world.root(*key).map(|root| root.said.pending.as_slice());
+        let foreign = world.foreign.get(key).filter(|_| decided.repeat_stored && !dirty);
+        let effects = pending.into_iter().flatten().chain(foreign.into_iter().flatten());
+        effects.map(|effect| (*key, effect))
+    });
+    let repeated = decided.repeated.iter().map(|(key, effect)| (*key, effect));
+    carry_all(setting, world, stored.chain(repeated), &mut outbox).await?;
     let records =
         futures_util::future::join_all(group.iter().map(async |delivery| {
             (delivery.index, record(setting, world, delivery, decided).await)
@@ -127,6 +126,11 @@ impl Outbox {
         }
     }
 
+    fn append(&mut self, other: Outbox) {
+        self.entries.extend(other.entries);
+        self.records.extend(other.records);
+    }
+
     /// Leaves out what is of these records.
     fn hold_back(&mut self, held: impl Fn(usize) -> bool) {
         let (entries, records) =
@@ -146,6 +150,26 @@ impl Outbox {
     fn of_record(&self, at: usize) -> Option<usize> {
         self.records.get(at).copied().flatten()
     }
+}
+
+/// Carries out effects of profiles' states, many at a time: a delivery may hold many profiles.
+async fn carry_all<'e, T: Tables, B: Bus, Q: Queues>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &World<'_, T>,
+    effects: impl Iterator<Item = (IdentityKey, &'e ProfileEffect)>,
+    outbox: &mut Outbox,
+) -> Result<(), StoredError> {
+    let carried = effects.map(|(key, effect)| {
+        Box::pin(async move {
+            let mut own = Outbox::default();
+            carry(setting, world, key, effect, &mut own).await.map(|()| own)
+        })
+    });
+    let mut carried = futures_util::stream::iter(carried).buffered(PUTS_AT_ONCE);
+    while let Some(own) = carried.next().await {
+        outbox.append(own?);
+    }
+    Ok(())
 }
 
 /// Carries out one effect of a profile's state.
@@ -208,7 +232,7 @@ async fn carry_own<T: Tables, B: Bus, Q: Queues>(
 }
 
 /// The events of a delivery that are in a profile now, each with its root.
-fn kept<'a>(
+pub(super) fn kept<'a>(
     delivery: &'a Delivery,
     decided: &'a Decided,
 ) -> impl Iterator<Item = (&'a Item, IdentityKey)> {
@@ -272,21 +296,19 @@ fn consent_request(
     })
 }
 
-/// Writes a delivery's events into the timeline, and the look-ups by the addresses they give.
-async fn record<T: Tables, B, Q>(
+/// Writes a delivery's events into the timeline, and has those looked at whom a change of consent
+/// concerns.
+async fn record<T: Tables, B, Q: Queues>(
     setting: &Setting<'_, T, B, Q>,
     world: &World<'_, T>,
     delivery: &Delivery,
     decided: &Decided,
 ) -> Result<(), StoredError> {
+    segments::ask_concerned(setting, delivery).await?;
     let Content::Events { received, source, .. } = &delivery.content else { return Ok(()) };
     let mut by_identity: BTreeMap<IdentityKey, Vec<&Event>> = BTreeMap::new();
-    let mut emails: BTreeSet<(ContactKey, ProfileId)> = BTreeSet::new();
-    for (item, root) in kept(delivery, decided) {
+    for (item, _) in kept(delivery, decided) {
         by_identity.entry(item.own).or_default().push(&item.event);
-        if let Some(email) = email_of(&item.event) {
-            emails.insert((setting.keyring.contact_key(&email), root.into()));
-        }
     }
     let rows = by_identity.into_iter().flat_map(|(identity, events)| {
         let rows = timeline::pack(*received, source, events);
@@ -301,10 +323,6 @@ async fn record<T: Tables, B, Q>(
     let mut puts = futures_util::stream::iter(puts).buffer_unordered(PUTS_AT_ONCE);
     while let Some(put) = puts.next().await {
         put?;
-    }
-    for (contact, profile) in emails {
-        let row = email_row(contact, profile)?;
-        setting.tables.write(Write::Put { row, expect: Expect::Any }).await?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a group of deliveries makes of the identity items: folds, links, silences.
 
+use super::addresses;
 use super::delivery::{Claim, Content, Delivery, Item};
 use super::recall;
 use super::segments;
@@ -46,6 +47,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
     group: &[Delivery],
 ) -> Result<Option<Decided>, StoredError> {
     recall::prepare(setting, world, group).await?;
+    fetch_claimed(setting, world, group).await?;
     let mut decided = Decided::default();
     let mut wakes = Vec::new();
     for delivery in group {
@@ -89,10 +91,49 @@ pub(super) async fn decide<T: Tables, B, Q>(
         }
     }
     let Some(looks) = segments::looked_at(world, group).await? else { return Ok(None) };
+    addresses::note(setting, group, &decided).await?;
     let woken = decide_signals(setting, world, &wakes, &mut decided);
     segments::settle(setting, world, group, &looks, &woken, &decided).await?;
     finish(setting, world, &mut decided);
     Ok(Some(decided))
+}
+
+/// Reads what the claims of a group need, a hundred items a call: one by one, a record that names a
+/// thousand devices would take longer than the function may.
+async fn fetch_claimed<T: Tables, B, Q>(
+    setting: &Setting<'_, T, B, Q>,
+    world: &mut World<'_, T>,
+    group: &[Delivery],
+) -> Result<(), StoredError> {
+    let mut open: Vec<(IdentityKey, &Claim)> = Vec::new();
+    let mut users: Vec<IdentityKey> = Vec::new();
+    for (received, item) in group.iter().flat_map(received_items) {
+        let user = match world.place(item.own).await? {
+            Some(Place::Root(user)) => user,
+            Some(Place::Nobody | Place::Erased(_)) => item.own,
+            None => continue,
+        };
+        let root = world.root(user);
+        if item.claims.is_empty()
+            || (root.is_some() && recall::is_known(setting, world, user, item, received).await?)
+        {
+            continue;
+        }
+        users.extend(item.claims.iter().filter_map(|claim| claim.maybe_user));
+        let is_open = |claim: &&Claim| {
+            root.is_none_or(|root| by_root(root, user, claim, setting.now).is_none())
+        };
+        open.extend(item.claims.iter().filter(is_open).map(|claim| (user, claim)));
+    }
+    world.fetch(open.iter().map(|(_, claim)| claim.identity)).await?;
+    let others = open.iter().filter_map(|(user, claim)| {
+        match standing(world.known(claim.identity), *user, claim.at) {
+            Standing::OthersLater(other) => Some(other),
+            _ => None,
+        }
+    });
+    let others: Vec<IdentityKey> = others.collect();
+    world.fetch(others.into_iter().chain(users)).await
 }
 
 /// Counts a new event for the tracking plan. What this system says itself is in nobody's plan.
@@ -114,6 +155,15 @@ fn items_of(delivery: &Delivery) -> &[Item] {
         Content::Events { items, .. } => items,
         Content::Wake { .. } | Content::Look => &[],
     }
+}
+
+/// The items of a delivery, each with when it was received.
+fn received_items(delivery: &Delivery) -> impl Iterator<Item = (Stamp, &Item)> {
+    let received = match &delivery.content {
+        Content::Events { received, .. } => *received,
+        Content::Wake { .. } | Content::Look => Stamp::MIN,
+    };
+    items_of(delivery).iter().map(move |item| (received, item))
 }
 
 /// Through whom an event came, and when.
@@ -158,9 +208,21 @@ async fn fold_item<T: Tables, B, Q>(
     if held.is_some_and(|held| held.is_erased(item.event.at, origin.received)) {
         return Ok(Some(Fate::Erased));
     }
+    // Its claims were decided on with it, and are not made again by coming again.
+    if recall::is_known(setting, world, root, item, origin.received).await? {
+        return Ok(Some(Fate::Duplicate));
+    }
     let mut refused = Vec::new();
     for claim in &item.claims {
-        match apply_claim(setting, world, root, claim, origin.source.kind).await? {
+        if let Some(other) = claim.maybe_user
+            && world.item(other).await?.is_some()
+        {
+            refused.push(match origin.source.kind {
+                SourceKind::Browser => RefusedLink::TwoUsersFromBrowser,
+                SourceKind::Server => RefusedLink::TwoUsersFromServer,
+            });
+        }
+        match apply_claim(setting, world, root, claim).await? {
             Applied::Done => {}
             Applied::Refused(reason) => refused.push(reason),
             Applied::Contradicted => return Ok(None),
@@ -168,9 +230,6 @@ async fn fold_item<T: Tables, B, Q>(
     }
     for reason in &refused {
         *decided.counts.refused_links.entry(*reason).or_default() += 1;
-    }
-    if recall::is_known(setting, world, root, item, origin.received).await? {
-        return Ok(Some(Fate::Duplicate));
     }
     let Some(held) = world.root_mut(root) else { return Ok(None) };
     let (_, accumulator) = held.accumulator_of(root, item.own);
@@ -206,29 +265,31 @@ enum Applied {
     Contradicted,
 }
 
-/// Links an identifier to the user whose root is stored at `user`. A claim that the root already
-/// holds, or that an operator has ruled out, costs no read.
+/// What becomes of a claim by what the root stored at `user` says alone: it holds the identifier, an
+/// operator has ruled it out, or there is no room for it. Then nothing has to be read.
+fn by_root(root: &Root, user: IdentityKey, claim: &Claim, now: Stamp) -> Option<Applied> {
+    if root.holds(claim.identity, claim.at) {
+        return Some(Applied::Done);
+    }
+    if root.split.contains_key(&claim.identity) {
+        return Some(Applied::Refused(RefusedLink::Split));
+    }
+    if root.links.contains_key(&claim.identity) {
+        return None;
+    }
+    root.room_for(user, &claim.kind, now).err().map(Applied::Refused)
+}
+
+/// Links an identifier to the user whose root is stored at `user`.
 async fn apply_claim<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
     user: IdentityKey,
     claim: &Claim,
-    source: SourceKind,
 ) -> Result<Applied, StoredError> {
     let Some(root) = world.root(user) else { return Ok(Applied::Done) };
-    if root.holds(claim.identity, claim.at) {
-        return Ok(Applied::Done);
-    }
-    if root.split.contains_key(&claim.identity) {
-        return Ok(Applied::Refused(RefusedLink::Split));
-    }
-    if let Some(other) = claim.maybe_user
-        && world.item(other).await?.is_some()
-    {
-        return Ok(Applied::Refused(match source {
-            SourceKind::Browser => RefusedLink::TwoUsersFromBrowser,
-            SourceKind::Server => RefusedLink::TwoUsersFromServer,
-        }));
+    if let Some(decided) = by_root(root, user, claim, setting.now) {
+        return Ok(decided);
     }
     let found = standing(world.item(claim.identity).await?, user, claim.at);
     match found {

@@ -2,10 +2,12 @@
 //!
 //! A batch is decoded into deliveries (`delivery`), those that touch one profile are grouped, and
 //! each group becomes one load, one decision and one write over the identity items involved
-//! (`world`, `fold`). After the commit come the effects (`effects`): what is a function of the
+//! (`world`, `fold`); what one write cannot hold is divided (`divide`). After the commit come the effects (`effects`): what is a function of the
 //! delivered message alone on every delivery, duplicates included, then what the write decided.
 
+mod addresses;
 mod delivery;
+mod divide;
 mod effects;
 mod feedback;
 mod fold;
@@ -37,6 +39,9 @@ const RETRIES: u32 = 3;
 const KEYS_PER_READ: usize = 100;
 /// Rows of one transaction (`DynamoDB`'s quota; developer guide, read 2026-11).
 const WRITES_MAX: usize = 100;
+/// Bytes of one transaction's items: the quota is 4 MB, of which keys and attribute names take
+/// some 200 bytes an item.
+const WRITE_BYTES_MAX: usize = 4 * 1024 * 1024 - WRITES_MAX * 512;
 /// A hot profile's records come back after this and up to as much again.
 const HOT_DELAY: Span = Span::from_ms(2_000);
 
@@ -57,9 +62,16 @@ enum FoldError {
     /// Another write came between, each time.
     #[error("the profile was written by others {RETRIES} times in a row: it is hot")]
     Hot,
-    /// More identities in one delivery than one transaction can write.
-    #[error("the delivery touches {0} identities, the limit is {WRITES_MAX}")]
-    TooManyIdentities(usize),
+    /// More than one transaction can write.
+    #[error(
+        "{writes} rows of {bytes} bytes to be written together, the limit is {WRITES_MAX} of {WRITE_BYTES_MAX}"
+    )]
+    TooMuch {
+        /// Rows.
+        writes: usize,
+        /// What they take; 0 where there are too many of them to look.
+        bytes: usize,
+    },
     /// A stored item or a port failed.
     #[error(transparent)]
     Stored(#[from] StoredError),
@@ -98,7 +110,7 @@ impl FoldError {
             FoldError::Stored(StoredError::TooLarge { .. }) => {
                 Disposition::Park { reason: "item_too_large", chain: chain(self) }
             }
-            FoldError::TooManyIdentities(_) => {
+            FoldError::TooMuch { .. } => {
                 Disposition::Park { reason: "too_many_identities", chain: chain(self) }
             }
         }
@@ -201,11 +213,7 @@ pub async fn run_counted(
     let watched = Watched::of(&catalog.kept_matches()).computing(&catalog.computed_traits);
     let setting =
         Setting { tables, bus, queues, keyring, catalog: &catalog, watched: &watched, now };
-    let read = match segments::find_concerned(&setting, &mut deliveries).await {
-        Ok(()) => preload(tables, &deliveries).await,
-        Err(error) => Err(error),
-    };
-    let read = match read {
+    let read = match preload(tables, &deliveries).await {
         Ok(read) => read,
         Err(error) => {
             for delivery in &deliveries {
@@ -272,7 +280,7 @@ fn pointer_of(row: Option<&Row>) -> Option<IdentityKey> {
 }
 
 /// Puts deliveries that may touch one profile together: those that share an identity, or a root
-/// that an identity points to.
+/// that an identity points to. What touches nobody stands alone.
 fn group(deliveries: Vec<Delivery>, read: &Preloaded) -> Vec<Vec<Delivery>> {
     let mut parent: BTreeMap<IdentityKey, IdentityKey> = BTreeMap::new();
     let mut join = |a: IdentityKey, b: IdentityKey| {
@@ -293,12 +301,15 @@ fn group(deliveries: Vec<Delivery>, read: &Preloaded) -> Vec<Vec<Delivery>> {
         }
     }
     let mut groups: BTreeMap<IdentityKey, Vec<Delivery>> = BTreeMap::new();
+    let mut alone: Vec<Vec<Delivery>> = Vec::new();
     for delivery in deliveries {
-        if let Some(first) = delivery.touches().first() {
-            groups.entry(top_of(&parent, *first)).or_default().push(delivery);
+        match delivery.touches().first() {
+            Some(first) => groups.entry(top_of(&parent, *first)).or_default().push(delivery),
+            None => alone.push(vec![delivery]),
         }
     }
-    groups.into_values().collect()
+    alone.extend(groups.into_values());
+    alone
 }
 
 /// The identity that stands for all that are joined with `key`.
@@ -310,33 +321,51 @@ fn top_of(parent: &BTreeMap<IdentityKey, IdentityKey>, mut key: IdentityKey) -> 
 }
 
 /// One group: load, decide, write, and again where another write came between; then the effects.
+/// What is more than one transaction can write is divided, and its parts follow one another: a part
+/// that was folded is a duplicate when its record comes again.
 async fn process<T: Tables, B: Bus, Q: Queues>(
     setting: &Setting<'_, T, B, Q>,
     group: Vec<Delivery>,
     read: &Preloaded,
 ) -> GroupOutcome {
     let mut counts = Counts::default();
-    let result = attempt_all(setting, &group, read, &mut counts).await;
-    let mut dispositions: Vec<(usize, Disposition)> = Vec::with_capacity(group.len());
-    match result {
-        Ok(failed) => {
-            for delivery in &group {
-                let disposition = match failed.get(&delivery.index) {
-                    Some(error) => error.disposition(&delivery.message_id, setting.now),
-                    None => Disposition::Done,
-                };
-                dispositions.push((delivery.index, disposition));
-            }
+    let mut dispositions: BTreeMap<usize, Disposition> =
+        group.iter().map(|delivery| (delivery.index, Disposition::Done)).collect();
+    // The last is the next.
+    let mut pieces = vec![(group, Some(read))];
+    while let Some((piece, read)) = pieces.pop() {
+        // What is left of a delivery that failed comes with its redelivery.
+        let failed = |delivery: &Delivery| {
+            dispositions.get(&delivery.index).is_some_and(|found| *found != Disposition::Done)
+        };
+        if piece.iter().any(failed) {
+            continue;
         }
-        Err(error) => {
-            counts.hot += usize::from(matches!(error, FoldError::Hot));
-            for delivery in &group {
-                dispositions
-                    .push((delivery.index, error.disposition(&delivery.message_id, setting.now)));
+        let records: Vec<(usize, String)> =
+            piece.iter().map(|delivery| (delivery.index, delivery.message_id.clone())).collect();
+        let error = match attempt_all(setting, &piece, read, &mut counts).await {
+            Ok(failed) => {
+                for (index, id) in &records {
+                    if let Some(error) = failed.get(index) {
+                        dispositions.insert(*index, error.disposition(id, setting.now));
+                    }
+                }
+                continue;
             }
+            Err(error) => error,
+        };
+        if matches!(error, FoldError::TooMuch { .. })
+            && let Some(parts) = divide::divide(piece)
+        {
+            // What was read for the batch is out of date once a part is written.
+            pieces.extend(parts.into_iter().rev().map(|part| (part, None)));
+            continue;
         }
+        counts.hot += usize::from(matches!(error, FoldError::Hot));
+        let each = records.iter().map(|(index, id)| (*index, error.disposition(id, setting.now)));
+        dispositions.extend(each);
     }
-    GroupOutcome { dispositions, counts }
+    GroupOutcome { dispositions: dispositions.into_iter().collect(), counts }
 }
 
 /// Deliveries whose effects failed, by record.
@@ -345,19 +374,29 @@ type Failed = BTreeMap<usize, FoldError>;
 async fn attempt_all<T: Tables, B: Bus, Q: Queues>(
     setting: &Setting<'_, T, B, Q>,
     group: &[Delivery],
-    read: &Preloaded,
+    read: Option<&Preloaded>,
     counts: &mut Counts,
 ) -> Result<Failed, FoldError> {
+    let needed: BTreeSet<IdentityKey> = group.iter().flat_map(Delivery::identities).collect();
+    if needed.len() > WRITES_MAX {
+        return Err(FoldError::TooMuch { writes: needed.len(), bytes: 0 });
+    }
     for attempt in 0..=RETRIES {
         let mut world = world::World::new(setting.tables);
-        if attempt == 0 {
+        if attempt == 0
+            && let Some(read) = read
+        {
             let touched: Vec<IdentityKey> = group.iter().flat_map(Delivery::touches).collect();
             world.preload(read, &touched);
         }
-        let Some(done) = fold::decide(setting, &mut world, group).await? else {
+        world.fetch_roots(&needed).await?;
+        let Some(mut done) = fold::decide(setting, &mut world, group).await? else {
             counts.conflicts += 1;
             continue;
         };
+        // The write that met another's may have been this one's own, whose answer was lost, with
+        // another on top of it: what it stored is still to be carried out.
+        done.repeat_stored |= attempt > 0;
         effects::settle_foreign(setting, &mut world).await?;
         if world.commit(setting.now).await? {
             counts.add(&done.counts);

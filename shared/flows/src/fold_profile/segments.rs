@@ -4,31 +4,39 @@ use super::delivery::{Content, Delivery};
 use super::world::{Place, World};
 use super::{Setting, fold::Decided};
 use crate::contacts;
-use crate::ports::{Consistency, PortError, Tables};
+use crate::due::not_sent;
+use crate::ports::{Consistency, Queue, QueueMessage, Queues, Tables};
 use crate::profiles::email_profiles;
 use crate::stored::StoredError;
 use odyssey_domain::contact::{ConsentState, TopicId};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::segment::Cause;
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
+use odyssey_domain::wire::Command;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Adds to each change of consent the profiles that ever gave the address, where a segment asks for
-/// consent: a consent is the address's, so that it may move profiles that did nothing themselves.
-pub(super) async fn find_concerned<T: Tables, B, Q>(
+/// Has the profiles looked at that ever gave the address whose consent has changed, where a segment
+/// asks for consent: a consent is the address's, so that it may move profiles that did nothing
+/// themselves. Each by a message of its own: they have nothing to do with one another, and together
+/// they may be more than one transaction can write.
+pub(super) async fn ask_concerned<T: Tables, B, Q: Queues>(
     setting: &Setting<'_, T, B, Q>,
-    deliveries: &mut [Delivery],
-) -> Result<(), PortError> {
+    delivery: &Delivery,
+) -> Result<(), StoredError> {
+    let Some(contact) = delivery.contact else { return Ok(()) };
     if !setting.catalog.declared().ask_consent() {
         return Ok(());
     }
-    for delivery in deliveries {
-        if let Some(contact) = delivery.contact {
-            let profiles = email_profiles(setting.tables, contact).await?;
-            delivery.looks.extend(profiles.into_iter().map(IdentityKey::from));
-        }
+    let mut looks = Vec::new();
+    for profile in email_profiles(setting.tables, contact).await? {
+        // Nothing in it that JSON cannot hold.
+        let body = serde_json::to_string(&Command::Look { profile }).unwrap_or_default();
+        looks.push(QueueMessage { body, delay: Span::ZERO });
     }
-    Ok(())
+    if looks.is_empty() || setting.queues.send(Queue::Profile, &looks).await?.is_empty() {
+        return Ok(());
+    }
+    Err(not_sent("ask for looks"))
 }
 
 /// What the deliveries of a group ask to be looked at: the roots behind their looks.

@@ -1,7 +1,7 @@
 //! The identity items that one group of deliveries reads and writes.
 
 use super::recall::Recalled;
-use super::{FoldError, Preloaded, WRITES_MAX};
+use super::{FoldError, KEYS_PER_READ, Preloaded, WRITE_BYTES_MAX, WRITES_MAX};
 use crate::ports::{Consistency, Key, PortError, Table, Tables, Write, Written};
 use crate::profiles::identity_key;
 use crate::segments::{Changes, memberships};
@@ -10,7 +10,7 @@ use odyssey_domain::ids::{ContentHash, EventHash, IdentityKey};
 use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
 use odyssey_domain::segment::SegmentName;
 use odyssey_domain::time::{Span, Stamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Spilled ids are kept this long after the end of the month of their spilling.
 const IDS_KEPT: Span = Span::DAY.times(90);
@@ -84,6 +84,44 @@ impl<'a, T: Tables> World<'a, T> {
         }
     }
 
+    /// Reads the items of these identities that are not here yet, a hundred a call.
+    pub(super) async fn fetch(
+        &mut self,
+        wanted: impl Iterator<Item = IdentityKey>,
+    ) -> Result<(), StoredError> {
+        let missing: BTreeSet<IdentityKey> =
+            wanted.filter(|identity| !self.slots.contains_key(identity)).collect();
+        let missing: Vec<IdentityKey> = missing.into_iter().collect();
+        for some in missing.chunks(KEYS_PER_READ) {
+            let keys: Vec<Key> = some.iter().map(|identity| identity_key(*identity)).collect();
+            let rows = self.tables.get_many(&keys, Consistency::Strong).await?;
+            for (identity, row) in some.iter().zip(rows) {
+                let read = row.map(|row| stored::decode(&row).map(|item| (row.version, item)));
+                self.enter(*identity, read.transpose()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, and the roots that pointers among them lead to.
+    pub(super) async fn fetch_roots(
+        &mut self,
+        wanted: &BTreeSet<IdentityKey>,
+    ) -> Result<(), StoredError> {
+        self.fetch(wanted.iter().copied()).await?;
+        let roots = wanted.iter().filter_map(|identity| match self.known(*identity)? {
+            IdentityItem::Pointer { to, .. } => Some(*to),
+            _ => None,
+        });
+        let roots: Vec<IdentityKey> = roots.collect();
+        self.fetch(roots.into_iter()).await
+    }
+
+    /// An item that is already here.
+    pub(super) fn known(&self, identity: IdentityKey) -> Option<&IdentityItem> {
+        self.slots.get(&identity)?.item.as_ref()
+    }
+
     fn enter(&mut self, identity: IdentityKey, read: Option<(u64, IdentityItem)>) {
         let (version, mut item) = read.unzip();
         if let Some(IdentityItem::Root(root)) = &mut item {
@@ -109,7 +147,7 @@ impl<'a, T: Tables> World<'a, T> {
             let found = stored::load::<IdentityItem>(self.tables, key, Consistency::Strong).await?;
             self.enter(identity, found.map(|found| (found.version, found.item)));
         }
-        Ok(self.slots.get(&identity).and_then(|slot| slot.item.as_ref()))
+        Ok(self.known(identity))
     }
 
     /// Where the events of an identity fold; `None` where a pointer led to no root, which another
@@ -184,7 +222,7 @@ impl<'a, T: Tables> World<'a, T> {
             self.slots.iter().filter(|(_, slot)| slot.dirty).map(|(key, _)| *key).collect();
         let counts: Vec<Write> = self.counts(&dirty);
         if dirty.len() + counts.len() > WRITES_MAX {
-            return Err(FoldError::TooManyIdentities(dirty.len()));
+            return Err(FoldError::TooMuch { writes: dirty.len() + counts.len(), bytes: 0 });
         }
         let mut writes = Vec::with_capacity(dirty.len() + counts.len());
         for identity in dirty {
@@ -192,6 +230,10 @@ impl<'a, T: Tables> World<'a, T> {
             writes.push(self.put(identity, now).await?);
         }
         writes.extend(counts);
+        let bytes = writes.iter().map(bytes_of).sum();
+        if bytes > WRITE_BYTES_MAX {
+            return Err(FoldError::TooMuch { writes: writes.len(), bytes });
+        }
         let written = match (writes.pop(), writes.is_empty()) {
             (None, _) => return Ok(true),
             // One's own write is recognised: its effects are still to be carried out.
@@ -299,6 +341,14 @@ async fn transact(tables: &impl Tables, writes: Vec<Write>) -> Result<bool, Port
             Err(error) if error.is_transient() && attempt < TRANSACT_ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// What a write adds to the bytes of its transaction, but for keys and attribute names.
+fn bytes_of(write: &Write) -> usize {
+    match write {
+        Write::Put { row, .. } => row.body.len(),
+        Write::Delete { .. } | Write::Add { .. } | Write::Check { .. } => 0,
     }
 }
 

@@ -3,12 +3,11 @@
 use crate::catalog::{CatalogCache, CatalogError};
 use crate::due;
 use crate::ports::{Consistency, Expect, Tables, Write, Written};
-use crate::profiles::{email_row, identity_key};
+use crate::profiles::identity_key;
 use crate::stored::{self, StoredError, load};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{ContentHash, IdentityKey, Position, ProfileId};
-use odyssey_domain::keyring::Keyring;
 use odyssey_domain::profile::{IdentityItem, NoSplit, Root, Seen};
 use odyssey_domain::segment::Memberships;
 use odyssey_domain::time::Stamp;
@@ -90,30 +89,28 @@ struct Planned {
 /// Where it cannot be split, or a table fails.
 pub async fn plan(
     tables: &impl Tables,
-    keyring: &Keyring,
     identity: IdentityKey,
     now: Stamp,
 ) -> Result<Split, SplitError> {
     let catalog = catalog(tables, now).await?;
-    Ok(work_out(tables, keyring, identity, catalog.as_deref(), now).await?.split)
+    Ok(work_out(tables, identity, catalog.as_deref(), now).await?.split)
 }
 
 /// Moves an identifier's accumulator back into a profile of its own and has the two remember it,
-/// with the timers that follow, all in one transaction. Timeline rows stand under the identifier's
-/// own key and stay; so do enrollments, messages and contacts, which belong to whoever has them.
+/// with the timers that follow, all in one transaction. Timeline rows and the look-ups of addresses
+/// stand under the identifier's own key and stay; so do enrollments, messages and contacts, which belong to whoever has them.
 ///
 /// # Errors
 /// Where it cannot be split, or a table fails; whether it was split is then not known.
 pub async fn split(
     tables: &impl Tables,
-    keyring: &Keyring,
     identity: IdentityKey,
     now: Stamp,
 ) -> Result<Split, SplitError> {
     let catalog = catalog(tables, now).await?;
     let mut tried: Option<Split> = None;
     for attempt in 1..=ATTEMPTS {
-        let planned = match work_out(tables, keyring, identity, catalog.as_deref(), now).await {
+        let planned = match work_out(tables, identity, catalog.as_deref(), now).await {
             Err(SplitError::Contended) => continue,
             // An earlier try of this very split, whose answer was lost.
             Err(SplitError::Alone) if was_split(tables, tried.as_ref(), now).await? => {
@@ -163,7 +160,6 @@ async fn was_split(
 
 async fn work_out(
     tables: &impl Tables,
-    keyring: &Keyring,
     identity: IdentityKey,
     catalog: Option<&Catalog>,
     now: Stamp,
@@ -189,10 +185,6 @@ async fn work_out(
     let mut writes: Vec<Write> =
         arm(user, &root)?.into_iter().chain(arm(identity, &own)?).collect();
     let facts = own.facts().into_owned();
-    if let Some(address) = facts.email.address() {
-        let row = email_row(keyring.contact_key(address), identity.into())?;
-        writes.push(Write::Put { row, expect: Expect::Any });
-    }
     let split = Split {
         identity,
         kind: link.kind.clone(),

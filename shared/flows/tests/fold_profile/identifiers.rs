@@ -217,6 +217,52 @@ fn the_same_identify_again_and_again_costs_what_any_event_costs() {
     }
 }
 
+/// Calls of a fold, but for those of effects.
+fn reads(world: &World, since: usize) -> Vec<Operation> {
+    let is_read = |call: &Operation| {
+        matches!(call, Operation::Get(Table::Profiles | Table::Timeline) | Operation::GetMany)
+    };
+    world.memory.calls().split_off(since).into_iter().filter(is_read).collect()
+}
+
+/// A browser that makes a device up with every event: claims are read a hundred at a time, and not
+/// at all where the profile could not take them anyway.
+#[test]
+fn a_thousand_claims_are_read_a_hundred_at_a_time() {
+    let world = World::new();
+    let batch = |from: i64, to: i64| {
+        let events = (from..to).map(|n| {
+            let device = format!("made-up-{n}");
+            bought(&device, n / 1_000, &json!({"userId": "ann", "anonymousId": device}))
+        });
+        accepted(10, events.collect())
+    };
+    let before = world.memory.calls().len();
+    let counts = world.fold_done(vec![batch(0, 1_000)], minute(10));
+    assert_eq!(counts.folded, 1_000);
+    // The user's own item, and ten times a hundred devices.
+    assert_eq!(reads(&world, before), [Operation::GetMany; 11]);
+    let before = world.memory.calls().len();
+    world.fold_done(vec![batch(1_000, 2_000), batch(2_000, 3_000)], minute(11));
+    assert_eq!(reads(&world, before), [Operation::GetMany]);
+    // Devices of others, by later claims: their roots are read together, too.
+    let theirs = (0..30).map(|n| {
+        bought(
+            &format!("t{n}"),
+            60,
+            &json!({"userId": format!("u{n}"), "anonymousId": format!("d{n}")}),
+        )
+    });
+    world.fold_done(vec![accepted(60, theirs.collect())], minute(60));
+    let earlier = (0..11).map(|n| {
+        bought(&format!("e{n}"), 50, &json!({"userId": "bob", "anonymousId": format!("d{n}")}))
+    });
+    let before = world.memory.calls().len();
+    world.fold_done(vec![accepted(61, earlier.collect())], minute(61));
+    assert_eq!(reads(&world, before), [Operation::GetMany; 3]);
+    assert_eq!(world.items("user:bob"), 11);
+}
+
 #[test]
 fn devices_do_not_keep_out_what_a_server_vouches_for() {
     let world = World::new();
@@ -261,6 +307,7 @@ fn no_browser_takes_a_device_over_by_a_stamp_of_long_ago() {
     world.fold_done(vec![accepted(month, vec![forged.clone()])], minute(month));
     assert_eq!(world.profile_of("anonymous:tablet"), world.user("ann"));
     // A server that imports its history may say so.
+    forged.id = "imported".to_owned();
     world.fold_done(vec![accepted_from(SourceKind::Server, month, vec![forged])], minute(month));
     assert_eq!(world.profile_of("anonymous:tablet"), world.user("eve"));
 }

@@ -194,7 +194,7 @@ fn deciding() -> Catalog {
         lapsed: Span::HOUR.times(2),
         ..Stages::default()
     };
-    let staged = SignalRule {
+    let rule = SignalRule {
         stages: Some(stages),
         ..SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::MINUTE.times(45))])
     };
@@ -216,7 +216,7 @@ fn deciding() -> Catalog {
         (SegmentName::parse(name).unwrap(), segment)
     };
     let mut catalog = catalog();
-    catalog.signals.push(staged);
+    catalog.signals.push(rule);
     Catalog {
         published,
         computed_traits: serde_json::from_value(computed).unwrap(),
@@ -277,7 +277,7 @@ fn splits(told: &[Told], pick: Index) -> Option<usize> {
         return None;
     }
     let (id, user) = links[pick.index(links.len())];
-    let done = run(split(&world.memory, &world.keyring, id, minute(RECEIVED + 1))).unwrap();
+    let done = run(split(&world.memory, id, minute(RECEIVED + 1))).unwrap();
     assert_eq!(IdentityKey::from(done.from), user);
     assert_eq!(accumulators(&world, &keys), before);
     let Some(IdentityItem::Root(root)) = world.item(id) else { panic!("it is no profile") };

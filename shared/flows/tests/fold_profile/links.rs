@@ -76,6 +76,22 @@ fn a_shared_device_welds_nobody() {
     }
 }
 
+/// Two copies of one message that name two users, at one instant.
+#[test]
+fn a_tie_is_broken_by_the_users_and_not_by_arrival() {
+    let copies = ["ann", "bob"]
+        .map(|user| browse("same", 5, &json!({"userId": user, "anonymousId": "tablet"})));
+    let mut seen = None;
+    for order in permutations(2) {
+        let world = World::new();
+        for at in order {
+            world.fold_done(vec![accepted(6, vec![copies[at].clone()])], minute(6));
+        }
+        let found = world.facts();
+        assert_eq!(seen.get_or_insert(found.clone()), &found);
+    }
+}
+
 #[test]
 fn the_same_claim_again_reads_nothing_more() {
     let world = World::new();
@@ -111,6 +127,30 @@ fn a_users_alias_of_a_user_is_refused_and_counted() {
         let counts = world.fold_done(vec![accepted_from(kind, 2, vec![alias])], minute(2));
         assert_eq!(counts.refused_links.get(&reason), Some(&1));
         assert_eq!(world.view(world.user("bob")).profile, world.user("bob").into());
+    }
+}
+
+/// A text that is a user's id and a device's: the users stay two, and the device is linked whichever
+/// event comes first.
+#[test]
+fn an_alias_comes_to_the_same_in_any_order() {
+    let alias = json!({"id": "2", "at": minute(1), "type": "alias", "userId": "ann",
+        "previousId": "x"});
+    let events = [
+        browse("1", 0, &json!({"userId": "x"})),
+        serde_json::from_value(alias).unwrap(),
+        browse("3", 2, &json!({"anonymousId": "x"})),
+    ];
+    let mut seen = None;
+    for order in permutations(3) {
+        let world = World::new();
+        for at in order {
+            world.fold_done(vec![accepted(5, vec![events[at].clone()])], minute(5));
+        }
+        let found = world.facts();
+        assert_eq!(seen.get_or_insert(found.clone()), &found);
+        assert_eq!(world.view(world.user("ann")).facts["cart.items"], 1);
+        assert_eq!(world.view(world.user("x")).profile, world.user("x").into());
     }
 }
 

@@ -6,9 +6,11 @@
     reason = "a test has no one outside, and what goes wrong in it has failed it"
 )]
 
+mod addresses;
 mod backfill;
 mod bad_input;
 mod crossings;
+mod crowds;
 mod echo;
 mod feedback;
 mod history;

@@ -225,6 +225,79 @@ impl Tables for Contended {
     }
 }
 
+/// Tables whose first write of a profile takes effect, loses its answer, and is written over by one
+/// that keeps what it stored, as a back-fill's does.
+struct Overtaken(odyssey_testkit::Memory, std::sync::atomic::AtomicBool);
+
+impl Tables for Overtaken {
+    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
+        self.0.get(key, how).await
+    }
+    async fn get_many(
+        &self,
+        keys: &[Key],
+        how: Consistency,
+    ) -> Result<Vec<Option<Row>>, PortError> {
+        self.0.get_many(keys, how).await
+    }
+    async fn write(&self, write: Write) -> Result<Written, PortError> {
+        let mut above = match &write {
+            Write::Put { row, .. } if row.key.sk == "identity" => row.clone(),
+            _ => return self.0.write(write).await,
+        };
+        if self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
+            return self.0.write(write).await;
+        }
+        assert_eq!(self.0.write(write).await?, Written::Done);
+        above.version += 1;
+        self.0.seed(above);
+        Err(PortError::Transient { operation: "write", cause: "its answer was lost".to_owned() })
+    }
+    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
+        self.0.transact(writes, token).await
+    }
+    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
+        self.0.query(query).await
+    }
+    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
+        self.0.query_index(t, pk, limit).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
+        self.0.scan(scan).await
+    }
+    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
+        self.0.add_ids(key, ids, at).await
+    }
+    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
+        self.0.have_ids(keys, ids).await
+    }
+}
+
+#[test]
+fn what_a_lost_write_decided_is_carried_out_by_the_next_attempt() {
+    let world = World::new();
+    let who = json!({"userId": "ann"});
+    let added = track("1", 0, "Product Added", &who, &json!({"product_id": "p"}));
+    world.fold_done(vec![accepted(0, vec![added])], minute(0));
+    let wake = world.memory.take(odyssey_flows::ports::Queue::Profile, minute(10));
+    let World { memory, keyring, catalog, .. } = &world;
+    let tables = Overtaken(memory.clone(), std::sync::atomic::AtomicBool::new(false));
+    let done = odyssey_testkit::run(odyssey_flows::fold_profile::run(
+        &tables,
+        memory,
+        memory,
+        keyring,
+        catalog,
+        wake,
+        minute(10),
+    ));
+    assert_eq!(done, [Disposition::Done]);
+    assert_eq!(world.signals().len(), 1, "the cart was abandoned");
+    // And the next timer is armed.
+    world.wake_until(minute(240));
+    assert_eq!(world.signals().len(), 1);
+}
+
 #[test]
 fn a_hot_profile_goes_back_to_the_queue() {
     let World { memory, keyring, catalog, .. } = &World::new();

@@ -163,6 +163,9 @@ fn consent(world: &World, email: &str, state: ConsentState, at: i64) {
     let detail = json!({"v": 1, "contact": contact, "profile": null, "topic": "offers",
         "state": state, "at": minute(at), "via": "test"});
     world.fold_done(vec![envelope(detail_type::CONSENT_CHANGED, &detail)], minute(at));
+    // Whom it concerns is looked at by a message each.
+    let looks = world.memory.take(Queue::Profile, minute(at));
+    world.fold_done(looks, minute(at));
 }
 
 /// A server grants for an address, and names no profile.

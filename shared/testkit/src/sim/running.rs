@@ -213,7 +213,7 @@ pub(crate) fn http(ports: Ports, process: Arc<Process>, what: What, now: Stamp) 
 
 /// `odyssey profile split ID`; an operator who is told that it cannot be done leaves it.
 async fn divide(ports: &Ports, identity: IdentityKey, now: Stamp) -> Told {
-    match links::split(ports, keyring(), identity, now).await {
+    match links::split(ports, identity, now).await {
         Ok(_) => Told::Done,
         Err(SplitError::Contended) => Told::Later,
         Err(error) if error.is_answer() => Told::Done,

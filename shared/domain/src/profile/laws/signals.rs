@@ -218,8 +218,8 @@ fn count<T>(of: impl Strategy<Value = T>, raises: impl Fn(&T) -> Vec<Raise>) -> 
     let mut runner = TestRunner::deterministic();
     let mut times = Times::new();
     for _ in 0..COUNTED {
-        let raised = raises(&of.new_tree(&mut runner).unwrap().current());
-        let names = raised.iter().flat_map(|raise| {
+        let all = raises(&of.new_tree(&mut runner).unwrap().current());
+        let names = all.iter().flat_map(|raise| {
             let stage = raise.evidence.get("to").and_then(|to| to.as_str());
             std::iter::once(raise.signal.clone()).chain(stage.map(str::to_owned))
         });

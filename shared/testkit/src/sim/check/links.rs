@@ -21,6 +21,8 @@ pub(super) struct Parted {
     id: IdentityKey,
     from: IdentityKey,
     at: Stamp,
+    /// Which write of an identity's item it was.
+    nth: u64,
 }
 
 /// The ids beside user id and device in an event of a server, strongest first; read without the
@@ -93,7 +95,8 @@ impl Check {
             self.holds("splits-last", operator, || {
                 format!("{id} left {from}, and no operator said so")
             });
-            self.profiles.parted.push(Parted { id, from, at: now });
+            let nth = self.profiles.writes;
+            self.profiles.parted.push(Parted { id, from, at: now, nth });
         }
         if let Some(IdentityItem::Pointer { to, .. }) = after {
             let parted = self.profiles.is_parted(identity, *to);
@@ -105,31 +108,27 @@ impl Check {
 
     /// Links are those of the first claims; what was split off is linked only by what came after.
     pub(super) fn links_end(&mut self) {
-        let mut claimed: BTreeMap<IdentityKey, Vec<(IdentityKey, Position, Stamp)>> =
-            BTreeMap::new();
+        let mut claimed: BTreeMap<IdentityKey, Vec<(IdentityKey, Position, u64)>> = BTreeMap::new();
         for folded in self.profiles.folded.values() {
             for (id, (user, at)) in claims(folded) {
-                claimed.entry(id).or_default().push((user, at, folded.begun));
+                claimed.entry(id).or_default().push((user, at, folded.nth));
             }
         }
         for (id, all) in &claimed {
             let last = self.profiles.parted.iter().filter(|parted| parted.id == *id);
-            let last = last.map(|parted| parted.at).max();
+            let last = last.map(|parted| parted.nth).max();
             let allowed = |user| !self.profiles.is_parted(*id, user);
-            // Who lost against the one it was split off is not remembered, and claims anew.
-            let counts = |begun: Stamp| last.is_none_or(|last| begun > last);
-            let first = all.iter().filter(|(user, _, begun)| allowed(*user) && counts(*begun));
+            // Who lost against the one it was split off is not remembered. An event claims once, with
+            // the write that folds it: no redelivery claims anew.
+            let counts = |nth: u64| last.is_none_or(|last| nth > last);
+            let first = all.iter().filter(|(user, _, nth)| allowed(*user) && counts(*nth));
             let first = first.map(|(user, at, _)| (*at, *user)).min();
             let found = self.profiles.items.get(id).cloned();
             let right = match (&found, first) {
-                // A message that was stamped twice claims by either stamp.
                 (Some(IdentityItem::Pointer { to, claim: held }), Some((claim, user))) => {
-                    (*to == user && *held == claim)
-                        || (*held < claim && self.profiles.names(*to, held.id))
+                    *to == user && *held == claim
                 }
-                (Some(IdentityItem::Pointer { to, claim: held }), None) => {
-                    last.is_some() && self.profiles.names(*to, held.id)
-                }
+                (Some(IdentityItem::Pointer { .. }), None) => false,
                 (_, first) => first.is_none(),
             };
             self.holds("links-by-first-claim", right, || {

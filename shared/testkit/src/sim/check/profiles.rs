@@ -37,8 +37,8 @@ pub(super) struct Folded {
     pub(super) received: Stamp,
     /// When it was committed.
     pub(super) at: Stamp,
-    /// When the invocation began that committed it.
-    pub(super) begun: Stamp,
+    /// Which write of an identity's item committed it.
+    pub(super) nth: u64,
 }
 
 /// What is known of profiles.
@@ -60,6 +60,8 @@ pub(super) struct Profiles {
     pub(super) parted: Vec<Parted>,
     /// Whose timelines hold an event under two stamps: its client posted it again with another skew.
     pub(super) twice_stamped: BTreeSet<IdentityKey>,
+    /// How many writes of identities' items there were.
+    pub(super) writes: u64,
     /// The items as they stand.
     pub(super) items: BTreeMap<IdentityKey, IdentityItem>,
 }
@@ -226,11 +228,6 @@ impl Profiles {
         all.map(|((identity, _), folded)| (*identity, folded)).collect()
     }
 
-    /// Whether an event named this user.
-    pub(super) fn names(&self, user: IdentityKey, id: EventHash) -> bool {
-        self.folded.contains_key(&(user, id))
-    }
-
     /// Whose events a client's message was, as it was sent.
     pub(super) fn identity_of(&self, id: &str) -> Option<IdentityKey> {
         self.said.get(id).and_then(|(said, kind)| said.own(*kind))
@@ -246,6 +243,7 @@ impl Check {
         after: Option<&Row>,
     ) {
         let Ok(identity) = key.pk.parse::<IdentityKey>() else { return };
+        self.profiles.writes += 1;
         let after = after.and_then(super::item::<IdentityItem>);
         let before = self.profiles.items.remove(&identity);
         if let Some(IdentityItem::Pointer { to, .. }) = &after
@@ -303,11 +301,8 @@ impl Check {
         own: IdentityKey,
         accumulator: &Accumulator,
     ) {
-        let (of_invocation, begun): (&[Delivered], Stamp) =
-            match self.invocations.get(&actor.invocation) {
-                Some(known) => (&known.events, known.started),
-                None => (&[], now),
-            };
+        let known = self.invocations.get(&actor.invocation);
+        let of_invocation: &[Delivered] = known.map_or(&[], |known| &known.events);
         let mut new = Vec::new();
         let mut strange = None;
         for id in accumulator.recent.iter() {
@@ -333,7 +328,8 @@ impl Check {
             let _ = reference.fold(&event, &source, watched());
             let id = EventHash::of(&event.id);
             let kind = source.kind;
-            let folded = Folded { event, kind, received, at: now, begun };
+            let nth = self.profiles.writes;
+            let folded = Folded { event, kind, received, at: now, nth };
             self.profiles.folded.insert((own, id), folded);
         }
         let Some(reference) = self.profiles.reference.get(&own) else { return };
