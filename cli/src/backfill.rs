@@ -5,41 +5,61 @@ use crate::screen::{Screen, Style};
 use crate::{Exit, Failure, stack};
 use odyssey_flows::backfill::{self, BackfillError, Report, SEGMENTS};
 use odyssey_flows::ports::Table;
+use odyssey_flows::segments::{self, LookError, Looked};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Progress is told so often at most.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs the command.
+/// Runs the command: fills what profiles lack, then has `profile` look at those that the published
+/// segments are new to.
 ///
 /// # Errors
-/// Where nothing was published, or the tables cannot be read.
+/// Where nothing was published, or the stack cannot be read or written.
 pub async fn run(screen: &Screen, args: &BackfillArgs) -> Result<Exit, Failure> {
-    let used = [Table::Workspace, Table::Profiles, Table::Timeline];
+    let used = [Table::Workspace, Table::Profiles, Table::Timeline, Table::Contacts, Table::Due];
     let connection = stack::connect(&args.stack, &used)?;
+    let (tables, queues) = (connection.tables(), connection.profile_queue()?);
+    let keyring = connection.keyring().await?;
     if !args.json {
         screen.line(&screen.paint(Style::Faint, &format!("filling {}", connection.name)));
     }
     let began = now();
     let mut told = began;
-    let report = backfill::run(&connection.tables(), &|| connection.now(), |report| {
+    let mut tell_some = |words: &dyn Fn(Duration) -> String| {
         let at = now();
         if !args.json && at.duration_since(told) >= TELL_EVERY {
             told = at;
-            screen.line(&progress(report, at.duration_since(began)));
+            screen.line(&words(at.duration_since(began)));
         }
+    };
+    let filled = backfill::run(&tables, &keyring, &|| connection.now(), |report| {
+        tell_some(&|took| progress(report, took));
     })
-    .await
-    .map_err(|error| match error {
+    .await;
+    let report = filled.map_err(|error| match error {
         BackfillError::Unpublished => Failure::Asked(format!("{}: {error}", connection.name)),
         BackfillError::Stored(_) => Failure::Stack(format!("{}: {error}", connection.name)),
     })?;
     let took = now().duration_since(began);
-    if args.json {
-        screen.line(&as_json(&report, took).to_string());
-    } else {
+    if !args.json {
         tell(screen, &report, took);
+    }
+    let looked = segments::look_at_all(&tables, &queues, |looked| {
+        tell_some(&|_| format!("{} profiles, {} to be looked at", looked.profiles, looked.asked));
+    })
+    .await;
+    let looked = looked.map_err(|error| match error {
+        LookError::Unpublished => Failure::Asked(format!("{}: {error}", connection.name)),
+        LookError::Stored(_) | LookError::Port(_) | LookError::NotSent(_) => {
+            Failure::Stack(format!("{}: {error}", connection.name))
+        }
+    })?;
+    if args.json {
+        screen.line(&as_json(&report, looked, now().duration_since(began)).to_string());
+    } else {
+        tell_looked(screen, looked);
     }
     Ok(if report.left.is_empty() && !report.republished { Exit::Right } else { Exit::Wrong })
 }
@@ -69,7 +89,7 @@ fn progress(report: &Report, took: Duration) -> String {
     )
 }
 
-fn as_json(report: &Report, took: Duration) -> Value {
+fn as_json(report: &Report, looked: Looked, took: Duration) -> Value {
     let named =
         report.named.iter().map(|(key, why)| json!({"profile": key.to_string(), "why": why}));
     json!({
@@ -81,8 +101,20 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "left": report.left,
         "named": named.collect::<Vec<Value>>(),
         "republished": report.republished,
+        "looked": {"profiles": looked.profiles, "asked": looked.asked},
         "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+fn tell_looked(screen: &Screen, looked: Looked) {
+    let text = match looked.asked {
+        0 => "No published segment is new to any profile.".to_owned(),
+        n => format!(
+            "{n} profiles that a published segment is new to are being looked at: who belongs in it will be in it \
+             within a minute or two."
+        ),
+    };
+    screen.line(&text);
 }
 
 fn tell(screen: &Screen, report: &Report, took: Duration) {
@@ -113,7 +145,8 @@ fn tell(screen: &Screen, report: &Report, took: Duration) {
         screen.line("Run it again in a few minutes: what was filled is passed over.");
     }
     if report.republished {
-        screen
-            .line("The workspace was published meanwhile: run it again for what it computes now.");
+        screen.line(
+            "The workspace was published meanwhile: run it again for what it computes and asks now.",
+        );
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::Failure;
 use crate::args::StackArgs;
-use odyssey_aws::{Aws, DynamoTables, Env, OperatorQueue};
+use odyssey_aws::{Aws, DynamoTables, Env, OperatorQueue, SqsQueues};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::time::Stamp;
-use odyssey_flows::ports::Table;
+use odyssey_flows::ports::{Queue, Table};
 use odyssey_local::queue_variable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -212,6 +212,21 @@ impl Connection {
             ))
         })?;
         Ok(self.aws.operator_queue(url))
+    }
+
+    /// The queue of `profile`, to send to.
+    ///
+    /// # Errors
+    /// Where its URL is not known.
+    pub fn profile_queue(&self) -> Result<SqsQueues, Failure> {
+        let variable = Queue::Profile.env();
+        match self.env.optional(variable) {
+            Some(_) => Ok(self.aws.queues(&[Queue::Profile])),
+            None => Err(Failure::Stack(format!(
+                "{}: the URL of profile's queue is not known: set {variable}",
+                self.name
+            ))),
+        }
     }
 
     /// The stack's keys.

@@ -2,19 +2,26 @@
 //!
 //! A computed trait that is declared when profiles already have events has no value until somebody
 //! reads those events. [`run`] does it for every profile, [`fill`] for one, each in one conditional
-//! write that a fold which came between makes fail. Both may be stopped at any point and run again:
+//! write that a fold which came between makes fail. The same write decides on the segments that ask
+//! for what was made up for, so that nobody is told of an entering that is none, nor kept from being
+//! told of a true one; whom a new segment only has to find is [`crate::segments::look_at_all`]'s.
+//! Both may be stopped at any point and run again:
 //! what is complete is passed over, and nothing is kept between runs.
 
 use crate::catalog::current_key;
+use crate::due;
 use crate::fold_profile::timeline;
-use crate::ports::{Consistency, Key, Query, Row, Scan, Table, Tables};
+use crate::ports::{Consistency, Key, Query, Row, Scan, Table, Tables, Write};
 use crate::profiles::identity_key;
-use crate::stored::{self, Committed, StoredError, Versioned, load};
+use crate::segments::{Changes, answers_of, memberships_of};
+use crate::stored::{self, StoredError, Versioned, load};
 use futures_util::StreamExt as _;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::IdentityKey;
-use odyssey_domain::profile::{Fill, IdentityItem, NotYet, Root};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::profile::{Fill, IdentityItem, NotYet, ProfileEffect, Root};
 use odyssey_domain::time::Stamp;
+use odyssey_domain::wire::{Owner, Wake};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -63,12 +70,14 @@ pub enum Later {
     Hot,
 }
 
-/// Fills what one profile lacks, where `identity` is a profile's own.
+/// Fills what one profile lacks, where `identity` is a profile's own, and decides in the same write,
+/// in silence, on the segments that ask for it and on those that are new to the profile.
 ///
 /// # Errors
 /// Where the port fails, an item cannot be read, or it would pass its limit.
 pub async fn fill(
     tables: &impl Tables,
+    keyring: &Keyring,
     catalog: &Catalog,
     identity: IdentityKey,
     now: Stamp,
@@ -80,6 +89,7 @@ pub async fn fill(
         let Some(Versioned { item: IdentityItem::Root(mut root), version, .. }) = found else {
             return Ok(Outcome::Complete);
         };
+        root.note_waiting(identity.into(), catalog.declared(), now);
         let (events, missing) = match fill_traits(tables, catalog, identity, &mut root, now).await?
         {
             Ok(None) => return Ok(Outcome::Complete),
@@ -91,16 +101,48 @@ pub async fn fill(
                 continue;
             }
         };
-        // Segments may have been decided on without what is there now: they are asked once more.
-        root.said.segments.ask_again();
-        // What is pending stays in the item as it was: nobody's effects are replaced.
-        let write = stored::put(key.clone(), &IdentityItem::Root(root), Some(version))?;
-        match stored::commit(tables, write).await? {
-            Committed::Done => return Ok(Outcome::Filled { events, missing }),
-            Committed::Conflict(_) => later = Later::Hot,
+        let mut writes = settle(tables, keyring, catalog, identity, &mut root, now).await?;
+        writes.push(stored::put(key.clone(), &IdentityItem::Root(root), Some(version))?);
+        if stored::commit_all(tables, writes).await? {
+            return Ok(Outcome::Filled { events, missing });
         }
+        later = Later::Hot;
     }
     Ok(Outcome::NotYet(later))
+}
+
+/// Decides on the segments that waited for what is there now. The writes that go with that of the
+/// root: what it changes of the segments' counts, and the timer's, which nobody else would arm.
+async fn settle(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    catalog: &Catalog,
+    identity: IdentityKey,
+    root: &mut Root,
+    now: Stamp,
+) -> Result<Vec<Write>, StoredError> {
+    let declared = catalog.declared();
+    let consents = match declared.ask_consent() {
+        true => answers_of(tables, keyring, root).await?,
+        false => BTreeMap::new(),
+    };
+    let was_in = memberships_of(root);
+    // What is pending stays in the item as it was: it is of earlier writes, whose messages carry it
+    // out.
+    let mut pending = std::mem::take(&mut root.said.pending);
+    root.settle_filled(identity.into(), declared, consents, now);
+    let armed = std::mem::take(&mut root.said.pending);
+    let mut changes = Changes::default();
+    changes.note(&was_in, &memberships_of(root));
+    let mut writes: Vec<Write> = changes.into_writes(identity).collect();
+    for effect in armed {
+        if let ProfileEffect::Arm { arm, due } = effect {
+            pending.retain(|effect| !matches!(effect, ProfileEffect::Arm { .. }));
+            writes.push(due::write(&Wake { owner: Owner::Profile(identity.into()), arm, due })?);
+        }
+    }
+    root.said.pending = pending;
+    Ok(writes)
 }
 
 /// Makes the states that the accumulators of a root lack. `None` where they lack none; else how many
@@ -252,6 +294,7 @@ pub enum BackfillError {
 /// A run under way.
 struct Running<'r, T, C, P> {
     tables: &'r T,
+    keyring: &'r Keyring,
     catalog: &'r Catalog,
     segments: u32,
     clock: &'r C,
@@ -266,10 +309,11 @@ struct Running<'r, T, C, P> {
 /// Where nothing was published, or the tables cannot be read; what was filled until then stays.
 pub async fn run<T: Tables>(
     tables: &T,
+    keyring: &Keyring,
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
 ) -> Result<Report, BackfillError> {
-    run_in(tables, SEGMENTS, clock, progress).await
+    run_in(tables, keyring, SEGMENTS, clock, progress).await
 }
 
 /// [`run`], the profiles read in so many segments, from 1.
@@ -278,6 +322,7 @@ pub async fn run<T: Tables>(
 /// As [`run`].
 pub async fn run_in<T: Tables>(
     tables: &T,
+    keyring: &Keyring,
     segments: u32,
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
@@ -285,6 +330,7 @@ pub async fn run_in<T: Tables>(
     let catalog = published(tables).await?;
     let running = Running {
         tables,
+        keyring,
         catalog: &catalog,
         segments,
         clock,
@@ -299,7 +345,9 @@ pub async fn run_in<T: Tables>(
     drop(parts);
     let again = std::mem::take(&mut *lock(&running.again));
     running.fill_all(again, Look::Second).await;
-    let republished = published(tables).await?.computed_traits != catalog.computed_traits;
+    let current = published(tables).await?;
+    let republished =
+        current.computed_traits != catalog.computed_traits || current.segments != catalog.segments;
     let (mut report, _) = running.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.republished = republished;
     Ok(report)
@@ -364,7 +412,10 @@ impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T
 
     async fn fill_all(&self, identities: Vec<IdentityKey>, look: Look) {
         let work = identities.into_iter().map(async |identity| {
-            (identity, fill(self.tables, self.catalog, identity, (self.clock)()).await)
+            (
+                identity,
+                fill(self.tables, self.keyring, self.catalog, identity, (self.clock)()).await,
+            )
         });
         let mut fills = futures_util::stream::iter(work).buffer_unordered(FILLS_AT_ONCE);
         while let Some((identity, outcome)) = fills.next().await {

@@ -13,7 +13,7 @@ use crate::ports::{
 };
 use crate::stored::{self, StoredError};
 use odyssey_domain::catalog::Catalog;
-use odyssey_domain::contact::Contact;
+use odyssey_domain::contact::{ConsentState, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
@@ -43,9 +43,14 @@ fn counter_key(segment: SegmentName, identity: IdentityKey) -> Key {
 #[must_use]
 pub fn memberships(item: Option<&IdentityItem>) -> Vec<SegmentName> {
     match item {
-        Some(IdentityItem::Root(root)) => root.said.segments.members.keys().copied().collect(),
+        Some(IdentityItem::Root(root)) => memberships_of(root),
         _ => Vec::new(),
     }
+}
+
+/// The segments that a root is in.
+pub(crate) fn memberships_of(root: &Root) -> Vec<SegmentName> {
+    root.said.segments.members.keys().copied().collect()
 }
 
 /// What the counts of segments change by in one transaction.
@@ -194,6 +199,22 @@ async fn read_consents(
         }
     }
     Ok(())
+}
+
+/// What the contact behind a profile's address has said. Read each time, and consistently: a copy
+/// in the profile would be wrong whenever a change of consent was lost on its way, or the address
+/// is another one now.
+pub(crate) async fn answers_of(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    root: &Root,
+) -> Result<BTreeMap<TopicId, ConsentState>, StoredError> {
+    let email = root.facts().email.address().cloned();
+    let Some(email) = email else { return Ok(BTreeMap::new()) };
+    let contact = keyring.contact_key(&email);
+    let found = contacts::load(tables, contact, Consistency::Strong).await?;
+    let answers = found.map(|found| found.item.consents).unwrap_or_default();
+    Ok(answers.into_iter().map(|(topic, consent)| (topic, consent.state)).collect())
 }
 
 /// What a back-fill of memberships has come to so far.

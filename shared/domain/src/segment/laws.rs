@@ -275,7 +275,7 @@ proptest! {
         let (segments, computed) = (&lived.declared, &lived.computed);
         let declared = Declared { published: PUBLISHED, segments, computed };
         let view = lived.root.view_at(profile(), computed, lived.now);
-        let turn = next_turn(&lived.root.facts(), declared, &view, lived.now);
+        let turn = next_turn(&lived.root.facts(), declared, &view, &BTreeSet::new(), lived.now);
         let (now, at) = (is_in(lived.now), lived.now.plus(Span::HOUR.times(later)));
         if let Some(turn) = turn {
             prop_assert!(turn > lived.now);

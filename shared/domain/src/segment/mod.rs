@@ -21,6 +21,7 @@ mod sample;
 mod laws;
 
 pub use membership::{Cause, Member, Memberships, SEGMENT_ENTERED, SEGMENT_EXITED};
+pub(crate) use membership::{Question, Which};
 pub use name::{SEGMENT_NAME_BYTES_MAX, SegmentName};
 pub use sample::{LeafCount, Sample};
 
@@ -100,6 +101,12 @@ impl Segment {
 
     /// Whether it asks for a computed trait whose value may change at midnight.
     pub(crate) fn asks_by_the_day(&self, computed: &ComputedTraits) -> bool {
+        computed.iter().any(|(name, _, rule)| rule.days.is_some() && self.asks_trait(name))
+    }
+
+    /// Whether it asks for a trait, or for something inside it.
+    #[must_use]
+    pub fn asks_trait(&self, known_as: &str) -> bool {
         let mut asks = false;
         self.when.each_leaf(&mut |leaf| {
             let name = match leaf {
@@ -107,14 +114,17 @@ impl Segment {
                 Condition::Counted { state, .. } => state,
                 _ => return,
             };
-            asks |= computed.iter().any(|(trait_name, _, rule)| {
-                rule.days.is_some()
-                    && name
-                        .strip_prefix(trait_name)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            });
+            let rest = name.strip_prefix(known_as);
+            asks |= rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         });
         asks
+    }
+
+    /// Whether nobody can say now if a profile is in it: it asks for a computed trait that is still
+    /// to be filled.
+    #[must_use]
+    pub fn is_undecidable(&self, view: &ProfileView) -> bool {
+        view.being_filled().any(|name| self.asks_trait(name))
     }
 }
 

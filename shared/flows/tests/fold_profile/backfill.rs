@@ -75,11 +75,12 @@ fn view(world: &World, key: IdentityKey, now: Stamp) -> ProfileView {
 }
 
 fn backfill(world: &World, now: Stamp) -> Report {
-    run(backfill::run(&world.memory, &|| now, |_| {})).unwrap()
+    run(backfill::run(&world.memory, &world.keyring, &|| now, |_| {})).unwrap()
 }
 
 fn fill(tables: &impl Tables, key: IdentityKey, now: Stamp) -> Outcome {
-    run(backfill::fill(tables, &declared(), key, now)).unwrap()
+    let keyring = World::new().keyring;
+    run(backfill::fill(tables, &keyring, &declared(), key, now)).unwrap()
 }
 
 #[test]
@@ -141,7 +142,7 @@ fn a_second_run_writes_nothing() {
     assert!(!calls.iter().any(|call| matches!(call, Operation::Write(_) | Operation::Transact)));
     assert_eq!(world.memory.rows(), rows);
     let mut pages = 0;
-    run(backfill::run(&world.memory, &|| minute(13), |_| pages += 1)).unwrap();
+    run(backfill::run(&world.memory, &world.keyring, &|| minute(13), |_| pages += 1)).unwrap();
     assert_eq!(pages, SEGMENTS);
 }
 
@@ -171,7 +172,8 @@ fn a_fault_at_any_call_is_healed_by_another_run() {
                 n += 1;
                 if n == at + 1 { wrong.clone() } else { Fault::None }
             });
-            let _ = run_or_halt(backfill::run(&world.memory, &|| minute(11), |_| {}));
+            let _ =
+                run_or_halt(backfill::run(&world.memory, &world.keyring, &|| minute(11), |_| {}));
             world.memory.calm();
             let report = backfill(&world, minute(12));
             assert!(report.left.is_empty(), "{fault:?} at {at}: {report:?}");
@@ -354,7 +356,7 @@ fn a_long_timeline_is_read_page_by_page() {
 fn a_publication_meanwhile_is_told() {
     let world = declared_late();
     let (memory, mut asked) = (world.memory.clone(), false);
-    let report = run(backfill::run(&world.memory, &|| minute(11), |_| {
+    let report = run(backfill::run(&world.memory, &world.keyring, &|| minute(11), |_| {
         if !std::mem::replace(&mut asked, true) {
             let changed = odyssey_flows::catalog::Publication {
                 catalog: catalog(),

@@ -11,6 +11,7 @@ use odyssey_domain::profile::IdentityItem;
 use odyssey_domain::segment::{Segment, SegmentName};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{SourceKind, detail_type};
+use odyssey_flows::backfill::Report;
 use odyssey_flows::catalog::{CatalogCache, Publication, publish};
 use odyssey_flows::ports::{Queue, Table};
 use odyssey_flows::queue::Disposition;
@@ -318,6 +319,11 @@ fn three() -> World {
     world
 }
 
+fn backfill(world: &World, now: Stamp) -> Report {
+    let (memory, keys) = (&world.memory, &world.keyring);
+    run(odyssey_flows::backfill::run(memory, keys, &|| now, |_| ())).unwrap()
+}
+
 fn often() -> Condition {
     let event = EventPredicate { event: "Signed In".to_owned(), tests: Vec::new() };
     Condition::counted(event, Some(30), 2)
@@ -330,14 +336,36 @@ fn declaring(when: Condition, published: Stamp) -> Catalog {
     Catalog { published, segments, computed_traits, ..catalog() }
 }
 
-/// A segment that counts, declared when there are profiles: their counts are made up for, then
-/// `profile` is asked to look at each; nothing is raised, everybody is counted.
+/// A segment that counts, declared when there are profiles: their counts are made up for, and who is
+/// in it is decided in the same write, with the count and the timer; nothing is raised.
 #[test]
-fn a_new_segment_is_filled_in_silence() {
+fn a_segment_over_what_is_filled_is_decided_with_it() {
     let now = minute(3 * 24 * 60);
     let world = publish_at(three(), declaring(often(), now));
     let _ = world.signals();
-    run(odyssey_flows::backfill::run(&world.memory, &|| now, |_| ())).unwrap();
+    let report = backfill(&world, now);
+    assert_eq!(report.filled, 3);
+    assert_eq!(count(&world, "often"), 2);
+    assert_eq!(members(&world, world.user("ann")), [name("often")].into());
+    let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
+    assert_eq!((looked.profiles, looked.asked), (3, 0));
+    let again = backfill(&world, now);
+    assert_eq!((again.filled, count(&world, "often")), (0, 2));
+    // Their timers are armed: 30 days on, all have left, aloud.
+    assert!(names(&world).is_empty());
+    world.wake_until(minute(40 * 24 * 60));
+    assert_eq!(count(&world, "often"), 0);
+    assert_eq!(names(&world), ["Segment Exited often", "Segment Exited often"]);
+}
+
+/// Nobody lacks anything: `profile` is asked to look at each, and finds idle ones in silence.
+#[test]
+fn a_new_segment_finds_who_does_nothing() {
+    let now = minute(3 * 24 * 60);
+    let when = serde_json::from_value(counted("Signed In", 2)).unwrap();
+    let world = publish_at(three(), declaring(when, now));
+    let _ = world.signals();
+    assert_eq!(backfill(&world, now).filled, 0);
     let mut steps = 0;
     let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| steps += 1)).unwrap();
     assert_eq!((looked.profiles, looked.asked, steps), (3, 3, 1));
@@ -353,17 +381,59 @@ fn a_new_segment_is_filled_in_silence() {
     assert_eq!(members(&world, world.user("ann")), [name("often")].into());
     let again = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
     assert_eq!((again.profiles, again.asked), (3, 0));
-    // Their timers are armed: 30 days on, all have left, aloud.
-    world.wake_until(minute(40 * 24 * 60));
-    assert_eq!(count(&world, "often"), 0);
-    assert_eq!(names(&world), ["Segment Exited often", "Segment Exited often"]);
+}
+
+/// A back-fill makes up for what one segment asks; what is entered of the others is still said.
+#[test]
+fn a_back_fill_silences_no_other_segment() {
+    let world = World::of(with(&[("fan", counted("Signed In", 2))]));
+    world.fold_done(vec![accepted(0, vec![did("e1", 0, "Signed In", &ann())])], minute(0));
+    let of = |segments: &[(&str, Value)]| with(segments).segments;
+    let mut catalog = declaring(often(), minute(5));
+    catalog.segments.extend(of(&[("fan", counted("Signed In", 2))]));
+    let world = publish_at(world, catalog);
+    assert_eq!(backfill(&world, minute(6)).filled, 1);
+    world.fold_done(vec![accepted(7, vec![did("e2", 7, "Signed In", &ann())])], minute(7));
+    assert_eq!(names(&world), ["Segment Entered fan", "Segment Entered often"]);
+}
+
+/// What a profile's earlier write has to have done stays to be done, and the counts are right,
+/// whatever fails at whichever call.
+#[test]
+fn a_fault_in_a_back_fill_of_segments_is_healed_by_another_run() {
+    let now = minute(3 * 24 * 60);
+    let calm = publish_at(three(), declaring(often(), now));
+    let before = calm.memory.calls().len();
+    backfill(&calm, now);
+    let all = calm.memory.calls().split_off(before);
+    let touched = |call: &Operation| !matches!(call, Operation::Scan(_));
+    let places = all.iter().enumerate().filter(|(_, call)| touched(call)).map(|(at, _)| at);
+    for at in places {
+        for fault in [Fault::FailBefore, Fault::FailAfter, Fault::Echo] {
+            let world = publish_at(three(), declaring(often(), now));
+            let (mut n, wrong) = (0, fault.clone());
+            world.memory.on_call(move |_| {
+                n += 1;
+                if n == at + 1 { wrong.clone() } else { Fault::None }
+            });
+            let (memory, keys) = (&world.memory, &world.keyring);
+            let _ = run(odyssey_flows::backfill::run(memory, keys, &|| now, |_| ()));
+            world.memory.calm();
+            backfill(&world, now);
+            let members = stored(&world).get(&name("often")).copied();
+            assert_eq!((count(&world, "often"), members), (2, Some(2)), "{fault:?} at {at}");
+            let _ = world.signals();
+            world.wake_until(minute(40 * 24 * 60));
+            assert_eq!((count(&world, "often"), names(&world).len()), (0, 2), "{fault:?} at {at}");
+        }
+    }
 }
 
 #[test]
 fn a_preview_asks_a_sample_and_writes_nothing() {
     let now = minute(3 * 24 * 60);
     let world = publish_at(three(), declaring(often(), now));
-    run(odyssey_flows::backfill::run(&world.memory, &|| now, |_| ())).unwrap();
+    backfill(&world, now);
     let catalog = declaring(often(), now);
     let when: Condition = serde_json::from_value(json!({"all": [
         serde_json::to_value(often()).unwrap(), consented()]}))
