@@ -7,6 +7,7 @@ use crate::screen::{Screen, Style};
 use crate::{Exit, Failure, stack};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::segment::{LeafCount, Sample, Segment, SegmentName};
+use odyssey_domain::time::Stamp;
 use odyssey_domain::workspace::Workspace;
 use odyssey_flows::ports::Table;
 use odyssey_flows::segments::preview;
@@ -71,7 +72,10 @@ fn of_file(file: &str, catalog: &mut Catalog) -> Result<Segment, Failure> {
     })?;
     let read = workspace.publish(Vec::new(), catalog.published).catalog;
     catalog.computed_traits = read.computed_traits;
-    Ok(found.segment(catalog.published))
+    let segment = found.segment(catalog.published);
+    // Of what is not watched yet nobody has the last match.
+    let watched = catalog.watches_since(&segment).unwrap_or(Stamp::MAX);
+    Ok(Segment { watched, ..segment })
 }
 
 fn percent(share: f64) -> String {
@@ -96,6 +100,16 @@ fn tell(screen: &Screen, segment: &Segment, sample: &Sample<'_>, whole: bool) {
         format!("{}, with 95 % confidence {} to {}", percent(share), percent(low), percent(high))
     };
     screen.line(&screen.paint(Style::Name, &bar));
+    if sample.unknown > 0 {
+        screen.line(&screen.paint(
+            Style::Warn,
+            &format!(
+                "{} of them lack a computed trait, or what they did before such events were watched: they are \
+                 counted as they answer without it, until the segment is published and `cargo odyssey backfill` was run",
+                sample.unknown
+            ),
+        ));
+    }
     screen.line(&format!("{:>9}  {:>12}  condition", "hold", "alone keeps"));
     screen.line(&format!("{:>9}  {:>12}", "", "out"));
     let of = |count: u32| percent(f64::from(count) / f64::from(sample.profiles));
@@ -118,6 +132,7 @@ fn as_json(sample: &Sample<'_>, whole: bool) -> serde_json::Value {
         .map(|(share, low, high)| json!({"estimate": share, "low": low, "high": high}));
     json!({
         "profiles": sample.profiles, "whole": whole, "members": sample.members, "share": share,
+        "unknown": sample.unknown,
         "conditions": leaves, "keeps_most_out": sample.keeps_out().map(|leaf| leaf.asked.clone()),
     })
 }

@@ -196,12 +196,35 @@ impl Catalog {
         kept
     }
 
+    /// What a profile notes of an event that is folded under this publication: when it was made, where
+    /// its segments ask for events, so that it matters which were watched.
+    #[must_use]
+    pub fn watches_under(&self) -> Option<Stamp> {
+        self.declared().watched().map(|_| self.published)
+    }
+
+    /// The earliest publication since which every event that a segment asks for is known to be
+    /// watched without a break; none where one is not watched.
+    #[must_use]
+    pub fn watches_since(&self, segment: &Segment) -> Option<Stamp> {
+        let since = |event: &EventPredicate| {
+            let asked = |known: &&Segment| crate::segment::watched([*known]).contains(event);
+            let by_segments = self.segments.values().filter(asked).map(|known| known.watched);
+            // Since when a journey's are is not noted.
+            let by_journeys = self.watched.contains(event).then_some(self.published);
+            by_segments.chain(by_journeys).min()
+        };
+        let all = crate::segment::watched([segment]);
+        all.iter().map(since).try_fold(Stamp::MIN, |latest, since| Some(latest.max(since?)))
+    }
+
     /// Lets the segments that `before` has with the same predicate go on: profiles that were
     /// decided on by them are not new to them. The others begin with this publication.
     pub fn keep_segments(&mut self, before: &Catalog) {
         for (name, segment) in &mut self.segments {
             let known = before.segments.get(name).filter(|known| known.when == segment.when);
             segment.since = known.map_or(self.published, |known| known.since);
+            segment.watched = before.watches_since(segment).unwrap_or(self.published);
         }
     }
 

@@ -1,12 +1,12 @@
 //! The back-fill: what profiles lack of the published workspace, made up for from their timelines.
 //!
 //! A computed trait that is declared when profiles already have events has no value until somebody
-//! reads those events. [`run`] does it for every profile, [`fill`] for one, each in one conditional
-//! write that a fold which came between makes fail. The same write decides on the segments that ask
-//! for what was made up for, so that nobody is told of an entering that is none, nor kept from being
-//! told of a true one; whom a new segment only has to find is [`crate::segments::look_at_all`]'s.
-//! Both may be stopped at any point and run again:
-//! what is complete is passed over, and nothing is kept between runs.
+//! reads those events; and the last match of an event is not kept of before it was watched. [`run`]
+//! does it for every profile, [`fill`] for one, each in one conditional write that a fold which came
+//! between makes fail. The same write decides on the segments that ask for what was made up for, so
+//! that nobody is told of an entering that is none, nor kept from being told of a true one; whom a
+//! new segment only has to find is [`crate::segments::look_at_all`]'s. Both may be stopped at any
+//! point and run again: what is complete is passed over, and nothing is kept between runs.
 
 use crate::catalog::current_key;
 use crate::due;
@@ -17,12 +17,12 @@ use crate::segments::{Changes, answers_of, memberships_of};
 use crate::stored::{self, StoredError, Versioned, load};
 use futures_util::StreamExt as _;
 use odyssey_domain::catalog::Catalog;
-use odyssey_domain::ids::IdentityKey;
+use odyssey_domain::ids::{ComputedKey, IdentityKey};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::profile::{Fill, IdentityItem, NotYet, ProfileEffect, Root};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{Owner, Wake};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// The segments that the profiles are read in: each that is done is a part of the whole.
@@ -90,8 +90,7 @@ pub async fn fill(
             return Ok(Outcome::Complete);
         };
         root.note_waiting(identity.into(), catalog.declared(), now);
-        let (events, missing) = match fill_traits(tables, catalog, identity, &mut root, now).await?
-        {
+        let (events, missing) = match fill_root(tables, catalog, identity, &mut root, now).await? {
             Ok(None) => return Ok(Outcome::Complete),
             Ok(Some(filled)) => filled,
             Err(uneven) if later == Later::Uneven(uneven) => break,
@@ -145,21 +144,38 @@ async fn settle(
     Ok(writes)
 }
 
-/// Makes the states that the accumulators of a root lack. `None` where they lack none; else how many
+/// What the accumulators of a root lack of a workspace: the states of computed traits, and whether
+/// the last matches of what it watches.
+fn lacks(root: &Root, catalog: &Catalog) -> BTreeMap<IdentityKey, (BTreeSet<ComputedKey>, bool)> {
+    let states = root.lacks(&catalog.computed_traits);
+    let mut lacks: BTreeMap<_, _> =
+        states.into_iter().map(|(identity, states)| (identity, (states, false))).collect();
+    let since = catalog.declared().watched();
+    for identity in since.map(|since| root.unwatched(since)).unwrap_or_default() {
+        lacks.entry(identity).or_default().1 = true;
+    }
+    lacks
+}
+
+/// Makes up for what the accumulators of a root lack. `None` where they lack nothing; else how many
 /// events were read, and how many are no longer there to be read.
-async fn fill_traits(
+async fn fill_root(
     tables: &impl Tables,
     catalog: &Catalog,
     own: IdentityKey,
     root: &mut Root,
     now: Stamp,
 ) -> Result<Result<Option<(u64, u64)>, NotYet>, StoredError> {
-    let traits = &catalog.computed_traits;
+    let kept = catalog.kept_matches();
     let mut read = None;
-    for (identity, lacks) in root.lacks(traits) {
+    for (identity, (states, matches)) in lacks(root, catalog) {
         let timelines = root.timelines_of(own, identity);
         let Some(accumulator) = root.accumulators.get_mut(&identity) else { continue };
-        let mut fill = Fill::begin(accumulator, traits, &lacks, now.minus(timeline::KEPT));
+        let horizon = now.minus(timeline::KEPT);
+        let mut fill = Fill::begin(accumulator, &catalog.computed_traits, &states, horizon);
+        if matches {
+            fill = fill.matching(&kept, catalog.published);
+        }
         for timeline in timelines {
             read_into(tables, timeline, &mut fill).await?;
         }
@@ -399,7 +415,7 @@ impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T
     fn lacking(&self, row: &Row) -> Option<IdentityKey> {
         let identity: IdentityKey = row.key.pk.parse().ok()?;
         let complete = match stored::decode::<IdentityItem>(row) {
-            Ok(IdentityItem::Root(root)) => root.lacks(&self.catalog.computed_traits).is_empty(),
+            Ok(IdentityItem::Root(root)) => lacks(&root, self.catalog).is_empty(),
             Ok(IdentityItem::Pointer { .. } | IdentityItem::Tombstone { .. }) => return None,
             Err(_) => false,
         };

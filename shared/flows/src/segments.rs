@@ -153,16 +153,17 @@ pub async fn preview<'s>(
     let mut after = None;
     loop {
         let (found, next) = profiles(tables, after).await?;
-        let view = |(profile, root): (ProfileId, Root)| root.view_at(profile, computed, now);
-        let mut views: Vec<ProfileView> = found.into_iter().map(view).collect();
+        let mut views: Vec<ProfileView> =
+            found.iter().map(|(profile, root)| root.view_at(*profile, computed, now)).collect();
         if segment.asks_consent() {
             read_consents(tables, keyring, &mut views).await?;
         }
-        for view in &views {
+        for (view, (_, root)) in views.iter().zip(&found) {
             if sample.profiles >= limit {
                 return Ok((sample, false));
             }
             sample.ask(view, now);
+            sample.unknown += u32::from(root.is_undecidable(segment, view));
         }
         after = next;
         if after.is_none() {

@@ -45,7 +45,8 @@ impl Root {
     /// Notes the segments of which nobody can say now whether the profile is in them: once somebody
     /// can, they are decided on in silence.
     pub fn note_waiting(&mut self, profile: ProfileId, declared: Declared<'_>, now: Stamp) {
-        let waiting = undecidable(declared, &self.view_at(profile, declared.computed, now));
+        let view = self.view_at(profile, declared.computed, now);
+        let waiting = self.undecidable(declared, &view);
         self.said.segments.waiting.extend(waiting);
     }
 
@@ -69,7 +70,7 @@ impl Root {
             Cause::Event => last,
             Cause::Time | Cause::Backfill => now,
         };
-        let undecidable = undecidable(declared, &view);
+        let undecidable = self.undecidable(declared, &view);
         let turn = next_turn(&facts, declared, &view, &undecidable, now);
         drop(facts);
         let (view, undecidable) = (&view, &undecidable);
@@ -80,12 +81,22 @@ impl Root {
         let due = settled.postponed.or(turn);
         due.is_some_and(|due| self.arm_by(due)) || settled.changed
     }
-}
 
-/// The segments of which nobody can say now whether such a profile is in them.
-fn undecidable(declared: Declared<'_>, view: &ProfileView) -> BTreeSet<SegmentName> {
-    let segments = declared.segments.iter();
-    segments.filter(|(_, segment)| segment.is_undecidable(view)).map(|(name, _)| *name).collect()
+    /// Whether nobody can say now if the profile, which looks so, is in a segment: it asks for a
+    /// computed trait that is still to be filled, or for an event that was not watched yet when some
+    /// of the profile's were folded.
+    #[must_use]
+    pub fn is_undecidable(&self, segment: &Segment, view: &ProfileView) -> bool {
+        view.being_filled().any(|name| segment.asks_trait(name))
+            || (segment.asks_events()
+                && !self.accumulators.values().all(|held| held.is_watched_since(segment.watched)))
+    }
+
+    fn undecidable(&self, declared: Declared<'_>, view: &ProfileView) -> BTreeSet<SegmentName> {
+        let all = declared.segments.iter();
+        let undecidable = all.filter(|(_, segment)| self.is_undecidable(segment, view));
+        undecidable.map(|(name, _)| *name).collect()
+    }
 }
 
 /// The first instant after `now` at which some segment answers otherwise if nothing happens until

@@ -35,7 +35,7 @@ fn name(text: &str) -> SegmentName {
 }
 
 fn segment(when: Condition) -> Segment {
-    Segment { title: "T".to_owned(), when, since: PUBLISHED }
+    Segment { title: "T".to_owned(), when, since: PUBLISHED, watched: PUBLISHED }
 }
 
 fn performed(event: &str, minutes: Option<u64>) -> Condition {
@@ -146,6 +146,7 @@ impl Lived {
         .unwrap();
         let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
         let watched = Watched::of(&NAMES.map(predicate)).computing(&self.computed);
+        let watched = watched.under(Some(self.published));
         let own = IdentityKey::from(profile());
         let _ = self.root.accumulator_of(own, own).1.fold(&event, &source, &watched);
     }

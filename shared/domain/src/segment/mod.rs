@@ -48,6 +48,16 @@ pub struct Segment {
     /// When it was first published with this predicate. Profiles that were last decided on under an
     /// earlier publication are new to it.
     pub since: Stamp,
+    /// The earliest publication since which every event that it asks for is watched without a break.
+    /// Of events that were folded under an earlier one a profile lacks the last match, until a
+    /// back-fill.
+    #[serde(default = "always")]
+    pub watched: Stamp,
+}
+
+/// A release that did not note it took everything for watched.
+const fn always() -> Stamp {
+    Stamp::MIN
 }
 
 /// The segments of one publication.
@@ -66,6 +76,14 @@ impl Declared<'_> {
     #[must_use]
     pub fn ask_consent(&self) -> bool {
         self.segments.values().any(Segment::asks_consent)
+    }
+
+    /// Since when events have to have been watched for each of them to be decided on; none where
+    /// they ask for no event.
+    #[must_use]
+    pub fn watched(&self) -> Option<Stamp> {
+        let asking = self.segments.values().filter(|segment| segment.asks_events());
+        asking.map(|segment| segment.watched).max()
     }
 }
 
@@ -120,11 +138,22 @@ impl Segment {
         asks
     }
 
-    /// Whether nobody can say now if a profile is in it: it asks for a computed trait that is still
-    /// to be filled.
+    /// Whether it asks for events by a predicate, of which profiles keep the last match.
     #[must_use]
-    pub fn is_undecidable(&self, view: &ProfileView) -> bool {
-        view.being_filled().any(|name| self.asks_trait(name))
+    pub fn asks_events(&self) -> bool {
+        let mut asks = false;
+        self.when.each_leaf(&mut |leaf| asks |= matches!(leaf, Condition::Performed { .. }));
+        asks
+    }
+
+    /// Whether it asks for a signal of this name.
+    #[must_use]
+    pub fn asks_signal(&self, known_as: &str) -> bool {
+        let mut asks = false;
+        self.when.each_leaf(&mut |leaf| {
+            asks |= matches!(leaf, Condition::Signal { name, .. } if name == known_as);
+        });
+        asks
     }
 }
 

@@ -108,6 +108,42 @@ fn a_segment_that_goes_on_is_no_new_one() {
     assert_eq!(read.segments.get(&name("at-risk")).unwrap().since, second);
 }
 
+/// What it asks for is watched since the first publication that does, by a segment or a journey.
+#[test]
+fn what_is_watched_already_is_noted() {
+    let at = Stamp::from_ms;
+    let catalog = |text: &str, now| {
+        let files = files(&[("segments/at-risk.yaml", text)]);
+        Workspace::read(&files).unwrap().publish(Vec::new(), now).catalog
+    };
+    let watched =
+        |catalog: &crate::catalog::Catalog| catalog.segments.get(&name("at-risk")).unwrap().watched;
+    let first = catalog(SEGMENT, at(1));
+    assert_eq!((watched(&first), first.watches_under()), (at(1), Some(at(1))));
+    // Another window over the same events.
+    let mut second = catalog(&SEGMENT.replace("within: 60d", "within: 30d"), at(2));
+    second.retire(&first, &[]);
+    assert_eq!(watched(&second), at(1));
+    let mut third = catalog(&SEGMENT.replace("Order Completed", "Order Refunded"), at(3));
+    third.retire(&second, &[]);
+    assert_eq!(watched(&third), at(3));
+    // What was let go of begins anew.
+    let mut fourth = catalog(SEGMENT, at(4));
+    fourth.retire(&third, &[]);
+    assert_eq!(watched(&fourth), at(4));
+    // A journey's events are watched since its publication at the latest.
+    let event = crate::segment::watched(first.segments.values());
+    let before = crate::catalog::Catalog { watched: event, segments: BTreeMap::new(), ..first };
+    let mut fifth = catalog(SEGMENT, at(5));
+    fifth.retire(&before, &[]);
+    assert_eq!(watched(&fifth), at(1));
+    let none = crate::catalog::Catalog { watched: Vec::new(), ..before };
+    assert_eq!(
+        (none.watches_under(), none.watches_since(&fifth.segments[&name("at-risk")])),
+        (None, None)
+    );
+}
+
 #[test]
 fn golden_faults_of_segments() {
     let all = "one of all, any, not, trait, fact, performed, signal, consent";

@@ -27,7 +27,7 @@ fn name(text: &str) -> SegmentName {
 
 fn segment(when: Value, since: Stamp) -> Segment {
     let when: Condition = serde_json::from_value(when).unwrap();
-    Segment { title: "T".to_owned(), when, since }
+    Segment { title: "T".to_owned(), when, since, watched: since }
 }
 
 fn counted(event: &str, least: u64) -> Value {
@@ -331,7 +331,7 @@ fn often() -> Condition {
 
 fn declaring(when: Condition, published: Stamp) -> Catalog {
     let computed_traits = BTreeMap::from_iter(when.counter()).into();
-    let segment = Segment { title: "T".to_owned(), when, since: published };
+    let segment = Segment { title: "T".to_owned(), when, since: published, watched: published };
     let segments = [(name("often"), segment)].into();
     Catalog { published, segments, computed_traits, ..catalog() }
 }
@@ -429,6 +429,67 @@ fn a_fault_in_a_back_fill_of_segments_is_healed_by_another_run() {
     }
 }
 
+fn asking(when: &Value, published: Stamp) -> Catalog {
+    declaring(serde_json::from_value(when.clone()).unwrap(), published)
+}
+
+/// Whether somebody did something is known of the time since it is watched alone: until a back-fill
+/// has read what was before, nobody is taken for one who did it, nor for one who did not.
+#[test]
+fn what_was_done_before_it_was_watched_is_read_back() {
+    let now = minute(4 * 24 * 60);
+    let quiet = json!({"not": lately("Signed In", "60d")});
+    for (when, expected) in [(quiet, 0), (lately("Signed In", "60d"), 3)] {
+        let world = publish_at(three(), asking(&when, now));
+        let _ = world.signals();
+        // Something else they do tells nothing of it.
+        let other = did("x1", 4 * 1_440 + 1, "Cart Viewed", &ann());
+        world.fold_done(vec![accepted(4 * 1_440 + 1, vec![other])], minute(4 * 1_440 + 1));
+        assert_eq!(count(&world, "often"), 0, "{when}");
+        let memory = &world.memory;
+        let looked = run(segments::look_at_all(memory, memory, |_| ())).unwrap();
+        assert_eq!(looked.asked, 2, "{when}");
+        world.fold_done(world.memory.take(Queue::Profile, now), now);
+        assert_eq!(count(&world, "often"), 0, "{when}");
+        let catalog = asking(&when, now);
+        let segment = &catalog.segments[&name("often")];
+        let preview = || {
+            let (keys, computed) = (&world.keyring, &catalog.computed_traits);
+            run(segments::preview(memory, keys, computed, segment, 9, now)).unwrap().0
+        };
+        assert_eq!(preview().unknown, 3, "{when}");
+        assert_eq!(backfill(&world, now).filled, 3, "{when}");
+        assert_eq!((preview().unknown, i64::from(preview().members)), (0, expected), "{when}");
+        assert_eq!((count(&world, "often"), backfill(&world, now).filled), (expected, 0), "{when}");
+        // What they do again is no exit, and no entering.
+        let again = did("x2", 4 * 1_440 + 2, "Signed In", &ann());
+        world.fold_done(vec![accepted(4 * 1_440 + 2, vec![again])], minute(4 * 1_440 + 2));
+        assert!(names(&world).is_empty(), "{when}");
+        // 60 days on time alone moves them, aloud.
+        world.wake_until(minute(70 * 24 * 60));
+        assert_eq!((count(&world, "often"), names(&world).len()), (3 - expected, 3), "{when}");
+    }
+}
+
+/// Who comes after such a segment was published was watched from the first event on.
+#[test]
+fn whoever_comes_later_needs_no_back_fill() {
+    let world = World::of(asking(&lately("Signed In", "60d"), minute(-60)));
+    let both = json!({"userId": "ann", "anonymousId": "a"});
+    let device = json!({"anonymousId": "a"});
+    world.fold_done(vec![accepted(0, vec![did("e1", 0, "Cart Viewed", &device)])], minute(0));
+    world.fold_done(vec![accepted(1, vec![did("e2", 1, "Signed In", &both)])], minute(1));
+    assert_eq!(names(&world), ["Segment Entered often"]);
+    assert_eq!(backfill(&world, minute(2)).complete, 1);
+    // Another publication, which goes on watching, is none that lacks anything.
+    let later =
+        Catalog { published: minute(3), ..asking(&lately("Signed In", "60d"), minute(-60)) };
+    let world = publish_at(world, later);
+    world.fold_done(vec![accepted(4, vec![did("e3", 4, "Cart Viewed", &ann())])], minute(4));
+    assert_eq!((backfill(&world, minute(5)).complete, count(&world, "often")), (1, 1));
+    assert!(names(&world).is_empty());
+}
+
 #[test]
 fn a_preview_asks_a_sample_and_writes_nothing() {
     let now = minute(3 * 24 * 60);
@@ -438,7 +499,7 @@ fn a_preview_asks_a_sample_and_writes_nothing() {
     let when: Condition = serde_json::from_value(json!({"all": [
         serde_json::to_value(often()).unwrap(), consented()]}))
     .unwrap();
-    let segment = Segment { title: "T".to_owned(), when, since: now };
+    let segment = Segment { title: "T".to_owned(), when, since: now, watched: now };
     let before = world.memory.rows();
     let ask = |limit| {
         let (memory, keys) = (&world.memory, &world.keyring);
