@@ -131,11 +131,8 @@ impl Memberships {
     /// either is in it: a link is no entering. Where that is not so for the both of them, the
     /// decision that follows in the same write says so.
     pub fn absorb(&mut self, other: Memberships) {
-        // A segment that is new to either is new to both.
-        self.published = match (self.published, other.published) {
-            (Some(own), Some(others)) => Some(own.min(others)),
-            (own, others) => own.or(others),
-        };
+        // A segment that is new to either is new to both; where one was never decided on, all are.
+        self.published = self.published.zip(other.published).map(|(own, others)| own.min(others));
         self.changes = self.changes.max(other.changes);
         for (name, member) in other.members {
             let held = self.members.entry(name).or_insert(member);

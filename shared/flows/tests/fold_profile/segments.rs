@@ -154,6 +154,22 @@ fn a_link_moves_a_membership_and_is_counted_once() {
     assert_eq!(members(&world, world.user("bob")), [name("fan")].into());
 }
 
+/// A customer of before a segment, who comes back by a device that is new: the link brings together
+/// somebody new to the segment and somebody it is new to.
+#[test]
+fn a_customer_of_before_who_comes_by_a_new_device_enters_in_silence() {
+    let world = World::of(catalog());
+    world.fold_done(vec![accepted(0, vec![did("e1", 0, "Signed In", &ann())])], minute(0));
+    let when = serde_json::from_value(counted("Signed In", 1)).unwrap();
+    let world = publish_at(world, declaring(when, minute(5)));
+    let device = json!({"anonymousId": "a"});
+    world.fold_done(vec![accepted(6, vec![did("e2", 6, "Cart Viewed", &device)])], minute(6));
+    let both = json!({"userId": "ann", "anonymousId": "a"});
+    world.fold_done(vec![accepted(7, vec![did("e3", 7, "Cart Viewed", &both)])], minute(7));
+    assert!(names(&world).is_empty());
+    assert_eq!(count(&world, "often"), 1);
+}
+
 fn consent(world: &World, email: &str, state: ConsentState, at: i64) {
     let contact = world.keyring.contact_key(&EmailAddress::parse(email).unwrap());
     let offers = TopicId::parse("offers").unwrap();
