@@ -88,7 +88,7 @@ struct Waiting {
     mails: BTreeSet<MailId>,
 }
 
-/// Compares with what is published, and completes `publication`: a journey that is no longer in
+/// Compares with what is published, and completes `publication`: it is dated later, and a journey that is no longer in
 /// the files stays, archived, with its mails, so that those inside it go on.
 ///
 /// # Errors
@@ -99,6 +99,9 @@ pub async fn plan(
 ) -> Result<Plan, CatalogError> {
     let current = load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
     let before = current.map(|found| found.item);
+    if let Some(before) = &before {
+        publication.catalog.date_after(before);
+    }
     let Waits { waiting, more: more_waiting, waited_for } = waiting(tables).await?;
     let mut refused = Vec::new();
     let old = before.clone().unwrap_or_else(|| empty_of(&publication.catalog));

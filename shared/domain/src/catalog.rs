@@ -4,7 +4,7 @@
 //! own, immutable and addressed by their hash.
 
 use crate::contact::TopicId;
-use crate::ids::ContentHash;
+use crate::ids::{ComputedKey, ContentHash};
 use crate::journey::JourneyId;
 use crate::message::MailId;
 use crate::pacing::{FrequencyCap, Pacing};
@@ -17,7 +17,7 @@ use crate::slug::slug;
 use crate::time::{Span, Stamp};
 use crate::wire::SourceKind;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::signal::{SignalKind, SignalRule, Threshold};
 
@@ -218,14 +218,35 @@ impl Catalog {
         all.iter().map(since).try_fold(Stamp::MIN, |latest, since| Some(latest.max(since?)))
     }
 
-    /// Lets the segments that `before` has with the same predicate go on: profiles that were
-    /// decided on by them are not new to them. The others begin with this publication.
+    /// The rules by which what a segment asks for is worked out, where this workspace declares them:
+    /// those of computed traits and of signals.
+    fn rules_of(&self, segment: &Segment) -> (BTreeSet<ComputedKey>, Vec<&SignalRule>) {
+        let traits = self.computed_traits.iter();
+        let traits = traits.filter(|(name, ..)| segment.asks_trait(name)).map(|(_, key, _)| key);
+        let signals = self.signals.iter().filter(|rule| segment.asks_signal(&rule.name));
+        (traits.collect(), signals.collect())
+    }
+
+    /// Lets the segments go on that `before` has with the same predicate, over the same rules of
+    /// computed traits and signals: profiles that were decided on by them are not new to them. The
+    /// others begin with this publication.
     pub fn keep_segments(&mut self, before: &Catalog) {
-        for (name, segment) in &mut self.segments {
-            let known = before.segments.get(name).filter(|known| known.when == segment.when);
+        let mut segments = std::mem::take(&mut self.segments);
+        for (name, segment) in &mut segments {
+            let is_known = |known: &&Segment| {
+                known.when == segment.when && before.rules_of(known) == self.rules_of(segment)
+            };
+            let known = before.segments.get(name).filter(is_known);
             segment.since = known.map_or(self.published, |known| known.since);
             segment.watched = before.watches_since(segment).unwrap_or(self.published);
         }
+        self.segments = segments;
+    }
+
+    /// Dates it after `before`, whatever the publisher's clock says: profiles that were decided on
+    /// under a later publication wait for that one.
+    pub fn date_after(&mut self, before: &Catalog) {
+        self.published = self.published.max(before.published.plus(Span::from_ms(1)));
     }
 
     /// Goes on watching what `before` watched and this catalog's journeys do not mention: an

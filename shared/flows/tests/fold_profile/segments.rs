@@ -487,6 +487,40 @@ fn what_was_done_before_it_was_watched_is_read_back() {
     }
 }
 
+/// A computed trait that is worked out otherwise puts nobody out who is in: nobody knows its value
+/// until a back-fill, and then each is where they belong, in silence.
+#[test]
+fn another_rule_of_a_trait_puts_nobody_out() {
+    let of = |days: u32, published| {
+        let rule = json!({"kind": "count", "event": {"event": "Signed In"}, "days": days});
+        let when = json!({"trait": {"name": "visits", "is": {"at_least": 1}}});
+        let computed_traits = serde_json::from_value(json!({"visits": rule})).unwrap();
+        Catalog { computed_traits, ..asking(&when, published) }
+    };
+    let day = |n: i64| n * 24 * 60;
+    let first = of(30, minute(-60));
+    let world = World::of(first.clone());
+    let bob = json!({"userId": "bob"});
+    let events = vec![did("e1", 0, "Signed In", &ann()), did("e2", day(9), "Signed In", &bob)];
+    for (at, event) in [0, day(9)].into_iter().zip(events) {
+        world.fold_done(vec![accepted(at, vec![event])], minute(at));
+    }
+    assert_eq!((names(&world).len(), count(&world, "often")), (2, 2));
+    let mut second = of(5, minute(day(10)));
+    second.retire(&first, &[]);
+    let world = publish_at(world, second);
+    for (n, who) in [ann(), bob].iter().enumerate() {
+        let event = did(&format!("x{n}"), day(10) + 1, "Cart Viewed", who);
+        world.fold_done(vec![accepted(day(10) + 1, vec![event])], minute(day(10) + 1));
+    }
+    assert!(names(&world).is_empty());
+    assert_eq!(count(&world, "often"), 2);
+    assert_eq!(backfill(&world, minute(day(10) + 2)).filled, 2);
+    assert_eq!((names(&world), count(&world, "often")), (vec![], 1));
+    world.wake_until(minute(day(16)));
+    assert_eq!((names(&world).len(), count(&world, "often")), (1, 0));
+}
+
 /// Who comes after such a segment was published was watched from the first event on.
 #[test]
 fn whoever_comes_later_needs_no_back_fill() {
