@@ -3,9 +3,9 @@
 use crate::args::BackfillArgs;
 use crate::screen::{Screen, Style};
 use crate::{Exit, Failure, stack};
-use odyssey_flows::backfill::{self, BackfillError, Report, SEGMENTS};
+use odyssey_flows::backfill::{self, BackfillError, PARTS, Report};
 use odyssey_flows::ports::Table;
-use odyssey_flows::segments::{self, LookError, Looked};
+use odyssey_flows::segments::{self, LookError, Looked, PassedOver};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -57,11 +57,12 @@ pub async fn run(screen: &Screen, args: &BackfillArgs) -> Result<Exit, Failure> 
         }
     })?;
     if args.json {
-        screen.line(&as_json(&report, looked, now().duration_since(began)).to_string());
+        screen.line(&as_json(&report, &looked, now().duration_since(began)).to_string());
     } else {
-        tell_looked(screen, looked);
+        tell_looked(screen, &looked);
     }
-    Ok(if report.left.is_empty() && !report.republished { Exit::Right } else { Exit::Wrong })
+    let whole = report.left.is_empty() && looked.passed_over.profiles == 0;
+    Ok(if whole && !report.republished { Exit::Right } else { Exit::Wrong })
 }
 
 /// How long a run takes is the operator's own time, whatever the stack's is.
@@ -80,16 +81,16 @@ fn progress(report: &Report, took: Duration) -> String {
         |ahead| format!("about {ahead} left"),
     );
     format!(
-        "{} profiles ({} a second), {} filled, {} events read; {} of {SEGMENTS} parts done, {ahead}",
+        "{} profiles ({} a second), {} filled, {} events read; {} of {PARTS} parts done, {ahead}",
         report.profiles,
         per_second(report.profiles, took),
         report.filled,
         report.events,
-        report.segments,
+        report.parts,
     )
 }
 
-fn as_json(report: &Report, looked: Looked, took: Duration) -> Value {
+fn as_json(report: &Report, looked: &Looked, took: Duration) -> Value {
     let named =
         report.named.iter().map(|(key, why)| json!({"profile": key.to_string(), "why": why}));
     json!({
@@ -101,12 +102,14 @@ fn as_json(report: &Report, looked: Looked, took: Duration) -> Value {
         "left": report.left,
         "named": named.collect::<Vec<Value>>(),
         "republished": report.republished,
-        "looked": {"profiles": looked.profiles, "asked": looked.asked},
+        "looked": {
+            "profiles": looked.profiles, "asked": looked.asked, "unreadable": passed_over(&looked.passed_over),
+        },
         "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     })
 }
 
-fn tell_looked(screen: &Screen, looked: Looked) {
+fn tell_looked(screen: &Screen, looked: &Looked) {
     let text = match looked.asked {
         0 => "No published segment is new to any profile.".to_owned(),
         n => format!(
@@ -115,6 +118,26 @@ fn tell_looked(screen: &Screen, looked: Looked) {
         ),
     };
     screen.line(&text);
+    tell_passed_over(screen, &looked.passed_over);
+}
+
+/// Those that could not be read, for programs.
+pub(crate) fn passed_over(passed_over: &PassedOver) -> Value {
+    let named = passed_over.named.iter();
+    let named = named.map(|one| json!({"profile": one.identity.to_string(), "why": one.why}));
+    json!({"profiles": passed_over.profiles, "named": named.collect::<Vec<Value>>()})
+}
+
+/// Says which profiles could not be read, where there are any.
+pub(crate) fn tell_passed_over(screen: &Screen, passed_over: &PassedOver) {
+    if passed_over.profiles == 0 {
+        return;
+    }
+    let text = format!("{} profiles cannot be read and are left out:", passed_over.profiles);
+    screen.line(&screen.paint(Style::Bad, &text));
+    for one in &passed_over.named {
+        screen.line(&screen.paint(Style::Faint, &format!("  {}  {}", one.identity, one.why)));
+    }
 }
 
 fn tell(screen: &Screen, report: &Report, took: Duration) {

@@ -88,7 +88,10 @@ async fn profiles_from_before_are_filled_and_what_is_not_is_told() {
     assert_eq!(report["left"], json!({"events are not in the timeline yet": 1}));
     assert_eq!(report["named"][0]["profile"], keys[2].to_string());
     // Whose traits were filled is in the segments that it belongs in; `profile` looks at the other.
-    assert_eq!(report["looked"], json!({"profiles": 3, "asked": 1}));
+    assert_eq!(
+        report["looked"],
+        json!({"profiles": 3, "asked": 1, "unreadable": {"profiles": 0, "named": []}})
+    );
     let segments = odyssey(&stack, &["segments", "--json"]).await;
     let segments: Value = serde_json::from_slice(&segments.stdout).unwrap();
     let counts = segments.as_array().unwrap().iter();

@@ -4,13 +4,13 @@ use super::published;
 use crate::args::PreviewArgs;
 use crate::publish::directory;
 use crate::screen::{Screen, Style};
-use crate::{Exit, Failure, stack};
+use crate::{Exit, Failure, backfill, stack};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::segment::{LeafCount, Sample, Segment, SegmentName};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::workspace::Workspace;
 use odyssey_flows::ports::Table;
-use odyssey_flows::segments::preview;
+use odyssey_flows::segments::{Preview, preview};
 use serde_json::json;
 use std::path::Path;
 
@@ -32,14 +32,17 @@ pub(super) async fn run(screen: &Screen, args: &PreviewArgs) -> Result<Exit, Fai
     let computed = &catalog.computed_traits;
     let asked =
         preview(&tables, &keyring, computed, &segment, args.profiles, connection.now()).await;
-    let (sample, whole) =
+    let Preview { sample, whole, passed_over } =
         asked.map_err(|error| Failure::Stack(format!("{}: {error}", connection.name)))?;
     if args.json {
-        screen.line(&as_json(&sample, whole).to_string());
+        let mut json = as_json(&sample, whole);
+        json["unreadable"] = backfill::passed_over(&passed_over);
+        screen.line(&json.to_string());
         return Ok(Exit::Right);
     }
     screen.line(&screen.paint(Style::Faint, &format!("read from {}", connection.name)));
     tell(screen, &segment, &sample, whole);
+    backfill::tell_passed_over(screen, &passed_over);
     Ok(Exit::Right)
 }
 

@@ -11,8 +11,8 @@
 use crate::catalog::current_key;
 use crate::due;
 use crate::fold_profile::timeline;
-use crate::ports::{Consistency, Key, Query, Row, Scan, Table, Tables, Write};
-use crate::profiles::identity_key;
+use crate::ports::{Consistency, Key, Query, Row, Table, Tables, Write};
+use crate::profiles::{self, Part, identity_key};
 use crate::segments::{Changes, answers_of, memberships_of};
 use crate::stored::{self, StoredError, Versioned, load};
 use futures_util::StreamExt as _;
@@ -25,14 +25,12 @@ use odyssey_domain::wire::{Owner, Wake};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-/// The segments that the profiles are read in: each that is done is a part of the whole.
-pub const SEGMENTS: u32 = 64;
-/// Segments that are read at once.
-const SEGMENTS_AT_ONCE: usize = 4;
-/// Profiles of one segment that are filled at once.
+/// The parts that the profiles are read in.
+pub const PARTS: u32 = 64;
+/// Parts that are read at once.
+const PARTS_AT_ONCE: usize = 4;
+/// Profiles of one part that are filled at once.
 const FILLS_AT_ONCE: usize = 8;
-/// Rows of one page of the scan.
-const ROWS_PER_SCAN: usize = 200;
 /// Rows of one read of a timeline; each holds a delivery's events.
 const ROWS_PER_READ: usize = 200;
 /// How often a profile that others write to meanwhile is read anew before it is left for later.
@@ -121,9 +119,10 @@ async fn settle(
     now: Stamp,
 ) -> Result<Vec<Write>, StoredError> {
     let declared = catalog.declared();
-    let consents = match declared.ask_consent() {
-        true => answers_of(tables, keyring, root).await?,
-        false => BTreeMap::new(),
+    let consents = if declared.ask_consent() {
+        answers_of(tables, keyring, root).await?
+    } else {
+        BTreeMap::new()
     };
     let was_in = memberships_of(root);
     // What is pending stays in the item as it was: it is of earlier writes, whose messages carry it
@@ -244,8 +243,8 @@ pub struct Report {
     pub left: BTreeMap<String, u64>,
     /// Some of them, by their keys, which name nobody.
     pub named: Vec<(IdentityKey, String)>,
-    /// Segments that are done.
-    pub segments: u32,
+    /// Parts that are done.
+    pub parts: u32,
     /// Of how many.
     pub of: u32,
     /// Whether the workspace was published anew meanwhile: what it declares now is not filled.
@@ -259,12 +258,12 @@ impl Report {
         self.left.values().sum()
     }
 
-    /// How many profiles are still to be looked at, by those of the segments that are done; none
+    /// How many profiles are still to be looked at, by those of the parts that are done; none
     /// while none is.
     #[must_use]
     pub fn ahead(&self) -> Option<u64> {
-        let to_do = u64::from(self.of.saturating_sub(self.segments));
-        self.profiles.saturating_mul(to_do).checked_div(u64::from(self.segments))
+        let to_do = u64::from(self.of.saturating_sub(self.parts));
+        self.profiles.saturating_mul(to_do).checked_div(u64::from(self.parts))
     }
 
     fn add(&mut self, identity: IdentityKey, outcome: &Result<Outcome, StoredError>) {
@@ -312,7 +311,7 @@ struct Running<'r, T, C, P> {
     tables: &'r T,
     keyring: &'r Keyring,
     catalog: &'r Catalog,
-    segments: u32,
+    parts: u32,
     clock: &'r C,
     progress: Mutex<(Report, P)>,
     again: Mutex<Vec<IdentityKey>>,
@@ -329,17 +328,17 @@ pub async fn run<T: Tables>(
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
 ) -> Result<Report, BackfillError> {
-    run_in(tables, keyring, SEGMENTS, clock, progress).await
+    run_in(tables, keyring, PARTS, clock, progress).await
 }
 
-/// [`run`], the profiles read in so many segments, from 1.
+/// [`run`], the profiles read in so many parts, from 1.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_in<T: Tables>(
     tables: &T,
     keyring: &Keyring,
-    segments: u32,
+    parts: u32,
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
 ) -> Result<Report, BackfillError> {
@@ -348,17 +347,17 @@ pub async fn run_in<T: Tables>(
         tables,
         keyring,
         catalog: &catalog,
-        segments,
+        parts,
         clock,
-        progress: Mutex::new((Report { of: segments, ..Report::default() }, progress)),
+        progress: Mutex::new((Report { of: parts, ..Report::default() }, progress)),
         again: Mutex::default(),
     };
-    let work = (0..segments).map(|segment| running.segment(segment));
-    let mut parts = futures_util::stream::iter(work).buffer_unordered(SEGMENTS_AT_ONCE);
-    while let Some(done) = parts.next().await {
+    let work = (0..parts).map(|part| running.part(part));
+    let mut work = futures_util::stream::iter(work).buffer_unordered(PARTS_AT_ONCE);
+    while let Some(done) = work.next().await {
         done?;
     }
-    drop(parts);
+    drop(work);
     let again = std::mem::take(&mut *lock(&running.again));
     running.fill_all(again, Look::Second).await;
     let current = published(tables).await?;
@@ -386,23 +385,14 @@ enum Look {
 }
 
 impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T, C, P> {
-    async fn segment(&self, segment: u32) -> Result<(), StoredError> {
+    async fn part(&self, part: u32) -> Result<(), StoredError> {
         let mut after: Option<Key> = None;
         loop {
-            let page = self
-                .tables
-                .scan(&Scan {
-                    table: Table::Profiles,
-                    segment,
-                    segments: self.segments,
-                    after,
-                    sk: Some("identity".to_owned()),
-                    limit: ROWS_PER_SCAN,
-                })
-                .await?;
+            let part = Part { part, of: self.parts };
+            let page = profiles::scan(self.tables, part, after).await?;
             let lacking = page.rows.iter().filter_map(|row| self.lacking(row)).collect();
             self.fill_all(lacking, Look::First).await;
-            self.tell(|report| report.segments += u32::from(page.next.is_none()));
+            self.tell(|report| report.parts += u32::from(page.next.is_none()));
             after = page.next;
             if after.is_none() {
                 return Ok(());

@@ -7,7 +7,7 @@ use odyssey_domain::ids::{EventHash, IdentityKey};
 use odyssey_domain::profile::{NotYet, ProfileView};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::SourceKind;
-use odyssey_flows::backfill::{self, Later, Outcome, Report, SEGMENTS};
+use odyssey_flows::backfill::{self, Later, Outcome, PARTS, Report};
 use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::{
     Consistency, Expect, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
@@ -94,7 +94,7 @@ fn declared_late_and_filled_is_declared_early() {
     assert!(!before.traits.contains_key("orders"));
     let report = backfill(&late, minute(11));
     assert_eq!((report.profiles, report.filled, report.complete), (2, 2, 0), "{report:?}");
-    assert_eq!((report.events, report.missing, report.segments), (7, 0, SEGMENTS));
+    assert_eq!((report.events, report.missing, report.parts), (7, 0, PARTS));
     assert!(report.left.is_empty() && !report.republished);
     assert_eq!(late.facts(), early.facts());
     let after = view(&late, ann, minute(11));
@@ -143,7 +143,7 @@ fn a_second_run_writes_nothing() {
     assert_eq!(world.memory.rows(), rows);
     let mut pages = 0;
     run(backfill::run(&world.memory, &world.keyring, &|| minute(13), |_| pages += 1)).unwrap();
-    assert_eq!(pages, SEGMENTS);
+    assert_eq!(pages, PARTS);
 }
 
 #[test]

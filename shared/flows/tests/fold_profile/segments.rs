@@ -13,8 +13,9 @@ use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{SourceKind, detail_type};
 use odyssey_flows::backfill::Report;
 use odyssey_flows::catalog::{CatalogCache, Publication, publish};
-use odyssey_flows::ports::{Queue, Table};
+use odyssey_flows::ports::{Expect, Queue, Table, Write};
 use odyssey_flows::queue::Disposition;
+use odyssey_flows::segments::PassedOver;
 use odyssey_flows::{contacts, segments, stored};
 use odyssey_testkit::{Fault, Operation, run};
 use proptest::prelude::*;
@@ -399,6 +400,27 @@ fn a_new_segment_finds_who_does_nothing() {
     assert_eq!((again.profiles, again.asked), (3, 0));
 }
 
+/// Whom nobody can read is passed over and told, and keeps nobody else from being found.
+#[test]
+fn a_profile_that_cannot_be_read_is_passed_over() {
+    let now = minute(3 * 24 * 60);
+    let when: Condition = serde_json::from_value(counted("Signed In", 2)).unwrap();
+    let world = publish_at(three(), declaring(when, now));
+    let key = world.user("bob");
+    let row = world.memory.rows().into_iter().find(|row| row.key.pk == key.to_string()).unwrap();
+    let row = odyssey_flows::ports::Row { body: vec![9], ..row };
+    let put = Write::Put { row, expect: Expect::Any };
+    run(odyssey_flows::ports::Tables::write(&world.memory, put)).unwrap();
+    let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
+    assert_eq!((looked.profiles, looked.asked, looked.passed_over.profiles), (2, 2, 1));
+    assert_eq!(looked.passed_over.named[0].identity, key);
+    let catalog = declaring(often(), now);
+    let (memory, keys, of) = (&world.memory, &world.keyring, &catalog.computed_traits);
+    let segment = &catalog.segments[&name("often")];
+    let asked = run(segments::preview(memory, keys, of, segment, 9, now)).unwrap();
+    assert_eq!((asked.sample.profiles, asked.passed_over.profiles, asked.whole), (2, 1, true));
+}
+
 /// A back-fill makes up for what one segment asks; what is entered of the others is still said.
 #[test]
 fn a_back_fill_silences_no_other_segment() {
@@ -471,7 +493,7 @@ fn what_was_done_before_it_was_watched_is_read_back() {
         let segment = &catalog.segments[&name("often")];
         let preview = || {
             let (keys, computed) = (&world.keyring, &catalog.computed_traits);
-            run(segments::preview(memory, keys, computed, segment, 9, now)).unwrap().0
+            run(segments::preview(memory, keys, computed, segment, 9, now)).unwrap().sample
         };
         assert_eq!(preview().unknown, 3, "{when}");
         assert_eq!(backfill(&world, now).filled, 3, "{when}");
@@ -554,7 +576,9 @@ fn a_preview_asks_a_sample_and_writes_nothing() {
     let ask = |limit| {
         let (memory, keys) = (&world.memory, &world.keyring);
         let computed = &catalog.computed_traits;
-        run(segments::preview(memory, keys, computed, &segment, limit, now)).unwrap()
+        let asked = run(segments::preview(memory, keys, computed, &segment, limit, now)).unwrap();
+        assert_eq!(asked.passed_over, PassedOver::default());
+        (asked.sample, asked.whole)
     };
     let (sample, whole) = ask(100);
     assert_eq!((sample.profiles, sample.members, whole), (3, 0, true));

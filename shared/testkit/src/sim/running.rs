@@ -284,7 +284,7 @@ fn server_change(
 }
 
 /// The tables of a seed are small.
-const BACKFILL_SEGMENTS: u32 = 2;
+const BACKFILL_PARTS: u32 = 2;
 
 /// `odyssey publish`, and the back-fill that it says is needed.
 async fn publish(ports: &Ports, version: Version, now: Stamp) -> Told {
@@ -293,7 +293,7 @@ async fn publish(ports: &Ports, version: Version, now: Stamp) -> Told {
     match catalog::publish(ports, &publication).await {
         Ok(()) => {
             // `odyssey backfill`; what it cannot fill, it leaves as it was.
-            let _ = backfill::run_in(ports, keyring(), BACKFILL_SEGMENTS, &|| now, |_| {}).await;
+            let _ = backfill::run_in(ports, keyring(), BACKFILL_PARTS, &|| now, |_| {}).await;
             let _ = segments::look_at_all(ports, ports, |_| {}).await;
             Told::Done
         }
