@@ -3,45 +3,66 @@
 use crate::args::BackfillArgs;
 use crate::screen::{Screen, Style};
 use crate::{Exit, Failure, stack};
-use odyssey_flows::backfill::{self, BackfillError, Report, SEGMENTS};
+use odyssey_flows::backfill::{self, BackfillError, PARTS, Report};
 use odyssey_flows::ports::Table;
+use odyssey_flows::segments::{self, LookError, Looked, PassedOver};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// Progress is told so often at most.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs the command.
+/// Runs the command: fills what profiles lack, then has `profile` look at those that the published
+/// segments are new to.
 ///
 /// # Errors
-/// Where nothing was published, or the tables cannot be read.
+/// Where nothing was published, or the stack cannot be read or written.
 pub async fn run(screen: &Screen, args: &BackfillArgs) -> Result<Exit, Failure> {
-    let used = [Table::Workspace, Table::Profiles, Table::Timeline];
+    let used = [Table::Workspace, Table::Profiles, Table::Timeline, Table::Contacts, Table::Due];
     let connection = stack::connect(&args.stack, &used)?;
+    let (tables, queues) = (connection.tables(), connection.profile_queue()?);
+    let keyring = connection.keyring().await?;
     if !args.json {
         screen.line(&screen.paint(Style::Faint, &format!("filling {}", connection.name)));
     }
     let began = now();
     let mut told = began;
-    let report = backfill::run(&connection.tables(), &|| connection.now(), |report| {
+    let mut tell_some = |words: &dyn Fn(Duration) -> String| {
         let at = now();
         if !args.json && at.duration_since(told) >= TELL_EVERY {
             told = at;
-            screen.line(&progress(report, at.duration_since(began)));
+            screen.line(&words(at.duration_since(began)));
         }
+    };
+    let filled = backfill::run(&tables, &keyring, &|| connection.now(), |report| {
+        tell_some(&|took| progress(report, took));
     })
-    .await
-    .map_err(|error| match error {
+    .await;
+    let report = filled.map_err(|error| match error {
         BackfillError::Unpublished => Failure::Asked(format!("{}: {error}", connection.name)),
         BackfillError::Stored(_) => Failure::Stack(format!("{}: {error}", connection.name)),
     })?;
     let took = now().duration_since(began);
-    if args.json {
-        screen.line(&as_json(&report, took).to_string());
-    } else {
+    if !args.json {
         tell(screen, &report, took);
     }
-    Ok(if report.left.is_empty() && !report.republished { Exit::Right } else { Exit::Wrong })
+    let looked = segments::look_at_all(&tables, &queues, |looked| {
+        tell_some(&|_| format!("{} profiles, {} to be looked at", looked.profiles, looked.asked));
+    })
+    .await;
+    let looked = looked.map_err(|error| match error {
+        LookError::Unpublished => Failure::Asked(format!("{}: {error}", connection.name)),
+        LookError::Stored(_) | LookError::Port(_) | LookError::NotSent(_) => {
+            Failure::Stack(format!("{}: {error}", connection.name))
+        }
+    })?;
+    if args.json {
+        screen.line(&as_json(&report, &looked, now().duration_since(began)).to_string());
+    } else {
+        tell_looked(screen, &looked);
+    }
+    let whole = report.left.is_empty() && looked.passed_over.profiles == 0;
+    Ok(if whole && !report.republished { Exit::Right } else { Exit::Wrong })
 }
 
 /// How long a run takes is the operator's own time, whatever the stack's is.
@@ -60,16 +81,16 @@ fn progress(report: &Report, took: Duration) -> String {
         |ahead| format!("about {ahead} left"),
     );
     format!(
-        "{} profiles ({} a second), {} filled, {} events read; {} of {SEGMENTS} parts done, {ahead}",
+        "{} profiles ({} a second), {} filled, {} events read; {} of {PARTS} parts done, {ahead}",
         report.profiles,
         per_second(report.profiles, took),
         report.filled,
         report.events,
-        report.segments,
+        report.parts,
     )
 }
 
-fn as_json(report: &Report, took: Duration) -> Value {
+fn as_json(report: &Report, looked: &Looked, took: Duration) -> Value {
     let named =
         report.named.iter().map(|(key, why)| json!({"profile": key.to_string(), "why": why}));
     json!({
@@ -81,8 +102,42 @@ fn as_json(report: &Report, took: Duration) -> Value {
         "left": report.left,
         "named": named.collect::<Vec<Value>>(),
         "republished": report.republished,
+        "looked": {
+            "profiles": looked.profiles, "asked": looked.asked, "unreadable": passed_over(&looked.passed_over),
+        },
         "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+fn tell_looked(screen: &Screen, looked: &Looked) {
+    let text = match looked.asked {
+        0 => "No published segment is new to any profile.".to_owned(),
+        n => format!(
+            "{n} profiles that a published segment is new to are being looked at: who belongs in it will be in it \
+             within a minute or two."
+        ),
+    };
+    screen.line(&text);
+    tell_passed_over(screen, &looked.passed_over);
+}
+
+/// Those that could not be read, for programs.
+pub(crate) fn passed_over(passed_over: &PassedOver) -> Value {
+    let named = passed_over.named.iter();
+    let named = named.map(|one| json!({"profile": one.identity.to_string(), "why": one.why}));
+    json!({"profiles": passed_over.profiles, "named": named.collect::<Vec<Value>>()})
+}
+
+/// Says which profiles could not be read, where there are any.
+pub(crate) fn tell_passed_over(screen: &Screen, passed_over: &PassedOver) {
+    if passed_over.profiles == 0 {
+        return;
+    }
+    let text = format!("{} profiles cannot be read and are left out:", passed_over.profiles);
+    screen.line(&screen.paint(Style::Bad, &text));
+    for one in &passed_over.named {
+        screen.line(&screen.paint(Style::Faint, &format!("  {}  {}", one.identity, one.why)));
+    }
 }
 
 fn tell(screen: &Screen, report: &Report, took: Duration) {
@@ -113,7 +168,8 @@ fn tell(screen: &Screen, report: &Report, took: Duration) {
         screen.line("Run it again in a few minutes: what was filled is passed over.");
     }
     if report.republished {
-        screen
-            .line("The workspace was published meanwhile: run it again for what it computes now.");
+        screen.line(
+            "The workspace was published meanwhile: run it again for what it computes and asks now.",
+        );
     }
 }

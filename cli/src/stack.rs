@@ -2,12 +2,12 @@
 
 use crate::Failure;
 use crate::args::StackArgs;
-use odyssey_aws::{Aws, DynamoTables, Env, OperatorQueue};
+use odyssey_aws::{Aws, DynamoTables, Env, OperatorQueue, SqsQueues};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::time::Stamp;
 use odyssey_flows::catalog::current_key;
-use odyssey_flows::ports::{Consistency, Table};
+use odyssey_flows::ports::{Consistency, Queue, Table};
 use odyssey_flows::stored;
 use odyssey_local::queue_variable;
 use serde::{Deserialize, Serialize};
@@ -228,6 +228,21 @@ impl Connection {
         found.map(|found| found.item).ok_or_else(|| {
             Failure::Stack(format!("{name}: nothing is published yet: run `cargo odyssey publish`"))
         })
+    }
+
+    /// The queue of `profile`, to send to.
+    ///
+    /// # Errors
+    /// Where its URL is not known.
+    pub fn profile_queue(&self) -> Result<SqsQueues, Failure> {
+        let variable = Queue::Profile.env();
+        match self.env.optional(variable) {
+            Some(_) => Ok(self.aws.queues(&[Queue::Profile])),
+            None => Err(Failure::Stack(format!(
+                "{}: the URL of profile's queue is not known: set {variable}",
+                self.name
+            ))),
+        }
     }
 
     /// The stack's keys.

@@ -45,7 +45,7 @@ async fn customer(tables: &impl Tables, key: IdentityKey, now: Stamp, told: bool
     for n in 0..2 {
         let event: Event = serde_json::from_value(json!({"id": format!("order-{n}"), "at": now,
             "type": "track", "name": "Order Completed",
-            "properties": {"order_id": n.to_string(), "total": 99.5, "currency": "EUR"}}))
+            "properties": {"order_id": n.to_string(), "total": 299.5, "currency": "EUR"}}))
         .unwrap();
         let _ = root.accumulator_of(key, key).1.fold(&event, &source, &Watched::default());
         if n == 0 || told {
@@ -87,16 +87,27 @@ async fn profiles_from_before_are_filled_and_what_is_not_is_told() {
     assert_eq!(found, [3, 0, 2, 4], "{report}");
     assert_eq!(report["left"], json!({"events are not in the timeline yet": 1}));
     assert_eq!(report["named"][0]["profile"], keys[2].to_string());
+    // Whose traits were filled is in the segments that it belongs in; `profile` looks at the other.
+    assert_eq!(
+        report["looked"],
+        json!({"profiles": 3, "asked": 1, "unreadable": {"profiles": 0, "named": []}})
+    );
+    let segments = odyssey(&stack, &["segments", "--json"]).await;
+    let segments: Value = serde_json::from_slice(&segments.stdout).unwrap();
+    let counts = segments.as_array().unwrap().iter();
+    let counts: Vec<Value> = counts.map(|s| json!([s["name"], s["members"]])).collect();
+    assert_eq!(counts, [json!(["at-risk", 0]), json!(["vip", 2])]);
 
     let again = odyssey(&stack, &["backfill"]).await;
     let said = String::from_utf8_lossy(&again.stdout);
     assert!(said.contains("3 profiles: 2 lacked nothing, 0 were filled"), "{said}");
     assert!(said.contains("Run it again in a few minutes"), "{said}");
+    assert!(said.contains("1 profiles that a published segment is new to"), "{said}");
     let view = |key: IdentityKey, traits: ComputedTraits| {
         let tables = tables.clone();
         async move { load_view(&tables, key.into(), &traits, now).await.unwrap().unwrap() }
     };
-    assert_eq!(view(keys[0], traits.clone()).await.traits["spent_90d"], 19_900);
+    assert_eq!(view(keys[0], traits.clone()).await.traits["spent_90d"], 59_900);
     let filling = &view(keys[2], traits).await.facts["computed.filling"];
     assert_eq!(*filling, json!(["favourite_category", "spent_90d"]));
 }

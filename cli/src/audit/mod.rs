@@ -122,6 +122,7 @@ pub fn rules(workspace: Option<&Path>) -> Result<Against, Failure> {
     let mut kept = catalog.kept_matches();
     kept.extend(odyssey_domain::workspace::watched(journeys.iter().map(|(journey, _)| journey)));
     let watched = Watched::of(&kept).computing(&catalog.computed_traits);
+    let watched = watched.under(catalog.watches_under());
     let mut signals = catalog.signals.clone();
     for (journey, _) in &journeys {
         use_threshold(&mut signals, journey);

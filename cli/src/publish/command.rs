@@ -132,6 +132,12 @@ fn tell(screen: &Screen, plan: &Plan) {
             plan.to_fill.join(", ")
         ));
     }
+    if !plan.to_find.is_empty() {
+        screen.line(&format!(
+            "  who of the profiles from before is in segment {} is not known until `cargo odyssey backfill`, a minute after publishing",
+            plan.to_find.join(", ")
+        ));
+    }
     if plan.more_waiting {
         screen.line("more customers wait than were counted");
     }

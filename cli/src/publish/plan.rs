@@ -73,6 +73,9 @@ pub struct Plan {
     pub settings: Vec<String>,
     /// Computed traits that profiles with events lack until a back-fill, by name.
     pub to_fill: Vec<String>,
+    /// Segments that are new or another than before, by name: profiles from before are decided on by a
+    /// back-fill, or when something happens to them.
+    pub to_find: Vec<String>,
     /// There are more waiting enrollments than were looked at.
     pub more_waiting: bool,
     /// Why it must not be published.
@@ -85,7 +88,7 @@ struct Waiting {
     mails: BTreeSet<MailId>,
 }
 
-/// Compares with what is published, and completes `publication`: a journey that is no longer in
+/// Compares with what is published, and completes `publication`: it is dated later, and a journey that is no longer in
 /// the files stays, archived, with its mails, so that those inside it go on.
 ///
 /// # Errors
@@ -96,6 +99,9 @@ pub async fn plan(
 ) -> Result<Plan, CatalogError> {
     let current = load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
     let before = current.map(|found| found.item);
+    if let Some(before) = &before {
+        publication.catalog.date_after(before);
+    }
     let Waits { waiting, more: more_waiting, waited_for } = waiting(tables).await?;
     let mut refused = Vec::new();
     let old = before.clone().unwrap_or_else(|| empty_of(&publication.catalog));
@@ -146,9 +152,9 @@ pub async fn plan(
         ));
     }
     let settings = settings_changes(&old, &publication.catalog);
-    let to_fill = match &before {
-        Some(before) => to_fill(before, &publication.catalog),
-        None => Vec::new(),
+    let (to_fill, to_find) = match &before {
+        Some(before) => (to_fill(before, &publication.catalog), to_find(&publication.catalog)),
+        None => (Vec::new(), Vec::new()),
     };
     let same = |change: Change| change == Change::Same;
     let empty = before.is_some()
@@ -162,6 +168,7 @@ pub async fn plan(
         mails,
         settings,
         to_fill,
+        to_find,
         more_waiting,
         refused,
     })
@@ -356,6 +363,12 @@ fn to_fill(old: &Catalog, new: &Catalog) -> Vec<String> {
     let known = old.computed_traits.by_key();
     let all = new.computed_traits.iter();
     all.filter(|(_, key, _)| !known.contains_key(key)).map(|(name, ..)| name.to_owned()).collect()
+}
+
+/// Segments that begin with this publication.
+fn to_find(new: &Catalog) -> Vec<String> {
+    let begun = new.segments.iter().filter(|(_, segment)| segment.since == new.published);
+    begun.map(|(name, _)| name.to_string()).collect()
 }
 
 fn settings_changes(old: &Catalog, new: &Catalog) -> Vec<String> {

@@ -3,12 +3,13 @@
 use crate::args::PreviewArgs;
 use crate::publish::directory;
 use crate::screen::{Screen, Style};
-use crate::{Exit, Failure, stack};
+use crate::{Exit, Failure, backfill, stack};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::segment::{LeafCount, Sample, Segment, SegmentName};
+use odyssey_domain::time::Stamp;
 use odyssey_domain::workspace::Workspace;
 use odyssey_flows::ports::Table;
-use odyssey_flows::segments::preview;
+use odyssey_flows::segments::{Preview, preview};
 use serde_json::json;
 use std::path::Path;
 
@@ -30,14 +31,17 @@ pub(super) async fn run(screen: &Screen, args: &PreviewArgs) -> Result<Exit, Fai
     let computed = &catalog.computed_traits;
     let asked =
         preview(&tables, &keyring, computed, &segment, args.profiles, connection.now()).await;
-    let (sample, whole) =
+    let Preview { sample, whole, passed_over } =
         asked.map_err(|error| Failure::Stack(format!("{}: {error}", connection.name)))?;
     if args.json {
-        screen.line(&as_json(&sample, whole).to_string());
+        let mut json = as_json(&sample, whole);
+        json["unreadable"] = backfill::passed_over(&passed_over);
+        screen.line(&json.to_string());
         return Ok(Exit::Right);
     }
     screen.line(&screen.paint(Style::Faint, &format!("read from {}", connection.name)));
     tell(screen, &segment, &sample, whole);
+    backfill::tell_passed_over(screen, &passed_over);
     Ok(Exit::Right)
 }
 
@@ -70,7 +74,10 @@ fn of_file(file: &str, catalog: &mut Catalog) -> Result<Segment, Failure> {
     })?;
     let read = workspace.publish(Vec::new(), catalog.published).catalog;
     catalog.computed_traits = read.computed_traits;
-    Ok(found.segment(catalog.published))
+    let segment = found.segment(catalog.published);
+    // Of what is not watched yet nobody has the last match.
+    let watched = catalog.watches_since(&segment).unwrap_or(Stamp::MAX);
+    Ok(Segment { watched, ..segment })
 }
 
 fn percent(share: f64) -> String {
@@ -95,6 +102,16 @@ fn tell(screen: &Screen, segment: &Segment, sample: &Sample<'_>, whole: bool) {
         format!("{}, with 95 % confidence {} to {}", percent(share), percent(low), percent(high))
     };
     screen.line(&screen.paint(Style::Name, &bar));
+    if sample.unknown > 0 {
+        screen.line(&screen.paint(
+            Style::Warn,
+            &format!(
+                "{} of them lack a computed trait, or what they did before such events were watched: they are \
+                 counted as they answer without it, until the segment is published and `cargo odyssey backfill` was run",
+                sample.unknown
+            ),
+        ));
+    }
     screen.line(&format!("{:>9}  {:>12}  condition", "hold", "alone keeps"));
     screen.line(&format!("{:>9}  {:>12}", "", "out"));
     let of = |count: u32| percent(f64::from(count) / f64::from(sample.profiles));
@@ -117,6 +134,7 @@ fn as_json(sample: &Sample<'_>, whole: bool) -> serde_json::Value {
         .map(|(share, low, high)| json!({"estimate": share, "low": low, "high": high}));
     json!({
         "profiles": sample.profiles, "whole": whole, "members": sample.members, "share": share,
+        "unknown": sample.unknown,
         "conditions": leaves, "keeps_most_out": sample.keeps_out().map(|leaf| leaf.asked.clone()),
     })
 }

@@ -4,7 +4,7 @@
 //! own, immutable and addressed by their hash.
 
 use crate::contact::TopicId;
-use crate::ids::ContentHash;
+use crate::ids::{ComputedKey, ContentHash};
 use crate::journey::JourneyId;
 use crate::message::MailId;
 use crate::pacing::{FrequencyCap, Pacing};
@@ -17,7 +17,7 @@ use crate::slug::slug;
 use crate::time::{Span, Stamp};
 use crate::wire::SourceKind;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::signal::{SignalKind, SignalRule, Threshold};
 
@@ -196,13 +196,57 @@ impl Catalog {
         kept
     }
 
-    /// Lets the segments that `before` has with the same predicate go on: profiles that were
-    /// decided on by them are not new to them. The others begin with this publication.
+    /// What a profile notes of an event that is folded under this publication: when it was made, where
+    /// its segments ask for events, so that it matters which were watched.
+    #[must_use]
+    pub fn watches_under(&self) -> Option<Stamp> {
+        self.declared().watched().map(|_| self.published)
+    }
+
+    /// The earliest publication since which every event that a segment asks for is known to be
+    /// watched without a break; none where one is not watched.
+    #[must_use]
+    pub fn watches_since(&self, segment: &Segment) -> Option<Stamp> {
+        let since = |event: &EventPredicate| {
+            let asked = |known: &&Segment| crate::segment::watched([*known]).contains(event);
+            let by_segments = self.segments.values().filter(asked).map(|known| known.watched);
+            // Since when a journey's are is not noted.
+            let by_journeys = self.watched.contains(event).then_some(self.published);
+            by_segments.chain(by_journeys).min()
+        };
+        let all = crate::segment::watched([segment]);
+        all.iter().map(since).try_fold(Stamp::MIN, |latest, since| Some(latest.max(since?)))
+    }
+
+    /// The rules by which what a segment asks for is worked out, where this workspace declares them:
+    /// those of computed traits and of signals.
+    fn rules_of(&self, segment: &Segment) -> (BTreeSet<ComputedKey>, Vec<&SignalRule>) {
+        let traits = self.computed_traits.iter();
+        let traits = traits.filter(|(name, ..)| segment.asks_trait(name)).map(|(_, key, _)| key);
+        let signals = self.signals.iter().filter(|rule| segment.asks_signal(&rule.name));
+        (traits.collect(), signals.collect())
+    }
+
+    /// Lets the segments go on that `before` has with the same predicate, over the same rules of
+    /// computed traits and signals: profiles that were decided on by them are not new to them. The
+    /// others begin with this publication.
     pub fn keep_segments(&mut self, before: &Catalog) {
-        for (name, segment) in &mut self.segments {
-            let known = before.segments.get(name).filter(|known| known.when == segment.when);
+        let mut segments = std::mem::take(&mut self.segments);
+        for (name, segment) in &mut segments {
+            let is_known = |known: &&Segment| {
+                known.when == segment.when && before.rules_of(known) == self.rules_of(segment)
+            };
+            let known = before.segments.get(name).filter(is_known);
             segment.since = known.map_or(self.published, |known| known.since);
+            segment.watched = before.watches_since(segment).unwrap_or(self.published);
         }
+        self.segments = segments;
+    }
+
+    /// Dates it after `before`, whatever the publisher's clock says: profiles that were decided on
+    /// under a later publication wait for that one.
+    pub fn date_after(&mut self, before: &Catalog) {
+        self.published = self.published.max(before.published.plus(Span::from_ms(1)));
     }
 
     /// Goes on watching what `before` watched and this catalog's journeys do not mention: an

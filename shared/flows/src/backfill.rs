@@ -1,31 +1,36 @@
 //! The back-fill: what profiles lack of the published workspace, made up for from their timelines.
 //!
 //! A computed trait that is declared when profiles already have events has no value until somebody
-//! reads those events. [`run`] does it for every profile, [`fill`] for one, each in one conditional
-//! write that a fold which came between makes fail. Both may be stopped at any point and run again:
-//! what is complete is passed over, and nothing is kept between runs.
+//! reads those events; and the last match of an event is not kept of before it was watched. [`run`]
+//! does it for every profile, [`fill`] for one, each in one conditional write that a fold which came
+//! between makes fail. The same write decides on the segments that ask for what was made up for, so
+//! that nobody is told of an entering that is none, nor kept from being told of a true one; whom a
+//! new segment only has to find is [`crate::segments::look_at_all`]'s. Both may be stopped at any
+//! point and run again: what is complete is passed over, and nothing is kept between runs.
 
 use crate::catalog::current_key;
+use crate::due;
 use crate::fold_profile::timeline;
-use crate::ports::{Consistency, Key, Query, Row, Scan, Table, Tables};
-use crate::profiles::identity_key;
-use crate::stored::{self, Committed, StoredError, Versioned, load};
+use crate::ports::{Consistency, Key, Query, Row, Table, Tables, Write};
+use crate::profiles::{self, Part, identity_key};
+use crate::segments::{Changes, answers_of, memberships_of};
+use crate::stored::{self, StoredError, Versioned, load};
 use futures_util::StreamExt as _;
 use odyssey_domain::catalog::Catalog;
-use odyssey_domain::ids::IdentityKey;
-use odyssey_domain::profile::{Fill, IdentityItem, NotYet, Root};
+use odyssey_domain::ids::{ComputedKey, IdentityKey};
+use odyssey_domain::keyring::Keyring;
+use odyssey_domain::profile::{Fill, IdentityItem, NotYet, ProfileEffect, Root};
 use odyssey_domain::time::Stamp;
-use std::collections::BTreeMap;
+use odyssey_domain::wire::{Owner, Wake};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-/// The segments that the profiles are read in: each that is done is a part of the whole.
-pub const SEGMENTS: u32 = 64;
-/// Segments that are read at once.
-const SEGMENTS_AT_ONCE: usize = 4;
-/// Profiles of one segment that are filled at once.
+/// The parts that the profiles are read in.
+pub const PARTS: u32 = 64;
+/// Parts that are read at once.
+const PARTS_AT_ONCE: usize = 4;
+/// Profiles of one part that are filled at once.
 const FILLS_AT_ONCE: usize = 8;
-/// Rows of one page of the scan.
-const ROWS_PER_SCAN: usize = 200;
 /// Rows of one read of a timeline; each holds a delivery's events.
 const ROWS_PER_READ: usize = 200;
 /// How often a profile that others write to meanwhile is read anew before it is left for later.
@@ -63,12 +68,14 @@ pub enum Later {
     Hot,
 }
 
-/// Fills what one profile lacks, where `identity` is a profile's own.
+/// Fills what one profile lacks, where `identity` is a profile's own, and decides in the same write,
+/// in silence, on the segments that ask for it and on those that are new to the profile.
 ///
 /// # Errors
 /// Where the port fails, an item cannot be read, or it would pass its limit.
 pub async fn fill(
     tables: &impl Tables,
+    keyring: &Keyring,
     catalog: &Catalog,
     identity: IdentityKey,
     now: Stamp,
@@ -80,8 +87,8 @@ pub async fn fill(
         let Some(Versioned { item: IdentityItem::Root(mut root), version, .. }) = found else {
             return Ok(Outcome::Complete);
         };
-        let (events, missing) = match fill_traits(tables, catalog, identity, &mut root, now).await?
-        {
+        root.note_waiting(identity.into(), catalog.declared(), now);
+        let (events, missing) = match fill_root(tables, catalog, identity, &mut root, now).await? {
             Ok(None) => return Ok(Outcome::Complete),
             Ok(Some(filled)) => filled,
             Err(uneven) if later == Later::Uneven(uneven) => break,
@@ -91,33 +98,83 @@ pub async fn fill(
                 continue;
             }
         };
-        // Segments may have been decided on without what is there now: they are asked once more.
-        root.said.segments.ask_again();
-        // What is pending stays in the item as it was: nobody's effects are replaced.
-        let write = stored::put(key.clone(), &IdentityItem::Root(root), Some(version))?;
-        match stored::commit(tables, write).await? {
-            Committed::Done => return Ok(Outcome::Filled { events, missing }),
-            Committed::Conflict(_) => later = Later::Hot,
+        let mut writes = settle(tables, keyring, catalog, identity, &mut root, now).await?;
+        writes.push(stored::put(key.clone(), &IdentityItem::Root(root), Some(version))?);
+        if stored::commit_all(tables, writes).await? {
+            return Ok(Outcome::Filled { events, missing });
         }
+        later = Later::Hot;
     }
     Ok(Outcome::NotYet(later))
 }
 
-/// Makes the states that the accumulators of a root lack. `None` where they lack none; else how many
+/// Decides on the segments that waited for what is there now. The writes that go with that of the
+/// root: what it changes of the segments' counts, and the timer's, which nobody else would arm.
+async fn settle(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    catalog: &Catalog,
+    identity: IdentityKey,
+    root: &mut Root,
+    now: Stamp,
+) -> Result<Vec<Write>, StoredError> {
+    let declared = catalog.declared();
+    let consents = if declared.ask_consent() {
+        answers_of(tables, keyring, root).await?
+    } else {
+        BTreeMap::new()
+    };
+    let was_in = memberships_of(root);
+    // What is pending stays in the item as it was: it is of earlier writes, whose messages carry it
+    // out.
+    let mut pending = std::mem::take(&mut root.said.pending);
+    root.settle_filled(identity.into(), declared, consents, now);
+    let armed = std::mem::take(&mut root.said.pending);
+    let mut changes = Changes::default();
+    changes.note(&was_in, &memberships_of(root));
+    let mut writes: Vec<Write> = changes.into_writes(identity).collect();
+    for effect in armed {
+        if let ProfileEffect::Arm { arm, due } = effect {
+            pending.retain(|effect| !matches!(effect, ProfileEffect::Arm { .. }));
+            writes.push(due::write(&Wake { owner: Owner::Profile(identity.into()), arm, due })?);
+        }
+    }
+    root.said.pending = pending;
+    Ok(writes)
+}
+
+/// What the accumulators of a root lack of a workspace: the states of computed traits, and whether
+/// the last matches of what it watches.
+fn lacks(root: &Root, catalog: &Catalog) -> BTreeMap<IdentityKey, (BTreeSet<ComputedKey>, bool)> {
+    let states = root.lacks(&catalog.computed_traits);
+    let mut lacks: BTreeMap<_, _> =
+        states.into_iter().map(|(identity, states)| (identity, (states, false))).collect();
+    let since = catalog.declared().watched();
+    for identity in since.map(|since| root.unwatched(since)).unwrap_or_default() {
+        lacks.entry(identity).or_default().1 = true;
+    }
+    lacks
+}
+
+/// Makes up for what the accumulators of a root lack. `None` where they lack nothing; else how many
 /// events were read, and how many are no longer there to be read.
-async fn fill_traits(
+async fn fill_root(
     tables: &impl Tables,
     catalog: &Catalog,
     own: IdentityKey,
     root: &mut Root,
     now: Stamp,
 ) -> Result<Result<Option<(u64, u64)>, NotYet>, StoredError> {
-    let traits = &catalog.computed_traits;
+    let kept = catalog.kept_matches();
     let mut read = None;
-    for (identity, lacks) in root.lacks(traits) {
+    for (identity, (states, matches)) in lacks(root, catalog) {
         let timelines = root.timelines_of(own, identity);
         let Some(accumulator) = root.accumulators.get_mut(&identity) else { continue };
-        let mut fill = Fill::begin(accumulator, traits, &lacks, now.minus(timeline::KEPT));
+        let horizon = now.minus(timeline::KEPT);
+        let mut fill = Fill::begin(accumulator, &catalog.computed_traits, &states, horizon);
+        if matches {
+            fill = fill.matching(&kept, catalog.published);
+        }
         for timeline in timelines {
             read_into(tables, timeline, &mut fill).await?;
         }
@@ -186,8 +243,8 @@ pub struct Report {
     pub left: BTreeMap<String, u64>,
     /// Some of them, by their keys, which name nobody.
     pub named: Vec<(IdentityKey, String)>,
-    /// Segments that are done.
-    pub segments: u32,
+    /// Parts that are done.
+    pub parts: u32,
     /// Of how many.
     pub of: u32,
     /// Whether the workspace was published anew meanwhile: what it declares now is not filled.
@@ -201,12 +258,12 @@ impl Report {
         self.left.values().sum()
     }
 
-    /// How many profiles are still to be looked at, by those of the segments that are done; none
+    /// How many profiles are still to be looked at, by those of the parts that are done; none
     /// while none is.
     #[must_use]
     pub fn ahead(&self) -> Option<u64> {
-        let to_do = u64::from(self.of.saturating_sub(self.segments));
-        self.profiles.saturating_mul(to_do).checked_div(u64::from(self.segments))
+        let to_do = u64::from(self.of.saturating_sub(self.parts));
+        self.profiles.saturating_mul(to_do).checked_div(u64::from(self.parts))
     }
 
     fn add(&mut self, identity: IdentityKey, outcome: &Result<Outcome, StoredError>) {
@@ -252,8 +309,9 @@ pub enum BackfillError {
 /// A run under way.
 struct Running<'r, T, C, P> {
     tables: &'r T,
+    keyring: &'r Keyring,
     catalog: &'r Catalog,
-    segments: u32,
+    parts: u32,
     clock: &'r C,
     progress: Mutex<(Report, P)>,
     again: Mutex<Vec<IdentityKey>>,
@@ -266,40 +324,45 @@ struct Running<'r, T, C, P> {
 /// Where nothing was published, or the tables cannot be read; what was filled until then stays.
 pub async fn run<T: Tables>(
     tables: &T,
+    keyring: &Keyring,
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
 ) -> Result<Report, BackfillError> {
-    run_in(tables, SEGMENTS, clock, progress).await
+    run_in(tables, keyring, PARTS, clock, progress).await
 }
 
-/// [`run`], the profiles read in so many segments, from 1.
+/// [`run`], the profiles read in so many parts, from 1.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_in<T: Tables>(
     tables: &T,
-    segments: u32,
+    keyring: &Keyring,
+    parts: u32,
     clock: &(impl Fn() -> Stamp + Sync),
     progress: impl FnMut(&Report) + Send,
 ) -> Result<Report, BackfillError> {
     let catalog = published(tables).await?;
     let running = Running {
         tables,
+        keyring,
         catalog: &catalog,
-        segments,
+        parts,
         clock,
-        progress: Mutex::new((Report { of: segments, ..Report::default() }, progress)),
+        progress: Mutex::new((Report { of: parts, ..Report::default() }, progress)),
         again: Mutex::default(),
     };
-    let work = (0..segments).map(|segment| running.segment(segment));
-    let mut parts = futures_util::stream::iter(work).buffer_unordered(SEGMENTS_AT_ONCE);
-    while let Some(done) = parts.next().await {
+    let work = (0..parts).map(|part| running.part(part));
+    let mut work = futures_util::stream::iter(work).buffer_unordered(PARTS_AT_ONCE);
+    while let Some(done) = work.next().await {
         done?;
     }
-    drop(parts);
+    drop(work);
     let again = std::mem::take(&mut *lock(&running.again));
     running.fill_all(again, Look::Second).await;
-    let republished = published(tables).await?.computed_traits != catalog.computed_traits;
+    let current = published(tables).await?;
+    let republished =
+        current.computed_traits != catalog.computed_traits || current.segments != catalog.segments;
     let (mut report, _) = running.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.republished = republished;
     Ok(report)
@@ -322,23 +385,14 @@ enum Look {
 }
 
 impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T, C, P> {
-    async fn segment(&self, segment: u32) -> Result<(), StoredError> {
+    async fn part(&self, part: u32) -> Result<(), StoredError> {
         let mut after: Option<Key> = None;
         loop {
-            let page = self
-                .tables
-                .scan(&Scan {
-                    table: Table::Profiles,
-                    segment,
-                    segments: self.segments,
-                    after,
-                    sk: Some("identity".to_owned()),
-                    limit: ROWS_PER_SCAN,
-                })
-                .await?;
+            let part = Part { part, of: self.parts };
+            let page = profiles::scan(self.tables, part, after).await?;
             let lacking = page.rows.iter().filter_map(|row| self.lacking(row)).collect();
             self.fill_all(lacking, Look::First).await;
-            self.tell(|report| report.segments += u32::from(page.next.is_none()));
+            self.tell(|report| report.parts += u32::from(page.next.is_none()));
             after = page.next;
             if after.is_none() {
                 return Ok(());
@@ -351,7 +405,7 @@ impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T
     fn lacking(&self, row: &Row) -> Option<IdentityKey> {
         let identity: IdentityKey = row.key.pk.parse().ok()?;
         let complete = match stored::decode::<IdentityItem>(row) {
-            Ok(IdentityItem::Root(root)) => root.lacks(&self.catalog.computed_traits).is_empty(),
+            Ok(IdentityItem::Root(root)) => lacks(&root, self.catalog).is_empty(),
             Ok(IdentityItem::Pointer { .. } | IdentityItem::Tombstone { .. }) => return None,
             Err(_) => false,
         };
@@ -364,7 +418,10 @@ impl<T: Tables, C: Fn() -> Stamp + Sync, P: FnMut(&Report) + Send> Running<'_, T
 
     async fn fill_all(&self, identities: Vec<IdentityKey>, look: Look) {
         let work = identities.into_iter().map(async |identity| {
-            (identity, fill(self.tables, self.catalog, identity, (self.clock)()).await)
+            (
+                identity,
+                fill(self.tables, self.keyring, self.catalog, identity, (self.clock)()).await,
+            )
         });
         let mut fills = futures_util::stream::iter(work).buffer_unordered(FILLS_AT_ONCE);
         while let Some((identity, outcome)) = fills.next().await {

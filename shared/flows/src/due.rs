@@ -97,9 +97,16 @@ pub async fn arm(
 /// # Errors
 /// Where the table fails.
 pub async fn put(tables: &impl Tables, wake: &Wake) -> Result<(), StoredError> {
-    let row = stored::row(key(wake), wake, 1)?;
-    tables.write(Write::Put { row, expect: Expect::Any }).await?;
+    tables.write(write(wake)?).await?;
     Ok(())
+}
+
+/// The write of the due item of a wake, to be made with others.
+///
+/// # Errors
+/// Where the wake cannot be written as JSON, which its types rule out.
+pub fn write(wake: &Wake) -> Result<Write, StoredError> {
+    Ok(Write::Put { row: stored::row(key(wake), wake, 1)?, expect: Expect::Any })
 }
 
 /// A queue took the call and not the message.

@@ -1,6 +1,6 @@
 //! Reading profiles: an identity's item, the pointer it may be, the view of the root behind it.
 
-use crate::ports::{Consistency, Key, PortError, Query, Row, Table, Tables};
+use crate::ports::{Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables};
 use crate::stored::{self, Stored, StoredError, Versioned, load};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
@@ -20,6 +20,38 @@ impl Stored for IdentityItem {
 #[must_use]
 pub fn identity_key(identity: IdentityKey) -> Key {
     Key { table: Table::Profiles, pk: identity.to_string(), sk: "identity".to_owned() }
+}
+
+/// Rows of one page of a scan.
+const ROWS_PER_SCAN: usize = 200;
+
+/// One part of all profiles, counted from 0, of so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) part: u32,
+    pub(crate) of: u32,
+}
+
+impl Part {
+    /// All of them.
+    pub(crate) const WHOLE: Part = Part { part: 0, of: 1 };
+}
+
+/// The identities' rows of one page of a part, and where the next page begins.
+pub(crate) async fn scan(
+    tables: &impl Tables,
+    part: Part,
+    after: Option<Key>,
+) -> Result<Scanned, PortError> {
+    let scan = Scan {
+        table: Table::Profiles,
+        segment: part.part,
+        segments: part.of,
+        after,
+        sk: Some("identity".to_owned()),
+        limit: ROWS_PER_SCAN,
+    };
+    tables.scan(&scan).await
 }
 
 /// What a profile id leads to.

@@ -9,11 +9,12 @@
 use crate::catalog::current_key;
 use crate::contacts;
 use crate::ports::{
-    Consistency, Key, PortError, Query, Queue, QueueMessage, Queues, Scan, Table, Tables, Write,
+    Consistency, Key, PortError, Query, Queue, QueueMessage, Queues, Table, Tables, Write,
 };
+use crate::profiles::{self, Part};
 use crate::stored::{self, StoredError};
 use odyssey_domain::catalog::Catalog;
-use odyssey_domain::contact::Contact;
+use odyssey_domain::contact::{ConsentState, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::profile::{ComputedTraits, IdentityItem, ProfileView, Root};
@@ -43,9 +44,14 @@ fn counter_key(segment: SegmentName, identity: IdentityKey) -> Key {
 #[must_use]
 pub fn memberships(item: Option<&IdentityItem>) -> Vec<SegmentName> {
     match item {
-        Some(IdentityItem::Root(root)) => root.said.segments.members.keys().copied().collect(),
+        Some(IdentityItem::Root(root)) => memberships_of(root),
         _ => Vec::new(),
     }
+}
+
+/// The segments that a root is in.
+pub(crate) fn memberships_of(root: &Root) -> Vec<SegmentName> {
+    root.said.segments.members.keys().copied().collect()
 }
 
 /// What the counts of segments change by in one transaction.
@@ -100,42 +106,82 @@ pub async fn count(tables: &impl Tables, segment: SegmentName) -> Result<i64, Po
     Ok(sum)
 }
 
-/// Rows of one page of a scan.
-const ROWS_PER_SCAN: usize = 200;
 /// Contacts of one `get_many`.
 const KEYS_PER_READ: usize = 100;
 /// Looks that are asked for with one call.
 const LOOKS_AT_ONCE: usize = 10;
 
-/// The profiles of one page, and where the next begins.
-async fn profiles(
-    tables: &impl Tables,
-    after: Option<Key>,
-) -> Result<(Vec<(ProfileId, Root)>, Option<Key>), StoredError> {
-    let scan = Scan {
-        table: Table::Profiles,
-        segment: 0,
-        segments: 1,
-        after,
-        sk: Some("identity".to_owned()),
-        limit: ROWS_PER_SCAN,
-    };
-    let page = tables.scan(&scan).await?;
-    let mut found = Vec::with_capacity(page.rows.len());
-    for row in &page.rows {
-        let Ok(profile) = row.key.pk.parse::<ProfileId>() else { continue };
-        if let IdentityItem::Root(root) = stored::decode(row)? {
-            found.push((profile, *root));
-        }
-    }
-    Ok((found, page.next))
+/// The profiles of one page.
+struct Page {
+    found: Vec<(ProfileId, Root)>,
+    /// Those that could not be read.
+    unreadable: Vec<Unreadable>,
+    /// Where the next page begins.
+    next: Option<Key>,
 }
 
-/// Asks a sample of at most `limit` profiles whether they would be in a segment, and says whether
-/// they are all there are. Rows stand in the order of hashes, so that the first are a fair sample.
+async fn page(tables: &impl Tables, after: Option<Key>) -> Result<Page, StoredError> {
+    let scanned = profiles::scan(tables, Part::WHOLE, after).await?;
+    let mut page = Page { found: Vec::new(), unreadable: Vec::new(), next: scanned.next };
+    for row in &scanned.rows {
+        let Ok(identity) = row.key.pk.parse::<IdentityKey>() else { continue };
+        match stored::decode(row) {
+            Ok(IdentityItem::Root(root)) => page.found.push((identity.into(), *root)),
+            Ok(IdentityItem::Pointer { .. } | IdentityItem::Tombstone { .. }) => {}
+            Err(error) => page.unreadable.push(Unreadable { identity, why: error.to_string() }),
+        }
+    }
+    Ok(page)
+}
+
+/// A profile that could not be read, by its key, which names nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its identity.
+    pub identity: IdentityKey,
+    /// Why.
+    pub why: String,
+}
+
+/// Some of the profiles that could not be read, and how many there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// How many.
+    pub profiles: u64,
+    /// The first of them.
+    pub named: Vec<Unreadable>,
+}
+
+/// Profiles that are named of those that could not be read.
+const NAMED_MAX: usize = 20;
+
+impl PassedOver {
+    fn add(&mut self, unreadable: Vec<Unreadable>) {
+        for one in unreadable {
+            self.profiles += 1;
+            if self.named.len() < NAMED_MAX {
+                self.named.push(one);
+            }
+        }
+    }
+}
+
+/// What a preview came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview<'s> {
+    /// What the profiles answered.
+    pub sample: Sample<'s>,
+    /// Whether they are all there are.
+    pub whole: bool,
+    /// Those that could not be read, and are not in the sample.
+    pub passed_over: PassedOver,
+}
+
+/// Asks a sample of at most `limit` profiles whether they would be in a segment. Rows stand in the
+/// order of hashes, so that the first are a fair sample. One that cannot be read is passed over.
 ///
 /// # Errors
-/// Where the port fails or an item cannot be read.
+/// Where the port fails or a contact cannot be read.
 pub async fn preview<'s>(
     tables: &impl Tables,
     keyring: &Keyring,
@@ -143,25 +189,27 @@ pub async fn preview<'s>(
     segment: &'s Segment,
     limit: u32,
     now: Stamp,
-) -> Result<(Sample<'s>, bool), StoredError> {
-    let mut sample = Sample::of(segment);
+) -> Result<Preview<'s>, StoredError> {
+    let (mut sample, mut passed_over) = (Sample::of(segment), PassedOver::default());
     let mut after = None;
     loop {
-        let (found, next) = profiles(tables, after).await?;
-        let view = |(profile, root): (ProfileId, Root)| root.view_at(profile, computed, now);
-        let mut views: Vec<ProfileView> = found.into_iter().map(view).collect();
+        let Page { found, unreadable, next } = page(tables, after).await?;
+        passed_over.add(unreadable);
+        let mut views: Vec<ProfileView> =
+            found.iter().map(|(profile, root)| root.view_at(*profile, computed, now)).collect();
         if segment.asks_consent() {
             read_consents(tables, keyring, &mut views).await?;
         }
-        for view in &views {
+        for (view, (_, root)) in views.iter().zip(&found) {
             if sample.profiles >= limit {
-                return Ok((sample, false));
+                return Ok(Preview { sample, whole: false, passed_over });
             }
             sample.ask(view, now);
+            sample.unknown += u32::from(root.is_undecidable(segment, view));
         }
         after = next;
         if after.is_none() {
-            return Ok((sample, true));
+            return Ok(Preview { sample, whole: true, passed_over });
         }
     }
 }
@@ -196,13 +244,31 @@ async fn read_consents(
     Ok(())
 }
 
+/// What the contact behind a profile's address has said. Read each time, and consistently: a copy
+/// in the profile would be wrong whenever a change of consent was lost on its way, or the address
+/// is another one now.
+pub(crate) async fn answers_of(
+    tables: &impl Tables,
+    keyring: &Keyring,
+    root: &Root,
+) -> Result<BTreeMap<TopicId, ConsentState>, StoredError> {
+    let email = root.facts().email.address().cloned();
+    let Some(email) = email else { return Ok(BTreeMap::new()) };
+    let contact = keyring.contact_key(&email);
+    let found = contacts::load(tables, contact, Consistency::Strong).await?;
+    let answers = found.map(|found| found.item.consents).unwrap_or_default();
+    Ok(answers.into_iter().map(|(topic, consent)| (topic, consent.state)).collect())
+}
+
 /// What a back-fill of memberships has come to so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Looked {
     /// Profiles that were read.
     pub profiles: u64,
     /// Those that the publication is new to; `profile` was asked to decide on them.
     pub asked: u64,
+    /// Those that could not be read.
+    pub passed_over: PassedOver,
 }
 
 /// Why memberships could not be back-filled.
@@ -224,7 +290,7 @@ pub enum LookError {
 
 /// Has `profile` decide on every profile that the published segments are new to: it arms the timers
 /// and changes the counts, as on any write. Asking twice is asking once, so that a run may be
-/// stopped at any point and begun again.
+/// stopped at any point and begun again. A profile that cannot be read is passed over.
 ///
 /// # Errors
 /// Where nothing was published, the tables cannot be read, or the queue does not take a message.
@@ -239,7 +305,8 @@ pub async fn look_at_all(
     let mut looked = Looked::default();
     let mut after = None;
     loop {
-        let (found, next) = profiles(tables, after).await?;
+        let Page { found, unreadable, next } = page(tables, after).await?;
+        looked.passed_over.add(unreadable);
         let mut looks = Vec::new();
         for (profile, root) in found {
             looked.profiles += 1;

@@ -6,6 +6,7 @@
 
 use crate::ports::{Consistency, Expect, Key, PortError, Row, Tables, Write, Written};
 use flate2::{Compress, FlushCompress, Status};
+use odyssey_domain::ids::ContentHash;
 use odyssey_domain::time::Stamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -239,6 +240,49 @@ pub async fn commit(tables: &impl Tables, write: Write) -> Result<Committed, Sto
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// A transaction that meets another at a counter, or whose answer is lost, is tried so often; its
+/// token makes it happen once.
+const TRANSACT_ATTEMPTS: u32 = 3;
+
+/// Writes rows, all or none; whether they were written, or another write came between. No rows are
+/// written at once, one needs no transaction.
+///
+/// # Errors
+/// Where the port fails; whether it took effect is then not known.
+pub async fn commit_all(tables: &impl Tables, mut writes: Vec<Write>) -> Result<bool, StoredError> {
+    if writes.len() < 2 {
+        return match writes.pop() {
+            None => Ok(true),
+            Some(only) => Ok(commit(tables, only).await? == Committed::Done),
+        };
+    }
+    let token = token(&writes);
+    let mut attempt = 1;
+    loop {
+        match tables.transact(writes.clone(), &token).await {
+            Ok(written) => return Ok(written == Written::Done),
+            Err(error) if error.is_transient() && attempt < TRANSACT_ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A token by which a repeated transaction is recognised: the hash of what it writes.
+fn token(writes: &[Write]) -> String {
+    let mut bytes = Vec::new();
+    for write in writes {
+        match write {
+            Write::Put { row, expect } => {
+                let key = format!("{:?}/{}/{expect:?}/", row.key, row.schema);
+                bytes.extend_from_slice(key.as_bytes());
+                bytes.extend_from_slice(&row.body);
+            }
+            other => bytes.extend_from_slice(format!("{other:?}").as_bytes()),
+        }
+    }
+    ContentHash::of(&bytes).to_string()
 }
 
 /// Whether `found` is the row that `write` puts.

@@ -26,6 +26,11 @@ pub struct Accumulator {
     /// When what stood here before was erased; what is of that time or before is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Stamp>,
+    /// The earliest publication under which one of its events was folded, where each of them was
+    /// under one whose segments ask for events: the last match of what is watched since then is its
+    /// last match of all. None where that is not known of each.
+    #[serde(default, rename = "w", skip_serializing_if = "Option::is_none")]
+    pub watched: Option<Stamp>,
 }
 
 /// What became of an event that was offered to an accumulator.
@@ -44,12 +49,21 @@ impl Accumulator {
         if !self.recent.insert(at.id) {
             return Folded::Duplicate;
         }
+        self.watched = match (self.facts.total, self.watched) {
+            (0, _) => watched.published,
+            (_, held) => earlier(held, watched.published),
+        };
         self.facts.fold(event, at, source.kind, watched);
         Folded::New
     }
 
     /// Takes in another identifier's events for good: the facts and the ids of both are one.
     pub fn merge(&mut self, other: &Accumulator) {
+        self.watched = match (self.facts.total, other.facts.total) {
+            (_, 0) => self.watched,
+            (0, _) => other.watched,
+            _ => earlier(self.watched, other.watched),
+        };
         self.facts.merge(&other.facts);
         for id in other.recent.iter() {
             self.recent.insert(id);
@@ -59,6 +73,12 @@ impl Accumulator {
             (a, b) => a.or(b),
         };
         super::top::latest(&mut self.erased, other.erased);
+    }
+
+    /// Whether it has the last match of everything that is watched without a break since then.
+    #[must_use]
+    pub fn is_watched_since(&self, since: Stamp) -> bool {
+        self.facts.total == 0 || self.watched.is_some_and(|watched| watched >= since)
     }
 
     /// Whether an event of this stamp, received then, is from before the erasure.
@@ -77,6 +97,11 @@ impl Accumulator {
         }
         self.recent.take_oldest((self.recent.len() - RECENT_IDS_MAX / 2).min(committed))
     }
+}
+
+/// The earlier of two, where both are known.
+fn earlier(a: Option<Stamp>, b: Option<Stamp>) -> Option<Stamp> {
+    a.zip(b).map(|(a, b)| a.min(b))
 }
 
 /// Ids in the order in which they were folded. Stored as one base64 text: hashes do not compress.

@@ -5,9 +5,9 @@ use super::said::ProfileEffect;
 use super::{ProfileView, Root};
 use crate::contact::{ConsentState, TopicId};
 use crate::ids::ProfileId;
-use crate::segment::{Cause, Declared, Segment};
+use crate::segment::{Cause, Declared, Question, Segment, SegmentName, Which};
 use crate::time::Stamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Instants at which a profile's segments are asked ahead of time. Past them the timer is armed for
 /// the last, to ask from there on.
@@ -26,6 +26,38 @@ impl Root {
         cause: Cause,
         now: Stamp,
     ) -> bool {
+        self.settle_some(profile, declared, consents, (Which::All, cause), now)
+    }
+
+    /// Decides, in silence, on the segments that are new to the profile and on those that waited for
+    /// what a back-fill has just made up for; the others are as they were. Else as
+    /// [`Root::settle_segments`].
+    pub fn settle_filled(
+        &mut self,
+        profile: ProfileId,
+        declared: Declared<'_>,
+        consents: BTreeMap<TopicId, ConsentState>,
+        now: Stamp,
+    ) -> bool {
+        self.settle_some(profile, declared, consents, (Which::Unknown, Cause::Backfill), now)
+    }
+
+    /// Notes the segments of which nobody can say now whether the profile is in them: once somebody
+    /// can, they are decided on in silence.
+    pub fn note_waiting(&mut self, profile: ProfileId, declared: Declared<'_>, now: Stamp) {
+        let view = self.view_at(profile, declared.computed, now);
+        let waiting = self.undecidable(declared, &view);
+        self.said.segments.waiting.extend(waiting);
+    }
+
+    fn settle_some(
+        &mut self,
+        profile: ProfileId,
+        declared: Declared<'_>,
+        consents: BTreeMap<TopicId, ConsentState>,
+        (which, cause): (Which, Cause),
+        now: Stamp,
+    ) -> bool {
         if declared.segments.is_empty() && self.said.segments.published.is_none() {
             return false;
         }
@@ -38,13 +70,32 @@ impl Root {
             Cause::Event => last,
             Cause::Time | Cause::Backfill => now,
         };
-        let turn = next_turn(&facts, declared, &view, now);
+        let undecidable = self.undecidable(declared, &view);
+        let turn = next_turn(&facts, declared, &view, &undecidable, now);
         drop(facts);
-        let settled = self.said.segments.settle(profile, declared, &view, cause, since, now);
+        let (view, undecidable) = (&view, &undecidable);
+        let question = Question { profile, declared, view, which, undecidable, cause, since, now };
+        let settled = self.said.segments.settle(&question);
         let raises = settled.raises.into_iter();
         self.said.pending.extend(raises.map(ProfileEffect::Raise));
         let due = settled.postponed.or(turn);
         due.is_some_and(|due| self.arm_by(due)) || settled.changed
+    }
+
+    /// Whether nobody can say now if the profile, which looks so, is in a segment: it asks for a
+    /// computed trait that is still to be filled, or for an event that was not watched yet when some
+    /// of the profile's were folded.
+    #[must_use]
+    pub fn is_undecidable(&self, segment: &Segment, view: &ProfileView) -> bool {
+        view.being_filled().any(|name| segment.asks_trait(name))
+            || (segment.asks_events()
+                && !self.accumulators.values().all(|held| held.is_watched_since(segment.watched)))
+    }
+
+    fn undecidable(&self, declared: Declared<'_>, view: &ProfileView) -> BTreeSet<SegmentName> {
+        let all = declared.segments.iter();
+        let undecidable = all.filter(|(_, segment)| self.is_undecidable(segment, view));
+        undecidable.map(|(name, _)| *name).collect()
     }
 }
 
@@ -56,16 +107,19 @@ pub(crate) fn next_turn(
     facts: &Facts,
     declared: Declared<'_>,
     view: &ProfileView,
+    undecidable: &BTreeSet<SegmentName>,
     now: Stamp,
 ) -> Option<Stamp> {
     let mut turns: BTreeMap<Stamp, Vec<&Segment>> = BTreeMap::new();
-    for segment in declared.segments.values() {
+    let decidable = declared.segments.iter().filter(|(name, _)| !undecidable.contains(name));
+    let decidable: Vec<&Segment> = decidable.map(|(_, segment)| segment).collect();
+    for segment in decidable.iter().copied() {
         for at in segment.turns(view, now) {
             turns.entry(at).or_default().push(segment);
         }
     }
     let by_the_day: Vec<&Segment> =
-        declared.segments.values().filter(|s| s.asks_by_the_day(declared.computed)).collect();
+        decidable.into_iter().filter(|s| s.asks_by_the_day(declared.computed)).collect();
     let next_midnight = |at| {
         let changes = !by_the_day.is_empty();
         changes.then(|| declared.computed.changes(facts, at)).flatten()

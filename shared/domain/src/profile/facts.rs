@@ -35,6 +35,7 @@ pub const MATCHES_MAX: usize = 256;
 pub struct Watched {
     by_name: BTreeMap<String, Vec<(PredicateKey, EventPredicate)>>,
     pub(super) computing: Computing,
+    pub(super) published: Option<Stamp>,
 }
 
 impl Watched {
@@ -46,7 +47,7 @@ impl Watched {
             let named = by_name.entry(predicate.event.clone()).or_default();
             named.push((predicate.key(), predicate.clone()));
         }
-        Watched { by_name, computing: Computing::default() }
+        Watched { by_name, ..Watched::default() }
     }
 
     /// The same, and these computed traits.
@@ -55,7 +56,13 @@ impl Watched {
         Watched { computing: Computing::of(traits), ..self }
     }
 
-    fn named(&self, name: &str) -> &[(PredicateKey, EventPredicate)] {
+    /// The same, as of this publication; see [`Catalog::watches_under`](crate::catalog::Catalog::watches_under).
+    #[must_use]
+    pub fn under(self, published: Option<Stamp>) -> Watched {
+        Watched { published, ..self }
+    }
+
+    pub(super) fn named(&self, name: &str) -> &[(PredicateKey, EventPredicate)] {
         self.by_name.get(name).map_or(&[], Vec::as_slice)
     }
 }

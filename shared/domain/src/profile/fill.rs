@@ -1,9 +1,10 @@
-//! Filling the states of computed traits that an accumulator lacks, from what its timeline holds.
+//! Filling the states of computed traits and the last matches that an accumulator lacks, from what
+//! its timeline holds.
 
 use super::computed::{Computed, Computing};
-use super::{Accumulator, ComputedRule, ComputedTraits, Root};
+use super::{Accumulator, ComputedRule, ComputedTraits, Root, Watched};
 use crate::event::Event;
-use crate::ids::{ComputedKey, EventHash, IdentityKey};
+use crate::ids::{ComputedKey, EventHash, IdentityKey, Position, PredicateKey};
 use crate::predicate::EventPredicate;
 use crate::time::Stamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,6 +55,13 @@ impl Root {
         all.filter(|(_, lacking)| !lacking.is_empty()).collect()
     }
 
+    /// The accumulators of which nobody knows the last match of what is watched since then.
+    #[must_use]
+    pub fn unwatched(&self, since: Stamp) -> BTreeSet<IdentityKey> {
+        let all = self.accumulators.iter();
+        all.filter(|(_, held)| !held.is_watched_since(since)).map(|(key, _)| *key).collect()
+    }
+
     /// The identities whose timelines hold the events of one of its accumulators: its own; for the
     /// accumulator of the root, which is stored at `own`, also those that were compacted into it.
     #[must_use]
@@ -79,6 +87,15 @@ pub struct Fill {
     /// What was received before this, a timeline may have forgotten.
     horizon: Stamp,
     erased: Option<Stamp>,
+    matches: Option<Matches>,
+}
+
+/// The last matches that are looked for.
+#[derive(Debug)]
+struct Matches {
+    watched: Watched,
+    published: Stamp,
+    last: BTreeMap<PredicateKey, Position>,
 }
 
 impl Fill {
@@ -103,7 +120,16 @@ impl Fill {
             fresh: BTreeSet::new(),
             horizon,
             erased: accumulator.erased,
+            matches: None,
         }
+    }
+
+    /// The same, and the last match of each of these predicates, which are all that are watched as of
+    /// a publication.
+    #[must_use]
+    pub fn matching(self, watched: &[EventPredicate], published: Stamp) -> Fill {
+        let (watched, last) = (Watched::of(watched), BTreeMap::new());
+        Fill { matches: Some(Matches { watched, published, last }), ..self }
     }
 
     /// Takes an event of a timeline. One that was given before changes nothing; of two stamps of one
@@ -116,6 +142,13 @@ impl Fill {
         if self.seen.entry(timeline).or_default().insert(at.id) {
             let name = EventPredicate::name_of(event).unwrap_or("");
             self.made.fold(&self.computing, name, event, at);
+            if let Some(Matches { watched, last, .. }) = &mut self.matches {
+                let named = watched.named(name).iter();
+                for (key, _) in named.filter(|(_, predicate)| predicate.matches(event)) {
+                    let held = last.entry(*key).or_insert(at);
+                    *held = at.max(*held);
+                }
+            }
         }
         if received >= self.horizon {
             self.fresh.insert(at.id);
@@ -140,6 +173,12 @@ impl Fill {
             return Err(NotYet::Behind { missing: missing.max(untold), total });
         }
         accumulator.facts.computed.fill(self.made, &self.computing, missing > 0);
+        if let Some(Matches { published, last, .. }) = self.matches {
+            for (key, at) in last {
+                accumulator.facts.matches.write::<PredicateKey>(&key, at, || ());
+            }
+            accumulator.watched = Some(published);
+        }
         Ok(Filled { events, missing })
     }
 

@@ -58,9 +58,21 @@ impl Link {
     }
 }
 
+/// What an identifier was before it is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// Nobody's or another profile's: it has decided on nothing itself.
+    #[default]
+    Linked,
+    /// A profile of its own.
+    Profile,
+}
+
 /// What leaves one root for another.
 #[derive(Debug, Clone, Default)]
 pub struct Moved {
+    /// What it was.
+    pub origin: Origin,
     /// Everything under the identifier.
     pub accumulator: Accumulator,
     /// What it said while it was a profile of its own; of one that is linked elsewhere only the
@@ -151,7 +163,10 @@ impl Root {
         if moved.said.arm > 0 {
             self.said.arms.insert(identity, moved.said.arm);
         }
-        self.said.absorb(moved.said);
+        // Whoever had decided on nothing has not left a segment undecided either.
+        if moved.origin == Origin::Profile {
+            self.said.absorb(moved.said);
+        }
     }
 
     /// Holds an identifier of its own by an earlier claim than it did.
@@ -166,13 +181,13 @@ impl Root {
         self.links.remove(&identity);
         let arm = self.said.arms.remove(&identity).unwrap_or(0);
         let accumulator = self.accumulators.remove(&identity).unwrap_or_default();
-        Moved { accumulator, said: Said { arm, ..Said::default() } }
+        Moved { origin: Origin::Linked, accumulator, said: Said { arm, ..Said::default() } }
     }
 
     /// Hands everything over of a root that becomes a link: its own accumulator, and what it said.
     pub fn surrender(&mut self, own: IdentityKey) -> Moved {
         let accumulator = self.accumulators.remove(&own).unwrap_or_default();
-        Moved { accumulator, said: std::mem::take(&mut self.said) }
+        Moved { origin: Origin::Profile, accumulator, said: std::mem::take(&mut self.said) }
     }
 
     /// Whether the root stored at `own` has room for one more accumulator of this kind, and which of

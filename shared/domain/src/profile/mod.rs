@@ -66,8 +66,8 @@ pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_
 pub use fill::{Fill, Filled, NotYet};
 pub use forms::{FORMS_MAX, Forms};
 pub use links::{
-    ACCUMULATORS_VOUCHED, LINKS_MAX, LINKS_VOUCHED, Link, Moved, RefusedLink, SPLITS_MAX, Standing,
-    standing,
+    ACCUMULATORS_VOUCHED, LINKS_MAX, LINKS_VOUCHED, Link, Moved, Origin, RefusedLink, SPLITS_MAX,
+    Standing, standing,
 };
 pub use mailings::{MACHINE_WITHIN, MAILS_MAX, Mailings, Told, Touched};
 pub use money::{Currency, Money};

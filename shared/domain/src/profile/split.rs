@@ -55,6 +55,8 @@ impl Root {
         let moved = self.release(identity);
         self.split.insert(identity, now);
         let mut root = Root { kind: (!kind.is_anonymous()).then_some(kind), ..Root::default() };
+        // Nothing of it has been decided on segments: what it is found in is entered in silence, since
+        // the deeds that it is decided on are old ones.
         root.said = moved.said;
         root.accumulators.insert(identity, moved.accumulator);
         let facts = root.facts().into_owned();
@@ -80,7 +82,7 @@ mod tests {
     use super::*;
     use crate::identity::IdKind;
     use crate::ids::{EventHash, Position};
-    use crate::profile::{Accumulator, Link, Moved, Said, Watched, Woken};
+    use crate::profile::{Accumulator, Link, Moved, Origin, Said, Watched, Woken};
     use crate::signal::{SignalKind, Stage, Stages, Threshold};
     use crate::time::Span;
     use crate::wire::{SourceKind, SourceRef};
@@ -112,7 +114,8 @@ mod tests {
         let mut root = Root::default();
         let claim = Position { at: minute(0), id: EventHash([0; 8]) };
         let said = Said { arm: 7, ..Said::default() };
-        let mut moved = Moved { accumulator: Accumulator::default(), said };
+        let mut moved =
+            Moved { origin: Origin::Profile, accumulator: Accumulator::default(), said };
         for at in other {
             add(&mut moved.accumulator, *at, "Product Added");
         }

@@ -14,6 +14,9 @@ use crate::time::Stamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// The fact that names the computed traits without a value.
+const FILLING: &str = "computed.filling";
+
 /// A profile, computed on read; never stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileView {
@@ -121,16 +124,18 @@ impl ProfileView {
                 }
             }
         }
-        let lists = [
-            ("computed.filling", filling),
-            ("computed.partial", lacking),
-            ("computed.hides", hiding),
-        ];
+        let lists = [(FILLING, filling), ("computed.partial", lacking), ("computed.hides", hiding)];
         for (fact, names) in lists {
             if !names.is_empty() {
                 self.set(fact, names);
             }
         }
+    }
+
+    /// The computed traits of which nobody knows a value, by name, until a back-fill.
+    pub fn being_filled(&self) -> impl Iterator<Item = &str> {
+        let names = self.facts.get(FILLING).and_then(Value::as_array);
+        names.into_iter().flatten().filter_map(Value::as_str)
     }
 
     pub(super) fn of(profile: ProfileId, root: &Root, facts: &Facts) -> ProfileView {

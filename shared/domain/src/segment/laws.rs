@@ -5,9 +5,12 @@ use super::*;
 use crate::contact::{ConsentState, TopicId};
 use crate::event::Event;
 use crate::histories::histories;
-use crate::ids::{IdentityKey, ProfileId, SignalId};
+use crate::identity::IdKind;
+use crate::ids::{EventHash, IdentityKey, Position, ProfileId, SignalId};
 use crate::predicate::{Comparison, ConsentAsked};
-use crate::profile::{ComputedTraits, Folded, ProfileEffect, Root, Watched, Woken, next_turn};
+use crate::profile::{
+    ComputedTraits, Folded, Link, Moved, ProfileEffect, Root, Watched, Woken, next_turn,
+};
 use crate::signal::{Raise, SignalKind, SignalRule, Threshold};
 use crate::time::Span;
 use crate::wire::{SourceKind, SourceRef};
@@ -38,7 +41,7 @@ fn name(text: &str) -> SegmentName {
 }
 
 fn segment(when: Condition) -> Segment {
-    Segment { title: "T".to_owned(), when, since: PUBLISHED }
+    Segment { title: "T".to_owned(), when, since: PUBLISHED, watched: PUBLISHED }
 }
 
 fn performed(event: &str, minutes: Option<u64>) -> Condition {
@@ -156,6 +159,7 @@ impl Lived {
     fn offer(&mut self, event: &Event) -> Folded {
         let source = SourceRef { name: "web".to_owned(), kind: SourceKind::Browser };
         let watched = Watched::of(&NAMES.map(predicate)).computing(&self.computed);
+        let watched = watched.under(Some(self.published));
         let own = IdentityKey::from(profile());
         self.root.accumulator_of(own, own).1.fold(event, &source, &watched)
     }
@@ -309,7 +313,7 @@ proptest! {
         let (segments, computed) = (&lived.declared, &lived.computed);
         let declared = Declared { published: PUBLISHED, segments, computed };
         let view = lived.root.view_at(profile(), computed, lived.now);
-        let turn = next_turn(&lived.root.facts(), declared, &view, lived.now);
+        let turn = next_turn(&lived.root.facts(), declared, &view, &BTreeSet::new(), lived.now);
         let (now, at) = (is_in(lived.now), lived.now.plus(Span::HOUR.times(later)));
         if let Some(turn) = turn {
             prop_assert!(turn > lived.now);
@@ -446,7 +450,7 @@ fn a_link_is_no_entering() {
     let own = IdentityKey::from(profile());
     let accumulator = anonymous.root.accumulators.remove(&own).unwrap();
     user.root.accumulators.insert(key, accumulator.clone());
-    user.root.said.absorb(said.clone());
+    user.root.said.absorb(said);
     user.settle(Cause::Event, user.now);
     assert_eq!((user.members(), user.signals().len()), ([name("s")].into(), 0));
     assert_eq!(user.root.said.segments.members[&name("s")].since, since);
@@ -454,10 +458,44 @@ fn a_link_is_no_entering() {
     user.root.accumulators.remove(&key);
     user.settle(Cause::Event, user.now);
     assert_eq!((user.members(), user.signals()), (BTreeSet::new(), vec![SEGMENT_EXITED]));
-    // A root that has not been decided on takes over when the other was.
-    let mut fresh = Memberships::default();
-    fresh.absorb(said.segments.clone());
-    assert_eq!(fresh, said.segments);
+}
+
+/// A segment that is new to either side is new to both, and to a side that was never decided on all
+/// of them are: a customer of before who comes by a new device has entered nothing.
+#[test]
+fn what_is_new_to_one_side_of_a_link_is_new_to_both() {
+    let later = PUBLISHED.plus(Span::HOUR);
+    let of = |published| Memberships { published, ..Memberships::default() };
+    for (own, others, both) in [
+        (Some(PUBLISHED), Some(later), Some(PUBLISHED)),
+        (Some(later), None, None),
+        (None, Some(later), None),
+        (None, None, None),
+    ] {
+        let mut memberships = of(own);
+        memberships.absorb(of(others));
+        assert_eq!(memberships, of(both));
+    }
+    let mut user = Lived::of(counted("Signed In", 1));
+    user.tell("Signed In", Span::ZERO);
+    user.root.said.segments = Memberships::default();
+    user.raised.clear();
+    let device = Lived::of(counted("Signed In", 1));
+    let moved = |root: &mut Root| root.surrender(IdentityKey::from(profile()));
+    let (key, claim) =
+        (IdentityKey::from_bytes([9; 16]), Position { at: PUBLISHED, id: EventHash([1; 8]) });
+    let link = || Link::new(IdKind::Anonymous, claim);
+    user.root.adopt(key, moved(&mut device.root.clone()), link());
+    user.settle(Cause::Event, user.now);
+    assert_eq!((user.members(), user.signals().len()), ([name("s")].into(), 0));
+    // What no profile was, or another's, takes nothing away.
+    let mut known = Lived::of(counted("Signed In", 1));
+    known.tell("Cart Viewed", Span::ZERO);
+    let before = known.root.said.segments.clone();
+    known.root.adopt(key, Moved::default(), link());
+    let released = known.root.release(key);
+    known.root.adopt(key, released, link());
+    assert_eq!(known.root.said.segments, before);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::signal::{Raise, Threshold};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The signal that a profile is in a segment now.
 pub const SEGMENT_ENTERED: &str = "Segment Entered";
@@ -29,7 +29,8 @@ pub enum Cause {
     Event,
     /// Nothing but the time.
     Time,
-    /// The segment is new to the profile, which was there before it: nothing is raised.
+    /// The segment is new to the profile, which was there before it, or what it asks for was made up
+    /// for: nothing is raised.
     Backfill,
 }
 
@@ -65,11 +66,39 @@ pub struct Memberships {
     /// Those it is in.
     #[serde(default, rename = "of", skip_serializing_if = "BTreeMap::is_empty")]
     pub members: BTreeMap<SegmentName, Member>,
+    /// Those that were not decided on, since what they ask for is not known of the time before. It
+    /// is in them as it was until then, and the first decision on them is made in silence.
+    #[serde(default, rename = "w", skip_serializing_if = "BTreeSet::is_empty")]
+    pub waiting: BTreeSet<SegmentName>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 const fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+/// Which segments a profile is decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// All that are declared.
+    All,
+    /// Those that are new to it and those that waited: what a back-fill has made up for.
+    Unknown,
+}
+
+/// A decision to be made on a profile's segments.
+#[derive(Debug)]
+pub(crate) struct Question<'q> {
+    pub(crate) profile: ProfileId,
+    pub(crate) declared: Declared<'q>,
+    pub(crate) view: &'q ProfileView,
+    pub(crate) which: Which,
+    /// Those of which nobody can say now whether it is in them.
+    pub(crate) undecidable: &'q BTreeSet<SegmentName>,
+    pub(crate) cause: Cause,
+    /// What the signals' followers count from.
+    pub(crate) since: Stamp,
+    pub(crate) now: Stamp,
 }
 
 /// What a decision on a profile's segments came to.
@@ -89,7 +118,7 @@ impl Memberships {
     #[must_use]
     pub fn of_new(declared: Declared<'_>) -> Memberships {
         let published = Some(declared.published).filter(|_| !declared.segments.is_empty());
-        Memberships { published, changes: 0, members: BTreeMap::new() }
+        Memberships { published, ..Memberships::default() }
     }
 
     /// Whether there is nothing to keep.
@@ -102,11 +131,8 @@ impl Memberships {
     /// either is in it: a link is no entering. Where that is not so for the both of them, the
     /// decision that follows in the same write says so.
     pub fn absorb(&mut self, other: Memberships) {
-        // A segment that is new to either is new to both.
-        self.published = match (self.published, other.published) {
-            (Some(own), Some(others)) => Some(own.min(others)),
-            (own, others) => own.or(others),
-        };
+        // A segment that is new to either is new to both; where one was never decided on, all are.
+        self.published = self.published.zip(other.published).map(|(own, others)| own.min(others));
         self.changes = self.changes.max(other.changes);
         for (name, member) in other.members {
             let held = self.members.entry(name).or_insert(member);
@@ -114,11 +140,7 @@ impl Memberships {
                 *held = member;
             }
         }
-    }
-
-    /// Has every segment decided on anew, in silence: what they are decided on was made up for.
-    pub const fn ask_again(&mut self) {
-        self.published = None;
+        self.waiting.extend(other.waiting);
     }
 
     /// Whether a publication declares what was not decided on yet, or what is still held is not
@@ -130,28 +152,31 @@ impl Memberships {
             || self.members.keys().any(|name| !declared.segments.contains_key(name))
     }
 
-    /// Decides on every segment of a publication.
-    pub(crate) fn settle(
-        &mut self,
-        profile: ProfileId,
-        declared: Declared<'_>,
-        view: &ProfileView,
-        cause: Cause,
-        since: Stamp,
-        now: Stamp,
-    ) -> Settled {
+    /// Decides on the segments of a publication.
+    pub(crate) fn settle(&mut self, question: &Question<'_>) -> Settled {
+        let Question { profile, declared, view, now, .. } = *question;
         let mut settled = Settled::default();
         let before = self.published;
         if before.is_some_and(|before| before > declared.published) {
             settled.postponed = Some(now.plus(LOOK_AGAIN));
             return settled;
         }
-        let count = self.members.len();
+        let count = (self.members.len(), self.waiting.len());
         self.members.retain(|name, _| declared.segments.contains_key(name));
-        settled.changed = self.members.len() != count;
+        self.waiting.retain(|name| declared.segments.contains_key(name));
+        settled.changed = (self.members.len(), self.waiting.len()) != count;
         for (name, segment) in declared.segments {
-            let is_new = before.is_none_or(|before| before < segment.since);
-            let cause = if is_new { Cause::Backfill } else { cause };
+            if question.undecidable.contains(name) {
+                settled.changed |= self.waiting.insert(*name);
+                continue;
+            }
+            let waited = self.waiting.remove(name);
+            settled.changed |= waited;
+            let is_new = waited || before.is_none_or(|before| before < segment.since);
+            if question.which == Which::Unknown && !is_new {
+                continue;
+            }
+            let cause = if is_new { Cause::Backfill } else { question.cause };
             let holds = segment.is_in(view, now);
             let held = self.members.get(name).copied();
             if holds == held.is_some() {
@@ -178,7 +203,7 @@ impl Memberships {
                 id: SignalId::derive(&rule, profile, EventHash::of(&episode)),
                 signal: signal.to_owned(),
                 threshold,
-                since,
+                since: question.since,
                 at: now,
                 evidence: evidence(&segment.title, cause, held, &answers),
             });

@@ -21,6 +21,7 @@ mod sample;
 mod laws;
 
 pub use membership::{Cause, Member, Memberships, SEGMENT_ENTERED, SEGMENT_EXITED};
+pub(crate) use membership::{Question, Which};
 pub use name::{SEGMENT_NAME_BYTES_MAX, SegmentName};
 pub use sample::{LeafCount, Sample};
 
@@ -47,6 +48,16 @@ pub struct Segment {
     /// When it was first published with this predicate. Profiles that were last decided on under an
     /// earlier publication are new to it.
     pub since: Stamp,
+    /// The earliest publication since which every event that it asks for is watched without a break.
+    /// Of events that were folded under an earlier one a profile lacks the last match, until a
+    /// back-fill.
+    #[serde(default = "always")]
+    pub watched: Stamp,
+}
+
+/// A release that did not note it took everything for watched.
+const fn always() -> Stamp {
+    Stamp::MIN
 }
 
 /// The segments of one publication.
@@ -65,6 +76,14 @@ impl Declared<'_> {
     #[must_use]
     pub fn ask_consent(&self) -> bool {
         self.segments.values().any(Segment::asks_consent)
+    }
+
+    /// Since when events have to have been watched for each of them to be decided on; none where
+    /// they ask for no event.
+    #[must_use]
+    pub fn watched(&self) -> Option<Stamp> {
+        let asking = self.segments.values().filter(|segment| segment.asks_events());
+        asking.map(|segment| segment.watched).max()
     }
 }
 
@@ -100,6 +119,12 @@ impl Segment {
 
     /// Whether it asks for a computed trait whose value may change at midnight.
     pub(crate) fn asks_by_the_day(&self, computed: &ComputedTraits) -> bool {
+        computed.iter().any(|(name, _, rule)| rule.days.is_some() && self.asks_trait(name))
+    }
+
+    /// Whether it asks for a trait, or for something inside it.
+    #[must_use]
+    pub fn asks_trait(&self, known_as: &str) -> bool {
         let mut asks = false;
         self.when.each_leaf(&mut |leaf| {
             let name = match leaf {
@@ -107,12 +132,26 @@ impl Segment {
                 Condition::Counted { state, .. } => state,
                 _ => return,
             };
-            asks |= computed.iter().any(|(trait_name, _, rule)| {
-                rule.days.is_some()
-                    && name
-                        .strip_prefix(trait_name)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            });
+            let rest = name.strip_prefix(known_as);
+            asks |= rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        });
+        asks
+    }
+
+    /// Whether it asks for events by a predicate, of which profiles keep the last match.
+    #[must_use]
+    pub fn asks_events(&self) -> bool {
+        let mut asks = false;
+        self.when.each_leaf(&mut |leaf| asks |= matches!(leaf, Condition::Performed { .. }));
+        asks
+    }
+
+    /// Whether it asks for a signal of this name.
+    #[must_use]
+    pub fn asks_signal(&self, known_as: &str) -> bool {
+        let mut asks = false;
+        self.when.each_leaf(&mut |leaf| {
+            asks |= matches!(leaf, Condition::Signal { name, .. } if name == known_as);
         });
         asks
     }

@@ -23,6 +23,9 @@ pub struct Sample<'s> {
     pub profiles: u32,
     /// Those that are in the segment.
     pub members: u32,
+    /// Those that lack something of what it asks for until a back-fill: they were counted as they
+    /// answered.
+    pub unknown: u32,
     /// Its leaves, in the order in which they are asked.
     pub leaves: Vec<LeafCount>,
 }
@@ -34,7 +37,7 @@ impl<'s> Sample<'s> {
     /// One in which nobody was asked yet.
     #[must_use]
     pub const fn of(segment: &'s Segment) -> Sample<'s> {
-        Sample { segment, profiles: 0, members: 0, leaves: Vec::new() }
+        Sample { segment, profiles: 0, members: 0, unknown: 0, leaves: Vec::new() }
     }
 
     /// Asks a profile. Says whether it is in the segment.
@@ -103,7 +106,12 @@ mod tests {
             {"any": [{"trait": {"name": "plan", "is": {"equals": "gold"}}},
                      {"fact": {"name": "orders.value", "is": {"at_least": 100}}}]},
         ]}));
-        Segment { title: "T".to_owned(), when: when.unwrap(), since: Stamp::MIN }
+        Segment {
+            title: "T".to_owned(),
+            when: when.unwrap(),
+            since: Stamp::MIN,
+            watched: Stamp::MIN,
+        }
     }
 
     fn view(orders: u64, complaints: u64, value: u64) -> ProfileView {

@@ -38,7 +38,12 @@ impl SegmentFile {
     /// As it is published at an instant.
     #[must_use]
     pub fn segment(&self, published: Stamp) -> Segment {
-        Segment { title: self.title.clone(), when: self.when.clone(), since: published }
+        Segment {
+            title: self.title.clone(),
+            when: self.when.clone(),
+            since: published,
+            watched: published,
+        }
     }
 }
 

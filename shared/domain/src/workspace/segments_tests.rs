@@ -3,9 +3,10 @@
 use super::*;
 use crate::journey::Trigger;
 use crate::segment::{LEAVES_MAX, SEGMENTS_MAX};
-use crate::signal::{SignalKind, Threshold};
-use crate::time::Stamp;
+use crate::signal::{SignalKind, SignalRule, Threshold};
+use crate::time::{Span, Stamp};
 use proptest::prelude::*;
+use serde_json::json;
 
 const SETTINGS: &str = "\
 brand:
@@ -106,6 +107,91 @@ fn a_segment_that_goes_on_is_no_new_one() {
     read.published = second;
     read.retire(&crate::catalog::Catalog { segments: BTreeMap::new(), ..before }, &[]);
     assert_eq!(read.segments.get(&name("at-risk")).unwrap().since, second);
+}
+
+/// It asks for other things then, though it says the same.
+#[test]
+fn a_segment_over_another_rule_is_a_new_one() {
+    let (first, second) = (Stamp::from_ms(1), Stamp::from_ms(2));
+    let counting = |name: &str, days: u32| {
+        let rule = json!({name: {"kind": "count", "event": {"event": "Signed In"}, "days": days}});
+        serde_json::from_value::<crate::profile::ComputedTraits>(rule).unwrap()
+    };
+    let catalog = |published, computed_traits| {
+        let read = Workspace::read(&files(&[])).unwrap().publish(Vec::new(), published).catalog;
+        crate::catalog::Catalog { computed_traits, ..read }
+    };
+    let since = |catalog: &crate::catalog::Catalog| catalog.segments[&name("at-risk")].since;
+    let before = catalog(first, counting("plan", 30));
+    let mut same = catalog(second, counting("plan", 30));
+    same.retire(&before, &[]);
+    assert_eq!(since(&same), first);
+    let mut changed = catalog(second, counting("plan", 60));
+    changed.retire(&before, &[]);
+    assert_eq!(since(&changed), second);
+    for (kind, expected) in
+        [(SignalKind::BecameDormant, second), (SignalKind::CartAbandoned, first)]
+    {
+        let mut other = catalog(second, counting("plan", 30));
+        other.signals.retain(|rule| rule.kind != kind);
+        other.signals.push(SignalRule::new(kind, &[Threshold::After(Span::DAY.times(9))]));
+        other.retire(&before, &[]);
+        assert_eq!(since(&other), expected, "{kind:?}");
+    }
+    // What it does not ask for is nothing to it.
+    let mut beside = catalog(second, counting("plan", 30));
+    let mut more: BTreeMap<_, _> = beside.computed_traits.clone().into();
+    more.extend(BTreeMap::from(counting("planet", 7)));
+    beside.computed_traits = more.into();
+    beside.retire(&before, &[]);
+    assert_eq!(since(&beside), first);
+}
+
+#[test]
+fn a_publication_is_later_than_the_one_before() {
+    let at = Stamp::from_ms;
+    let catalog = |now| Workspace::read(&files(&[])).unwrap().publish(Vec::new(), now).catalog;
+    for (clock, dated) in [(3, 8), (7, 8), (8, 8), (9, 9)] {
+        let mut next = catalog(at(clock));
+        next.date_after(&catalog(at(7)));
+        assert_eq!(next.published, at(dated));
+    }
+}
+
+/// What it asks for is watched since the first publication that does, by a segment or a journey.
+#[test]
+fn what_is_watched_already_is_noted() {
+    let at = Stamp::from_ms;
+    let catalog = |text: &str, now| {
+        let files = files(&[("segments/at-risk.yaml", text)]);
+        Workspace::read(&files).unwrap().publish(Vec::new(), now).catalog
+    };
+    let watched =
+        |catalog: &crate::catalog::Catalog| catalog.segments.get(&name("at-risk")).unwrap().watched;
+    let first = catalog(SEGMENT, at(1));
+    assert_eq!((watched(&first), first.watches_under()), (at(1), Some(at(1))));
+    // Another window over the same events.
+    let mut second = catalog(&SEGMENT.replace("within: 60d", "within: 30d"), at(2));
+    second.retire(&first, &[]);
+    assert_eq!(watched(&second), at(1));
+    let mut third = catalog(&SEGMENT.replace("Order Completed", "Order Refunded"), at(3));
+    third.retire(&second, &[]);
+    assert_eq!(watched(&third), at(3));
+    // What was let go of begins anew.
+    let mut fourth = catalog(SEGMENT, at(4));
+    fourth.retire(&third, &[]);
+    assert_eq!(watched(&fourth), at(4));
+    // A journey's events are watched since its publication at the latest.
+    let event = crate::segment::watched(first.segments.values());
+    let before = crate::catalog::Catalog { watched: event, segments: BTreeMap::new(), ..first };
+    let mut fifth = catalog(SEGMENT, at(5));
+    fifth.retire(&before, &[]);
+    assert_eq!(watched(&fifth), at(1));
+    let none = crate::catalog::Catalog { watched: Vec::new(), ..before };
+    assert_eq!(
+        (none.watches_under(), none.watches_since(&fifth.segments[&name("at-risk")])),
+        (None, None)
+    );
 }
 
 #[test]

@@ -211,6 +211,7 @@ pub async fn run_counted(
         }
     }
     let watched = Watched::of(&catalog.kept_matches()).computing(&catalog.computed_traits);
+    let watched = watched.under(catalog.watches_under());
     let setting =
         Setting { tables, bus, queues, keyring, catalog: &catalog, watched: &watched, now };
     let read = match preload(tables, &deliveries).await {

@@ -3,13 +3,13 @@
 use super::delivery::{Content, Delivery};
 use super::world::{Place, World};
 use super::{Setting, fold::Decided};
-use crate::contacts;
 use crate::due::not_sent;
-use crate::ports::{Consistency, Queue, QueueMessage, Queues, Tables};
+use crate::ports::{Queue, QueueMessage, Queues, Tables};
 use crate::profiles::email_profiles;
+use crate::segments::answers_of;
 use crate::stored::StoredError;
 use odyssey_domain::contact::{ConsentState, TopicId};
-use odyssey_domain::ids::{ContactKey, IdentityKey, ProfileId};
+use odyssey_domain::ids::{IdentityKey, ProfileId};
 use odyssey_domain::segment::Cause;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Command;
@@ -96,18 +96,14 @@ pub(super) async fn settle<T: Tables, B, Q>(
     Ok(())
 }
 
-/// What the contact behind a profile's address has said. Read each time, and consistently: a copy
-/// in the profile would be wrong whenever a change of consent was lost on its way, or the address
-/// is another one now.
+/// What the contact behind a profile's address has said.
 async fn consents<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &World<'_, T>,
     key: IdentityKey,
 ) -> Result<BTreeMap<TopicId, ConsentState>, StoredError> {
-    let email = world.root(key).and_then(|root| root.facts().email.address().cloned());
-    let Some(email) = email else { return Ok(BTreeMap::new()) };
-    let contact: ContactKey = setting.keyring.contact_key(&email);
-    let found = contacts::load(setting.tables, contact, Consistency::Strong).await?;
-    let answers = found.map(|found| found.item.consents).unwrap_or_default();
-    Ok(answers.into_iter().map(|(topic, consent)| (topic, consent.state)).collect())
+    match world.root(key) {
+        Some(root) => answers_of(setting.tables, setting.keyring, root).await,
+        None => Ok(BTreeMap::new()),
+    }
 }

@@ -2,11 +2,11 @@
 
 use super::recall::Recalled;
 use super::{FoldError, KEYS_PER_READ, Preloaded, WRITE_BYTES_MAX, WRITES_MAX};
-use crate::ports::{Consistency, Key, PortError, Table, Tables, Write, Written};
+use crate::ports::{Consistency, Key, Table, Tables, Write};
 use crate::profiles::identity_key;
 use crate::segments::{Changes, memberships};
-use crate::stored::{self, Committed, StoredError};
-use odyssey_domain::ids::{ContentHash, EventHash, IdentityKey};
+use crate::stored::{self, StoredError};
+use odyssey_domain::ids::{EventHash, IdentityKey};
 use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
 use odyssey_domain::segment::SegmentName;
 use odyssey_domain::time::{Span, Stamp};
@@ -234,16 +234,8 @@ impl<'a, T: Tables> World<'a, T> {
         if bytes > WRITE_BYTES_MAX {
             return Err(FoldError::TooMuch { writes: writes.len(), bytes });
         }
-        let written = match (writes.pop(), writes.is_empty()) {
-            (None, _) => return Ok(true),
-            // One's own write is recognised: its effects are still to be carried out.
-            (Some(only), true) => stored::commit(self.tables, only).await? == Committed::Done,
-            (Some(last), false) => {
-                writes.push(last);
-                transact(self.tables, writes).await?
-            }
-        };
-        Ok(written)
+        // One's own write is recognised: its effects are still to be carried out.
+        Ok(stored::commit_all(self.tables, writes).await?)
     }
 
     /// What the write of these changes in how many are in each segment.
@@ -327,45 +319,12 @@ impl<'a, T: Tables> World<'a, T> {
     }
 }
 
-/// A transaction that meets another at a counter, or whose answer is lost, is tried so often; its
-/// token makes it happen once.
-const TRANSACT_ATTEMPTS: u32 = 3;
-
-/// Whether it was written; false where another write came between.
-async fn transact(tables: &impl Tables, writes: Vec<Write>) -> Result<bool, PortError> {
-    let token = token(&writes);
-    let mut attempt = 1;
-    loop {
-        match tables.transact(writes.clone(), &token).await {
-            Ok(written) => return Ok(written == Written::Done),
-            Err(error) if error.is_transient() && attempt < TRANSACT_ATTEMPTS => attempt += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
-
 /// What a write adds to the bytes of its transaction, but for keys and attribute names.
 fn bytes_of(write: &Write) -> usize {
     match write {
         Write::Put { row, .. } => row.body.len(),
         Write::Delete { .. } | Write::Add { .. } | Write::Check { .. } => 0,
     }
-}
-
-/// A token by which a repeated transaction is recognised: the hash of what it writes.
-fn token(writes: &[Write]) -> String {
-    let mut bytes = Vec::new();
-    for write in writes {
-        match write {
-            Write::Put { row, expect } => {
-                let key = format!("{:?}/{}/{expect:?}/", row.key, row.schema);
-                bytes.extend_from_slice(key.as_bytes());
-                bytes.extend_from_slice(&row.body);
-            }
-            other => bytes.extend_from_slice(format!("{other:?}").as_bytes()),
-        }
-    }
-    ContentHash::of(&bytes).to_string()
 }
 
 fn nibble(id: EventHash) -> u8 {

@@ -9,7 +9,6 @@ use odyssey_domain::catalog::Catalog;
 use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{ContentHash, IdentityKey, Position, ProfileId};
 use odyssey_domain::profile::{IdentityItem, NoSplit, Root, Seen};
-use odyssey_domain::segment::Memberships;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{Owner, Wake};
 use std::sync::Arc;
@@ -176,12 +175,8 @@ async fn work_out(
     };
     let link = root.links.get(&identity).cloned();
     let rules = catalog.map_or(&[][..], |catalog| catalog.signals.as_slice());
-    let mut own = root.split_off(identity, rules, now)?;
+    let own = root.split_off(identity, rules, now)?;
     let link = link.ok_or(NoSplit::NotLinked)?;
-    // As of any profile that begins; its segments are decided on when it is looked at.
-    if let Some(catalog) = catalog {
-        own.said.segments = Memberships::of_new(catalog.declared());
-    }
     let mut writes: Vec<Write> =
         arm(user, &root)?.into_iter().chain(arm(identity, &own)?).collect();
     let facts = own.facts().into_owned();

@@ -92,6 +92,7 @@ fn a_consent_between_a_commit_and_its_effects_finds_the_profile() {
         when: serde_json::from_value(json!({"consent": {"topic": "offers", "is": "granted"}}))
             .unwrap(),
         since: minute(-60),
+        watched: minute(-60),
     };
     let name = SegmentName::parse("subscribed").unwrap();
     for at in 0..12 {

@@ -7,7 +7,7 @@ use odyssey_domain::ids::{EventHash, IdentityKey};
 use odyssey_domain::profile::{NotYet, ProfileView};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::SourceKind;
-use odyssey_flows::backfill::{self, Later, Outcome, Report, SEGMENTS};
+use odyssey_flows::backfill::{self, Later, Outcome, PARTS, Report};
 use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::{
     Consistency, Expect, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
@@ -75,11 +75,12 @@ fn view(world: &World, key: IdentityKey, now: Stamp) -> ProfileView {
 }
 
 fn backfill(world: &World, now: Stamp) -> Report {
-    run(backfill::run(&world.memory, &|| now, |_| {})).unwrap()
+    run(backfill::run(&world.memory, &world.keyring, &|| now, |_| {})).unwrap()
 }
 
 fn fill(tables: &impl Tables, key: IdentityKey, now: Stamp) -> Outcome {
-    run(backfill::fill(tables, &declared(), key, now)).unwrap()
+    let keyring = World::new().keyring;
+    run(backfill::fill(tables, &keyring, &declared(), key, now)).unwrap()
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn declared_late_and_filled_is_declared_early() {
     assert!(!before.traits.contains_key("orders"));
     let report = backfill(&late, minute(11));
     assert_eq!((report.profiles, report.filled, report.complete), (2, 2, 0), "{report:?}");
-    assert_eq!((report.events, report.missing, report.segments), (7, 0, SEGMENTS));
+    assert_eq!((report.events, report.missing, report.parts), (7, 0, PARTS));
     assert!(report.left.is_empty() && !report.republished);
     assert_eq!(late.facts(), early.facts());
     let after = view(&late, ann, minute(11));
@@ -141,8 +142,8 @@ fn a_second_run_writes_nothing() {
     assert!(!calls.iter().any(|call| matches!(call, Operation::Write(_) | Operation::Transact)));
     assert_eq!(world.memory.rows(), rows);
     let mut pages = 0;
-    run(backfill::run(&world.memory, &|| minute(13), |_| pages += 1)).unwrap();
-    assert_eq!(pages, SEGMENTS);
+    run(backfill::run(&world.memory, &world.keyring, &|| minute(13), |_| pages += 1)).unwrap();
+    assert_eq!(pages, PARTS);
 }
 
 #[test]
@@ -171,7 +172,8 @@ fn a_fault_at_any_call_is_healed_by_another_run() {
                 n += 1;
                 if n == at + 1 { wrong.clone() } else { Fault::None }
             });
-            let _ = run_or_halt(backfill::run(&world.memory, &|| minute(11), |_| {}));
+            let _ =
+                run_or_halt(backfill::run(&world.memory, &world.keyring, &|| minute(11), |_| {}));
             world.memory.calm();
             let report = backfill(&world, minute(12));
             assert!(report.left.is_empty(), "{fault:?} at {at}: {report:?}");
@@ -354,7 +356,7 @@ fn a_long_timeline_is_read_page_by_page() {
 fn a_publication_meanwhile_is_told() {
     let world = declared_late();
     let (memory, mut asked) = (world.memory.clone(), false);
-    let report = run(backfill::run(&world.memory, &|| minute(11), |_| {
+    let report = run(backfill::run(&world.memory, &world.keyring, &|| minute(11), |_| {
         if !std::mem::replace(&mut asked, true) {
             let changed = odyssey_flows::catalog::Publication {
                 catalog: catalog(),

@@ -35,6 +35,7 @@ fn segmented() -> Catalog {
         title: "T".to_owned(),
         when: serde_json::from_value(when).unwrap(),
         since: minute(-60),
+        watched: minute(-60),
     };
     let segments = [(SegmentName::parse("buyer").unwrap(), segment)].into();
     Catalog { published: minute(-60), segments, ..catalog() }
@@ -203,6 +204,7 @@ fn a_consent_that_concerns_a_hundred_profiles_looks_at_each_by_itself() {
         title: "T".to_owned(),
         when: serde_json::from_value(when).unwrap(),
         since: minute(-60),
+        watched: minute(-60),
     };
     let name = SegmentName::parse("subscribed").unwrap();
     let published = minute(-60);

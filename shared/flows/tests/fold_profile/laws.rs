@@ -212,7 +212,7 @@ fn deciding() -> Catalog {
     });
     let segment = |(name, when): (&String, &Value)| {
         let when = serde_json::from_value(when.clone()).unwrap();
-        let segment = Segment { title: "T".to_owned(), when, since: published };
+        let segment = Segment { title: "T".to_owned(), when, since: published, watched: published };
         (SegmentName::parse(name).unwrap(), segment)
     };
     let mut catalog = catalog();

@@ -1,9 +1,11 @@
 //! Splits: what an operator takes apart stays apart, each side with what it had.
 
 use crate::world::*;
+use odyssey_domain::catalog::Catalog;
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{EventHash, IdentityKey};
 use odyssey_domain::profile::{IdentityItem, NoSplit, RefusedLink};
+use odyssey_domain::segment::SegmentName;
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::links::{Split, SplitError, Stands, place, plan, split};
@@ -49,6 +51,29 @@ fn welded() -> (World, Vec<Event>) {
     ];
     server(&world, 3, events.clone());
     (world, events)
+}
+
+/// What is split off is in the segments that its old deeds let it in, and nobody is told that it
+/// entered them.
+#[test]
+fn what_is_split_off_enters_in_silence() {
+    let when = json!({"fact": {"name": "events.Product Added", "is": {"at_least": 1}}});
+    let segment = json!({"title": "T", "when": when, "since": minute(-60)});
+    let segments = [(SegmentName::parse("fan").unwrap(), serde_json::from_value(segment).unwrap())];
+    let (published, segments) = (minute(-60), segments.into());
+    let world = World::of(Catalog { published, segments, ..catalog() });
+    server(&world, 0, vec![by_mail("ticket", 0, "Product Added")]);
+    server(&world, 1, vec![claim("claim", 1, "kid")]);
+    let said = || {
+        let signals = world.signals();
+        signals.iter().map(|raised| raised.signal.clone()).collect::<Vec<String>>()
+    };
+    assert_eq!(said(), ["Segment Entered"]);
+    divide(&world, MAIL, 5).unwrap();
+    world.wake_until(minute(9));
+    assert_eq!(said(), ["Segment Exited"], "the one that it is split off");
+    let members = |key| world.root(key).1.said.segments.members.len();
+    assert_eq!((members(world.user("kid")), members(key(&world, MAIL))), (0, 1));
 }
 
 #[test]

@@ -21,7 +21,7 @@ use odyssey_flows::queue::{Disposition, QueueRecord, hidden_for};
 use odyssey_flows::send_message::Sending;
 use odyssey_flows::set_consent::{self, Change, ConsentError, Manner};
 use odyssey_flows::{
-    accept_events, advance_enrollment, backfill, catalog, fold_profile, record_feedback,
+    accept_events, advance_enrollment, backfill, catalog, fold_profile, record_feedback, segments,
     send_message, sweep_due,
 };
 use serde_json::json;
@@ -284,7 +284,7 @@ fn server_change(
 }
 
 /// The tables of a seed are small.
-const BACKFILL_SEGMENTS: u32 = 2;
+const BACKFILL_PARTS: u32 = 2;
 
 /// `odyssey publish`, and the back-fill that it says is needed.
 async fn publish(ports: &Ports, version: Version, now: Stamp) -> Told {
@@ -293,7 +293,8 @@ async fn publish(ports: &Ports, version: Version, now: Stamp) -> Told {
     match catalog::publish(ports, &publication).await {
         Ok(()) => {
             // `odyssey backfill`; what it cannot fill, it leaves as it was.
-            let _ = backfill::run_in(ports, BACKFILL_SEGMENTS, &|| now, |_| {}).await;
+            let _ = backfill::run_in(ports, keyring(), BACKFILL_PARTS, &|| now, |_| {}).await;
+            let _ = segments::look_at_all(ports, ports, |_| {}).await;
             Told::Done
         }
         Err(_) => Told::Later,

@@ -194,6 +194,7 @@ fn raising() -> Catalog {
         title: "T".to_owned(),
         when: serde_json::from_value(lately).unwrap(),
         since: published,
+        watched: published,
     };
     let name = odyssey_domain::segment::SegmentName::parse("lately").unwrap();
     Catalog { published, segments: [(name, segment)].into(), ..catalog }
