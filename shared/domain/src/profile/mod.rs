@@ -189,11 +189,15 @@ impl Root {
 
     /// Cuts every collection of every accumulator, harder with each `step` from 0, and says so in
     /// the facts: traits, carts, orders and browsing keep their latest 16, 8, 4, 2, 1 and then no
-    /// entries. For an item that would pass its limit; the write must not be lost.
+    /// entries. The last of them cuts what is remembered of signals as well. For an item that would
+    /// pass its limit; the write must not be lost.
     pub fn cut(&mut self, step: u32) {
         let max = 16_usize.checked_shr(step).unwrap_or(0);
         for accumulator in self.accumulators.values_mut() {
             accumulator.facts.cut_to(max);
+        }
+        if max == 0 {
+            self.said.cut();
         }
     }
 }

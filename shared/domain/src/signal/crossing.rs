@@ -41,7 +41,7 @@ const fn is_zero(n: &u64) -> bool {
 }
 
 impl Crossed {
-    pub(super) const fn new(since: Stamp, at: Stamp) -> Crossed {
+    pub(crate) const fn new(since: Stamp, at: Stamp) -> Crossed {
         Crossed { number: 0, keys: BTreeSet::new(), at, since, raised: false }
     }
 
@@ -72,14 +72,34 @@ impl Crossed {
         }
     }
 
-    /// Takes in what another profile has decided.
+    /// Keeps the latest `max` of the keys: those of the latest weeks and days. What facts can still
+    /// reach is among the latest; a key that is forgotten and reached again has the same id.
+    pub(crate) fn bound_to(&mut self, max: usize) {
+        let over = self.keys.len().saturating_sub(max);
+        if over == 0 {
+            return;
+        }
+        let mut keys: Vec<String> = std::mem::take(&mut self.keys).into_iter().collect();
+        keys.sort_by_cached_key(|key| (number_of(key), key.clone()));
+        self.keys = keys.split_off(over).into_iter().collect();
+    }
+
+    /// Takes in what another profile has decided. However many are taken in, no more keys are kept
+    /// than one profile remembers.
     pub fn absorb(&mut self, other: Crossed) {
         self.number = self.number.max(other.number);
         self.keys.extend(other.keys);
+        self.bound_to(KEYS_MAX);
         if other.at > self.at {
             (self.at, self.since, self.raised) = (other.at, other.since, other.raised);
         }
     }
+}
+
+/// The week or day that a key begins with.
+fn number_of(key: &str) -> i64 {
+    let number = key.split('#').next().unwrap_or(key);
+    number.parse().unwrap_or(i64::MIN)
 }
 
 /// What tells one raising of a rule from another.
