@@ -75,7 +75,7 @@ pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
 pub use product::Product;
 pub use rhythm::{RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
-pub use sessions::{ATTENTION_DAYS_MAX, Left, Sessions};
+pub use sessions::{ATTENTION_DAYS_MAX, LINGERED_CATEGORIES_PER_DAY_MAX, Left, Sessions};
 pub use setting::{Campaign, DeviceClass, Location, Setting};
 pub use split::{LOOK_AFTER, NoSplit};
 pub use support::{Channel, Channels, Support, TICKETS_MAX, TicketKey};

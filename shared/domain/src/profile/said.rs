@@ -264,10 +264,10 @@ mod tests {
     const NOW: Stamp = Stamp::from_ms(1_790_000_000_000);
     const RULE: &str = "Interest Shown/120";
 
-    /// What a stranger's device may have said: 256 categories with names as long as are kept.
+    /// What a stranger's device may have said: 672 categories with names as long as are kept.
     fn stranger(n: u32) -> Said {
         let key = |i: u32| format!("{}#{n:02}-{i:03}{}", 2_900 + i % 3, "x".repeat(58));
-        let keys: BTreeSet<String> = (0..256).map(key).collect();
+        let keys: BTreeSet<String> = (0..672).map(key).collect();
         let crossed = Crossed { number: 0, keys, at: NOW, since: NOW, raised: true };
         Said { crossed: [(RULE.to_owned(), crossed)].into(), ..Said::default() }
     }
@@ -286,7 +286,7 @@ mod tests {
         assert!(bytes(&root.said) <= one * 11 / 10, "{} bytes, one has {one}", bytes(&root.said));
         let keys = &root.said.crossed[RULE].keys;
         // Of the latest week, and so many of that before it.
-        assert!(keys.iter().filter(|key| key.starts_with("2902#")).count() == 256, "{keys:?}");
+        assert!(keys.iter().filter(|key| key.starts_with("2902#")).count() == 672, "{keys:?}");
         (0..Root::CUTS).for_each(|step| root.cut(step));
         assert!(bytes(&root.said) < 2_000, "{} bytes after the last cut", bytes(&root.said));
     }

@@ -7,7 +7,7 @@
 
 use super::evidence;
 use super::rule::{SignalKind, Threshold};
-use crate::profile::Facts;
+use crate::profile::{ATTENTION_DAYS_MAX, Facts, LINGERED_CATEGORIES_PER_DAY_MAX};
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Days of one week, counted from 1970-01-01.
 const WEEK_DAYS: i64 = 7;
 /// The most keys that a rule remembers; a profile's facts never reach more at once.
-const KEYS_MAX: usize = 256;
+const KEYS_MAX: usize = LINGERED_CATEGORIES_PER_DAY_MAX * ATTENTION_DAYS_MAX;
 
 /// What a rule has decided on so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

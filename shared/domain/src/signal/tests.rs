@@ -291,6 +291,30 @@ fn a_binge_is_several_videos_on_one_day() {
 }
 
 #[test]
+fn each_of_many_interests_is_said_in_any_order() {
+    let rule = SignalRule::new(SignalKind::InterestShown, &[Threshold::AtLeast(100)]);
+    let told = |parts: &[Vec<usize>]| {
+        let mut told = Told::under(vec![rule.clone()]);
+        for part in parts {
+            let dwell: Vec<Value> = part
+                .iter()
+                .map(|n| json!({"category": format!("category {n}"), "seconds": 100}))
+                .collect();
+            told.tell("Page Left", &json!({"dwell": dwell}));
+        }
+        let subject = |raise: &Raise| raise.evidence["category"].as_str().unwrap().to_owned();
+        let said: std::collections::BTreeSet<String> = told.raised.iter().map(subject).collect();
+        assert_eq!(said.len(), told.raised.len(), "each once");
+        said
+    };
+    // Forty categories on one day: nobody looks at more.
+    let parts: Vec<Vec<usize>> = (0..40).collect::<Vec<_>>().chunks(8).map(<[_]>::to_vec).collect();
+    let turned: Vec<Vec<usize>> = parts.iter().rev().cloned().collect();
+    assert_eq!(told(&parts).len(), 40);
+    assert_eq!(told(&parts), told(&turned));
+}
+
+#[test]
 fn a_renewal_is_due() {
     let renews = |days: u64| json!({"renews_at": NOON.plus(DAY.times(days)).to_string()});
     let mut told = Told::new();
