@@ -120,6 +120,28 @@ fn visits() {
 }
 
 #[test]
+fn quantities_are_numbers_as_systems_write_them() {
+    let cart = |added: Value, removed: Value| {
+        let facts = facts(vec![
+            track("Product Added", json!({"product_id": "a", "quantity": added})),
+            at(track("Product Removed", json!({"product_id": "a", "quantity": removed})), START + 1),
+        ]);
+        facts.get("cart.items").cloned().unwrap_or_default()
+    };
+    for (added, removed) in [
+        (json!(3), json!(1)),
+        (json!(3.0), json!(1.0)),
+        (json!("3.0"), json!("1.00")),
+        (json!(" 3 "), json!("1")),
+    ] {
+        assert_eq!(cart(added.clone(), removed.clone()), 2, "{added} and {removed}");
+    }
+    // What is no quantity takes the line, as one that is not given does.
+    assert_ne!(cart(json!(3), json!("one")), 2);
+    assert_eq!(cart(json!(1e300), json!(-1)), cart(json!(1), json!(null)));
+}
+
+#[test]
 fn machines_are_told_apart() {
     let mail = |name: &str, id: &str, second: i64| {
         at(track(name, json!({"email_id": id})), START + second * 1_000)
