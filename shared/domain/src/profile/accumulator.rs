@@ -45,6 +45,9 @@ impl Accumulator {
             return Folded::Duplicate;
         }
         self.facts.fold(event, at, source.kind, watched);
+        if source.is_feedback() {
+            self.facts.rhythm.reported(event, at);
+        }
         Folded::New
     }
 

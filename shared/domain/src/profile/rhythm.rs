@@ -1,7 +1,7 @@
 //! When somebody was here: the last deed of the customer's own, on which days, and until when a
 //! subscription runs.
 
-use super::mailings::is_machine;
+use super::mailings::{is_machine, is_said_to_be_a_person};
 use super::number;
 use super::tally::Earliest;
 use super::top::{Register, earliest, latest};
@@ -40,6 +40,8 @@ const NOT_THE_CUSTOMERS: [&str; 19] = [
     "Unsubscribed",
 ];
 
+const CLICKED: &str = "Email Link Clicked";
+
 /// The rhythm's part of the facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Rhythm {
@@ -71,18 +73,31 @@ impl Rhythm {
     pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
         let is_deed = match event.kind {
             EventKind::Page | EventKind::Screen => true,
-            // A scanner follows every link of a mail.
-            EventKind::Track if name == "Email Link Clicked" => !is_machine(event),
+            // A scanner follows every link of a mail. Whoever sends mail and does not say who clicked
+            // has not looked.
+            EventKind::Track if name == CLICKED => is_said_to_be_a_person(event),
             EventKind::Track => NOT_THE_CUSTOMERS.binary_search(&name).is_err(),
             EventKind::Identify | EventKind::Group | EventKind::Alias => false,
         };
         if is_deed {
-            latest(&mut self.last, Some(at));
-            self.was_here(at.at.day(), 1);
+            self.deed(at);
         }
         if event.kind == EventKind::Track {
             self.subscription(name, event, at);
         }
+    }
+
+    /// What this stack reports of its own mails: the haste of a click was judged, so that one which
+    /// is not a machine's is a deed.
+    pub(super) fn reported(&mut self, event: &Event, at: Position) {
+        if event.name.as_deref() == Some(CLICKED) && !is_machine(event) {
+            self.deed(at);
+        }
+    }
+
+    fn deed(&mut self, at: Position) {
+        latest(&mut self.last, Some(at));
+        self.was_here(at.at.day(), 1);
     }
 
     fn subscription(&mut self, name: &str, event: &Event, at: Position) {

@@ -152,7 +152,10 @@ fn machines_are_told_apart() {
         mail("Email Link Clicked", "1", 3),
         mail("Email Delivered", "2", 0),
         mail("Email Opened", "2", 3_600),
-        mail("Email Link Clicked", "2", 3_605),
+        at(
+            track("Email Link Clicked", json!({"email_id": "2", "machine": false})),
+            START + 3_605_000,
+        ),
         track("Email Opened", json!({"email_id": "3", "machine": true})),
         // Of this one no delivery is known.
         mail("Email Opened", "4", 1),
@@ -164,6 +167,29 @@ fn machines_are_told_apart() {
     assert_eq!((&facts["mails.delivered"], &facts["mails.bounced"]), (&json!(2), &json!(1)));
     // A mail that a machine opened ends no absence; a link that was followed does.
     assert_eq!(facts["activity.days"], 1);
+}
+
+#[test]
+fn a_click_on_a_mail_of_others_is_a_deed_where_somebody_looked_who_it_was() {
+    let days = |click: Value| facts(vec![click])["activity.days"].as_u64().unwrap();
+    let clicked = |properties: Value| track("Email Link Clicked", properties);
+    assert_eq!(days(clicked(json!({"email_id": "1"}))), 0, "perhaps a scanner's");
+    assert_eq!(days(clicked(json!({"machine": true}))), 0);
+    assert_eq!(days(clicked(json!({"machine": false, "bot": true}))), 0);
+    assert_eq!(days(clicked(json!({"machine": "no"}))), 0);
+    assert_eq!(days(clicked(json!({"machine": false}))), 1);
+    assert_eq!(days(clicked(json!({"is_bot": false}))), 1);
+    // Of this stack's own mails the haste is judged before.
+    let own = |kind| {
+        let mut held = Accumulator::default();
+        let source = SourceRef { name: "feedback".to_owned(), kind };
+        let mut event = at(clicked(json!({})), START);
+        event["id"] = "e1".into();
+        let event = serde_json::from_value(event).unwrap();
+        let _ = held.fold(&event, &source, &Watched::default());
+        held.facts.rhythm.days()
+    };
+    assert_eq!((own(SourceKind::Server), own(SourceKind::Browser)), (1, 0));
 }
 
 #[test]

@@ -258,7 +258,7 @@ fn consent_changed(changed: &ConsentChanged) -> Option<Content> {
     };
     Some(Content::Events {
         received: changed.at,
-        source: SourceRef { name: "consent".to_owned(), kind: SourceKind::Server },
+        source: SourceRef { name: SourceRef::CONSENT.to_owned(), kind: SourceKind::Server },
         items: vec![Item { own, kind: None, event, claims: Vec::new() }],
     })
 }

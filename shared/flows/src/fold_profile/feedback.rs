@@ -55,7 +55,7 @@ pub(super) fn of_feedback(fed: &MessageFeedback) -> Option<Content> {
     };
     Some(Content::Events {
         received: fed.at,
-        source: SourceRef { name: "feedback".to_owned(), kind: SourceKind::Server },
+        source: SourceRef { name: SourceRef::FEEDBACK.to_owned(), kind: SourceKind::Server },
         items: vec![Item { own, kind: None, event, claims: Vec::new() }],
     })
 }
