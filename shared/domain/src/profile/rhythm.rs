@@ -54,9 +54,12 @@ pub struct Rhythm {
     /// being that day's.
     #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
     days: Option<(i64, u64)>,
-    /// Until when the subscription or trial runs, as the last event about it says.
+    /// Until when the subscription runs, as the last event about it says.
     #[serde(default, rename = "s", skip_serializing_if = "Option::is_none")]
-    pub renews: Option<Register<Option<Stamp>>>,
+    subscription: Option<Register<Option<Stamp>>>,
+    /// Until when the trial runs.
+    #[serde(default, rename = "t", skip_serializing_if = "Option::is_none")]
+    trial: Option<Register<Option<Stamp>>>,
     /// When an address was first left, a form sent off, an account or a trial begun.
     #[serde(default, rename = "k", skip_serializing_if = "Option::is_none")]
     pub known: Option<Stamp>,
@@ -101,15 +104,23 @@ impl Rhythm {
     }
 
     fn subscription(&mut self, name: &str, event: &Event, at: Position) {
-        let until = match name {
-            "Subscription Started" | "Subscription Renewed" | "Trial Started" => {
-                let names = ["renews_at", "ends_at", "expires_at", "trial_end"];
-                let given = names.iter().find_map(|name| number::time(event.properties.get(*name)));
-                Some(given)
-            }
-            "Subscription Cancelled" | "Trial Ended" => Some(None),
-            _ => None,
+        let until = || {
+            let names = ["renews_at", "ends_at", "expires_at", "trial_end"];
+            names.iter().find_map(|name| number::time(event.properties.get(*name)))
         };
+        match name {
+            "Subscription Started" | "Subscription Renewed" => {
+                Register::write(&mut self.subscription, at, until);
+            }
+            "Trial Started" => Register::write(&mut self.trial, at, until),
+            // The trial's end says nothing of what is paid for by then.
+            "Trial Ended" => Register::write(&mut self.trial, at, || None),
+            "Subscription Cancelled" => {
+                Register::write(&mut self.subscription, at, || None);
+                Register::write(&mut self.trial, at, || None);
+            }
+            _ => {}
+        }
         match name {
             "Subscription Started" | "Subscription Renewed" => self.subscribed.add(at.id, at.at),
             "Form Submitted" if is_search(event) => {}
@@ -117,9 +128,6 @@ impl Rhythm {
                 earliest(&mut self.known, Some(at.at));
             }
             _ => {}
-        }
-        if let Some(until) = until {
-            Register::write(&mut self.renews, at, || until);
         }
     }
 
@@ -134,9 +142,19 @@ impl Rhythm {
         if let Some((day, bits)) = other.days {
             self.was_here(day, bits);
         }
-        Register::merge(&mut self.renews, other.renews.as_ref());
+        Register::merge(&mut self.subscription, other.subscription.as_ref());
+        Register::merge(&mut self.trial, other.trial.as_ref());
         earliest(&mut self.known, other.known);
         self.subscribed.merge(&other.subscribed);
+    }
+
+    /// Until when the subscription runs, else the trial, and the event that said so.
+    #[must_use]
+    pub fn renews(&self) -> Option<(Stamp, Position)> {
+        let said = |register: &Option<Register<Option<Stamp>>>| {
+            register.as_ref().and_then(|said| Some((said.value?, said.at)))
+        };
+        said(&self.subscription).or_else(|| said(&self.trial))
     }
 
     /// When subscriptions were begun or renewed, the earliest first; at most 8.

@@ -98,12 +98,11 @@ impl<'a> Silences<'a> {
             SignalKind::BecameDormant => after(facts.rhythm.last.filter(|_| is_acquainted(facts))),
             SignalKind::BackAfterAbsence => after(facts.rhythm.last),
             SignalKind::RenewalDue => {
-                let (Threshold::Before(span), Some(renews)) = (threshold, &facts.rhythm.renews)
-                else {
-                    return None;
-                };
-                let over = renews.value?.minus(span).max(renews.at.at);
-                Some(Silence { episode: renews.at, over })
+                let Threshold::Before(span) = threshold else { return None };
+                // A date that had passed when it was said comes no more.
+                let (renews, said) =
+                    facts.rhythm.renews().filter(|(renews, said)| *renews > said.at)?;
+                Some(Silence { episode: said, over: renews.minus(span).max(said.at) })
             }
             SignalKind::EngagementDeclining => {
                 let Threshold::AtLeast(times) = threshold else { return None };

@@ -328,6 +328,41 @@ fn a_renewal_is_due() {
 }
 
 #[test]
+fn a_date_that_has_passed_is_not_due() {
+    let renews = |at: Stamp| json!({"renews_at": at.to_string()});
+    for at in [NOON.minus(DAY.times(400)), NOON.minus(Span::MINUTE), NOON] {
+        let mut told = Told::new();
+        told.tell("Subscription Renewed", &renews(at)).pass(DAY.times(40));
+        assert!(!told.names().contains(&"Renewal Due".to_owned()), "{at}");
+    }
+    let mut told = Told::new();
+    told.tell("Subscription Renewed", &renews(NOON.plus(DAY))).pass(DAY);
+    assert!(told.names().contains(&"Renewal Due".to_owned()), "as soon as it is said");
+}
+
+#[test]
+fn a_trial_that_ends_leaves_the_subscription_its_date() {
+    let until = |days: u64| json!({"renews_at": NOON.plus(DAY.times(days)).to_string()});
+    let renews = |told: &Told| told.root.facts().rhythm.renews().map(|(renews, _)| renews);
+    let date = |days: u64| Some(NOON.plus(DAY.times(days)));
+    let mut told = Told::new();
+    told.tell("Trial Started", &until(14));
+    assert_eq!(renews(&told), date(14));
+    told.pass(DAY.times(13)).tell("Subscription Started", &until(43));
+    assert_eq!(renews(&told), date(43));
+    told.pass(DAY).tell("Trial Ended", &json!({}));
+    assert_eq!(renews(&told), date(43));
+    told.pass(DAY.times(24));
+    assert!(told.names().contains(&"Renewal Due".to_owned()), "of the subscription");
+    told.tell("Subscription Cancelled", &json!({}));
+    assert_eq!(renews(&told), None);
+    let mut told = Told::new();
+    told.tell("Trial Started", &until(30)).pass(DAY);
+    told.tell("Trial Ended", &json!({})).pass(DAY.times(40));
+    assert!(!told.names().contains(&"Renewal Due".to_owned()));
+}
+
+#[test]
 fn engagement_declines_against_the_own_rhythm() {
     let rule = SignalRule::new(SignalKind::EngagementDeclining, &[Threshold::AtLeast(3)]);
     let mut told = Told::under(vec![rule]);
