@@ -58,8 +58,8 @@ pub use bought::Bought;
 pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};
 pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
 pub use computed::{
-    Amounts, COMPUTED_BYTES_MAX, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX, COMPUTED_WINDOW_DAYS_MAX, Computed,
-    ComputedKind, ComputedRule, ComputedTraits,
+    Amounts, COMPUTED_BYTES_MAX, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX,
+    COMPUTED_WINDOW_DAYS_MAX, Computed, ComputedKind, ComputedRule, ComputedTraits,
 };
 pub use content::{CONTENT_DAYS_MAX, Content, Video, WATCHED_MAX};
 pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
@@ -215,7 +215,8 @@ impl Root {
     /// gone, or all. One that an accumulator lacks the profile lacks, so it goes everywhere.
     fn cut_windows(&mut self, half: bool) {
         let mut bytes: BTreeMap<ComputedKey, usize> = BTreeMap::new();
-        for (key, of_one) in self.accumulators.values().flat_map(|one| one.facts.computed.windowed())
+        for (key, of_one) in
+            self.accumulators.values().flat_map(|one| one.facts.computed.windowed())
         {
             *bytes.entry(key).or_default() += of_one;
         }

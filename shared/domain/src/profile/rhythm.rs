@@ -1,6 +1,7 @@
 //! When somebody was here: the last deed of the customer's own, on which days, and until when a
 //! subscription runs.
 
+use super::forms::is_search;
 use super::mailings::{is_machine, is_said_to_be_a_person};
 use super::number;
 use super::tally::Earliest;
@@ -173,12 +174,6 @@ impl Rhythm {
         let (day, bits) = self.days.unwrap_or_default();
         (0..RHYTHM_DAYS).filter(move |n| bits >> n & 1 == 1).map(move |n| day - i64::from(n))
     }
-}
-
-/// A search form says nothing of who sends it off.
-fn is_search(event: &Event) -> bool {
-    let form = event.properties.get("form").and_then(serde_json::Value::as_str);
-    form.is_some_and(|form| form.to_ascii_lowercase().contains("search"))
 }
 
 fn shifted(bits: u64, days: i64) -> u64 {

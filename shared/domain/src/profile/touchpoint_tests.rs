@@ -124,7 +124,10 @@ fn quantities_are_numbers_as_systems_write_them() {
     let cart = |added: Value, removed: Value| {
         let facts = facts(vec![
             track("Product Added", json!({"product_id": "a", "quantity": added})),
-            at(track("Product Removed", json!({"product_id": "a", "quantity": removed})), START + 1),
+            at(
+                track("Product Removed", json!({"product_id": "a", "quantity": removed})),
+                START + 1,
+            ),
         ]);
         facts.get("cart.items").cloned().unwrap_or_default()
     };

@@ -42,7 +42,7 @@ pub(super) fn purchase(facts: &Facts, reached: &Reached) -> Map<String, Value> {
 /// `{form, submissions, last}`.
 pub(super) fn lead(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     let mut evidence = Map::new();
-    if let Some((form, _)) = facts.forms.submitted.latest_first().first() {
+    if let Some(form) = facts.forms.last_lead() {
         put(&mut evidence, "form", clip(form, EVIDENCE_NAME_BYTES_MAX));
     }
     put(&mut evidence, "submissions", number_of(reached));

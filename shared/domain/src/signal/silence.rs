@@ -139,7 +139,17 @@ impl<'a> Silences<'a> {
             SignalKind::BecameDormant
             | SignalKind::EngagementDeclining
             | SignalKind::BackAfterAbsence => evidence::absence(facts, usual_gap(facts), episode),
-            _ => evidence::cart(&facts.cart, episode),
+            SignalKind::CartAbandoned | SignalKind::CheckoutAbandoned => {
+                evidence::cart(&facts.cart, episode)
+            }
+            // None of these waits for a silence.
+            SignalKind::FirstPurchase
+            | SignalKind::RepeatPurchase
+            | SignalKind::LeadSubmitted
+            | SignalKind::ComplaintReceived
+            | SignalKind::InterestShown
+            | SignalKind::BingeStarted
+            | SignalKind::StageChanged => Map::new(),
         }
     }
 }

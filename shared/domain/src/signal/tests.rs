@@ -328,6 +328,22 @@ fn a_renewal_is_due() {
 }
 
 #[test]
+fn a_search_is_no_lead() {
+    let mut told = Told::new();
+    let forms =
+        [json!({"form": "Site-Search"}), json!({"form_id": "search"}), json!({"path": "/search"})];
+    for form in &forms {
+        told.tell("Form Submitted", form);
+    }
+    assert!(told.names().is_empty());
+    told.tell("Form Submitted", &json!({"form": "contact", "path": "/search"})).pass(Span::MINUTE);
+    told.tell("Form Submitted", &forms[0]);
+    let evidence = told.raised[0].evidence.clone();
+    assert_eq!(told.names(), ["Lead Submitted"]);
+    assert_eq!((&evidence["form"], &evidence["submissions"]), (&json!("contact"), &json!(1)));
+}
+
+#[test]
 fn a_date_that_has_passed_is_not_due() {
     let renews = |at: Stamp| json!({"renews_at": at.to_string()});
     for at in [NOON.minus(DAY.times(400)), NOON.minus(Span::MINUTE), NOON] {

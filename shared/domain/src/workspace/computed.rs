@@ -12,8 +12,8 @@ use super::fields::{Fields, Reading};
 use super::settings::one_of;
 use super::yaml::{Node, quoted};
 use crate::profile::{
-    Amounts, COMPUTED_BYTES_MAX, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX, COMPUTED_WINDOW_DAYS_MAX, ComputedKind,
-    ComputedRule, ComputedTraits, Currency,
+    Amounts, COMPUTED_BYTES_MAX, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX,
+    COMPUTED_WINDOW_DAYS_MAX, ComputedKind, ComputedRule, ComputedTraits, Currency,
 };
 use crate::time::Span;
 use std::collections::BTreeMap;
