@@ -25,6 +25,7 @@
   const SESSION = 'odyssey_session';
   const SHELF = 'odyssey_queue';
   const PAUSE = 'odyssey_pause';
+  const BACKOFF = 'odyssey_backoff';
 
   const script = document.currentScript || {};
   const attributes = { ...script.dataset };
@@ -34,7 +35,7 @@
   let wish; // what the page said last; the browser may object
   let me = {}; // userId, anonymousId, traits; no anonymous id exists before consent
   let session = {}; // id, at (last activity)
-  let queue = [];
+  let queue = []; // what waits and is not on the shelf
   let timer;
   let busy; // a request is under way
   let failures = 0;
@@ -89,7 +90,7 @@
     wish = next;
     state = opposed() ? 'denied' : next === 'granted' || next === 'denied' ? next : 'pending';
     if (state === 'denied') {
-      remove(USER, DEVICE, CONSENT, SESSION, SHELF, PAUSE);
+      remove(USER, DEVICE, CONSENT, SESSION, SHELF, PAUSE, BACKOFF);
       cookie(USER);
       cookie(DEVICE);
       queue = [];
@@ -123,6 +124,7 @@
   const complete = (event) => {
     const context = (event.context = event.context || {});
     event.anonymousId = event.anonymousId || me.anonymousId;
+    event.messageId = event.messageId || uuid(); // `before` may have dropped it
     context.sessionId = context.sessionId || current();
     if (event.event === 'Page Left') event.properties.session_id = context.sessionId;
     if (event.type === 'alias') event.previousId = event.previousId || me.anonymousId;
@@ -165,10 +167,7 @@
       say('An event over 31 KB was dropped.');
       return event;
     }
-    if (queue.push(event) > EVENTS_MAX) {
-      queue.shift();
-      say('Over 200 events are waiting; the oldest are dropped.');
-    }
+    queue = latest([...queue, event]);
     if (granted()) {
       complete(event);
       soon();
@@ -178,20 +177,36 @@
     return event;
   };
 
-  // --- Delivery: one request at a time. What fails is shelved, where any tab and the next page find it.
+  // --- Delivery: one request at a time. All that waits is shelved before it is sent, where any tab and the next page find it, and
+  // is taken off once it is answered: a page may go at any moment. What two tabs send has one messageId.
 
   const later = (wait) => { timer = timer || setTimeout(flush, wait); };
-  const soon = () => (queue.length < (options.flushAt || 20) ? later(options.flushInterval || 5e3) : flush());
+  const soon = () => (waiting().length < (options.flushAt || 20) ? later(options.flushInterval || 5e3) : flush());
   const url = () => (options.host || new URL(script.src || location).origin) + '/v1/batch';
 
-  const shelve = () => {
-    if (queue[0] && write(SHELF, [...(read(SHELF) || []), ...queue].slice(-EVENTS_MAX))) queue = [];
+  const waiting = () => [...(read(SHELF) || []), ...queue];
+
+  const latest = (events) => {
+    if (events.length > EVENTS_MAX) say('Over 200 events are waiting; the oldest are dropped.');
+    return events.slice(-EVENTS_MAX);
   };
 
-  const cut = () => {
+  const shelve = () => {
+    if (queue[0] && write(SHELF, latest(waiting()))) queue = [];
+  };
+
+  // As many of the first as one request may carry.
+  const fitting = (events) => {
     let size = 1e3; // what stands around the events
-    const fits = queue.findIndex((event) => (size += bytes(event) + 1) > BATCH_BYTES_MAX);
-    return queue.splice(0, fits < 0 ? queue.length : fits);
+    const over = events.findIndex((event) => (size += bytes(event) + 1) > BATCH_BYTES_MAX);
+    return over < 0 ? events : events.slice(0, over);
+  };
+
+  const settle = (batch) => {
+    const open = (event) => !batch.some(({ messageId }) => messageId === event.messageId);
+    queue = queue.filter(open);
+    const shelf = (read(SHELF) || []).filter(open);
+    if (shelf[0]) write(SHELF, shelf); else remove(SHELF);
   };
 
   // The key stands in the body and the body is text, so that no preflight is asked for.
@@ -208,7 +223,7 @@
     },
   });
 
-  const paused = () => Math.max(resume, read(PAUSE) || 0) - Date.now();
+  const paused = () => Math.max(resume, read(PAUSE) || 0, read(BACKOFF) || 0) - Date.now();
   const again = () => later(paused() + Math.random() * 1e3); // not all tabs and visitors at once
 
   const refused = (answer) => {
@@ -217,44 +232,42 @@
     failures = 0;
   };
 
-  const failed = (batch, told) => {
-    if (state === 'denied') return;
+  // The next pages wait as well: an answer without our headers, as of a gateway in trouble, looks like no answer.
+  const failed = (told) => {
     const wait = told > 0 ? told * 1e3 : Date.parse(told) - Date.now() || 0;
     if (wait > 0) write(PAUSE, Date.now() + Math.min(wait, PAUSE_MAX));
     resume = Date.now() + Math.min(BACKOFF_MAX, 500 * 2 ** ++failures) * (1 + Math.random());
-    queue = [...batch, ...queue];
-    shelve();
+    write(BACKOFF, resume);
     again();
   };
 
   const flush = () => {
     timer = clearTimeout(timer);
-    if (!writeKey || busy || !granted()) return;
+    if (!writeKey || !granted()) return;
     if (document.prerendering) return later(1e3); // a page that nobody has seen yet, and perhaps never will
+    shelve();
+    if (busy) return;
     if (paused() > 0) return again();
-    queue = [...(read(SHELF) || []), ...queue];
-    remove(SHELF);
-    const batch = cut();
+    const batch = fitting(waiting());
     if (!batch[0]) return;
     busy = true;
     return fetch(url(), { method: 'POST', body: body(batch), keepalive: true, credentials: 'omit' })
       .then(refused)
-      .catch((told) => failed(batch, told))
+      .then(() => settle(batch), failed)
       .then(() => {
         busy = false;
-        if (queue[0]) soon();
+        if (waiting()[0]) soon();
       });
   };
 
-  // The page goes: what waits is handed to the browser.
+  // The page goes: what waits is handed to the browser, which tells nobody what became of it. Where something failed (then it is
+  // still on the shelf), the next page sends it.
   const beacon = () => {
     if (document.prerendering) return;
-    while (writeKey && granted() && queue[0] && navigator.onLine && paused() <= 0) {
-      const batch = cut();
-      if (!navigator.sendBeacon(url(), body(batch))) {
-        queue = [...batch, ...queue];
-        break;
-      }
+    while (writeKey && granted() && queue[0] && navigator.onLine && paused() <= 0 && ((busy && !failures) || !read(SHELF))) {
+      const batch = fitting(queue);
+      if (!navigator.sendBeacon(url(), body(batch))) break;
+      queue = queue.slice(batch.length);
     }
     shelve();
   };
@@ -364,6 +377,7 @@
     });
     on('online', () => {
       resume = 0; // a Retry-After still holds
+      remove(BACKOFF);
       flush();
     });
     // Another tab withdrew.

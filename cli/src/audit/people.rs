@@ -4,7 +4,7 @@ use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::identity;
 use odyssey_domain::ids::{IdentityKey, Position};
 use odyssey_domain::keyring::Keyring;
-use odyssey_domain::personal::AnonymousId;
+use odyssey_domain::personal::{AnonymousId, UserId};
 use odyssey_domain::profile::email_of;
 use std::collections::BTreeMap;
 
@@ -90,24 +90,25 @@ impl People {
         ids.iter().map(|id| self.keyring.identity_key(id)).collect()
     }
 
-    /// The other ids that an event says are its customer's.
+    /// The other ids that an event says are its user's: devices, addresses and external ids link to
+    /// users alone.
     #[must_use]
     pub fn claimed(&self, event: &Event) -> Vec<IdentityKey> {
-        let own = self.own(event).map(|(own, _)| own);
-        let mut claimed = if event.user_id.is_some() { self.vouched(event) } else { Vec::new() };
+        let Some(user) = &event.user_id else { return Vec::new() };
+        let mut claimed = self.vouched(event);
         let device = event.anonymous_id.as_ref().map(|id| self.keyring.anonymous_key(id));
         claimed.extend(device);
-        claimed.extend(self.aliased(event));
-        claimed.retain(|id| Some(*id) != own);
+        claimed.extend(self.aliased(event, user));
         claimed
     }
 
-    /// The device that an alias names. A user of that id is another person all the same: two user ids
-    /// are never one on an alias's word.
-    fn aliased(&self, event: &Event) -> Option<IdentityKey> {
-        event.user_id.as_ref()?;
+    /// The device that an alias names. Where that is a user's id, no event has such a device, and
+    /// the two users stay two.
+    fn aliased(&self, event: &Event, user: &UserId) -> Option<IdentityKey> {
         let previous = event.previous_id.as_deref().filter(|_| event.kind == EventKind::Alias)?;
-        AnonymousId::parse(previous).ok().map(|id| self.keyring.anonymous_key(&id))
+        let is_itself = UserId::parse(previous).is_ok_and(|previous| previous == *user);
+        let device = AnonymousId::parse(previous).ok().filter(|_| !is_itself)?;
+        Some(self.keyring.anonymous_key(&device))
     }
 
     /// Notes who an event is of.
@@ -138,15 +139,8 @@ impl People {
     /// The customer that an id belongs to.
     #[must_use]
     pub fn customer(&self, id: IdentityKey) -> IdentityKey {
-        match self.ids.get(&id) {
-            // An address may be claimed by a user, and claim a device itself.
-            Some(person) => match person.owner().map(|by| (by, self.ids.get(&by))) {
-                Some((by, Some(owner))) => owner.owner().unwrap_or(by),
-                Some((by, None)) => by,
-                None => id,
-            },
-            None => id,
-        }
+        // Whoever claims is a user, and a user is nobody else's.
+        self.ids.get(&id).and_then(Person::owner).unwrap_or(id)
     }
 
     /// When an id was first said to be its customer's.
@@ -233,5 +227,32 @@ mod tests {
             let heads = Heads { customers: 3, identified: 2, reachable: 1, consented: 1 };
             assert_eq!(people.heads(), heads, "{turn}");
         }
+    }
+
+    #[test]
+    fn users_alone_link_what_is_said_to_be_theirs() {
+        let mut people = People::new().unwrap();
+        let address = json!([{"id": "ann@example.com", "type": "email", "collection": "users",
+            "encoding": "none"}]);
+        let device = event(1, &json!({"anonymousId": "d1"}));
+        let named =
+            event(2, &json!({"anonymousId": "d1", "context": {"externalIds": address.clone()}}));
+        // An alias that says both where it was sent and what it was before.
+        let alias = event(
+            3,
+            &json!({"type": "alias", "userId": "ann", "anonymousId": "d3", "previousId": "d2"}),
+        );
+        let before = event(4, &json!({"anonymousId": "d2"}));
+        let (sent, user) =
+            (event(5, &json!({"anonymousId": "d3"})), event(6, &json!({"userId": "ann"})));
+        for event in [&device, &named, &alias, &before, &sent] {
+            people.note(event);
+        }
+        let of = |event: &Event| people.customer(people.own(event).unwrap().0);
+        assert_ne!(of(&device), of(&named), "an address links no device");
+        assert_eq!((of(&before), of(&sent)), (of(&user), of(&user)));
+        assert_eq!(people.heads().customers, 3);
+        people.note(&event(7, &json!({"userId": "ann", "context": {"externalIds": address}})));
+        assert_eq!(people.heads().customers, 2, "a user links an address");
     }
 }

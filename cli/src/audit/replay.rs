@@ -1,6 +1,7 @@
 //! The real fold over a file's customers, each in the order of their events: which facts they
 //! have in the end, which signals they would have raised, which journeys would have taken them in.
 
+use crate::customer::text::is_nothing;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::identity::IdKind;
@@ -14,7 +15,6 @@ use odyssey_domain::segment::Cause;
 use odyssey_domain::signal::{Raise, SignalRule, Threshold};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{BUS_SCHEMA, SignalRaised, SourceRef};
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -348,17 +348,6 @@ impl<'r> Life<'r> {
         }
         outcome.duplicates += self.duplicates;
         outcome.trimmed += u64::from(view.facts.contains_key("trimmed"));
-    }
-}
-
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(flag) => !flag,
-        Value::Number(number) => number.as_f64().is_some_and(|n| n.abs() < f64::EPSILON),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
     }
 }
 

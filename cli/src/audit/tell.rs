@@ -2,6 +2,7 @@
 
 use super::report::{Behaviour, Report};
 use super::tally::Standing;
+use crate::customer::text::number;
 use crate::screen::{Screen, Style};
 
 /// Behaviours that are shown one by one.
@@ -20,19 +21,6 @@ pub fn lines(screen: &Screen, report: &Report) -> Vec<String> {
     out.push(screen.paint(Style::Strong, "What to do next"));
     for (at, text) in (1..).zip(&report.next) {
         out.push(format!("  {at}. {text}"));
-    }
-    out
-}
-
-/// `1,234,567`
-fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
     }
     out
 }

@@ -3,7 +3,7 @@
 //! A fact that no section here knows is shown all the same, under its own name: what a later
 //! release or a workspace adds must not be missing because nobody wrote a line for it.
 
-use super::text::{MEMBERS_MAX, SHOWN_MAX, clean, number, several, value};
+use super::text::{MEMBERS_MAX, SHOWN_MAX, clean, is_nothing, number, several, value};
 use super::when;
 use odyssey_domain::profile::{Currency, Money};
 use odyssey_domain::time::{Span, Stamp};
@@ -115,17 +115,6 @@ impl<'a> Facts<'a> {
             things.push(Thing { name: more.trim_end_matches('s').to_owned(), more: String::new() });
         }
         Some(Shown::Things(things))
-    }
-}
-
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Bool(held) => !held,
-        Value::Number(number) => number.as_u64() == Some(0),
-        Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(members) => members.is_empty(),
     }
 }
 

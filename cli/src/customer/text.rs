@@ -63,6 +63,19 @@ pub fn number(n: u64) -> String {
     out
 }
 
+/// Whether a value says nothing: a zero, a no, an empty text or list.
+#[must_use]
+pub fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(held) => !held,
+        Value::Number(number) => number.as_f64().is_some_and(|n| n.abs() < f64::EPSILON),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+    }
+}
+
 /// `1 order`, `2 orders`
 #[must_use]
 pub fn several(n: u64, one: &str) -> String {

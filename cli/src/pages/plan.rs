@@ -1,6 +1,6 @@
 //! `/plan`: which events arrive, with which properties, and what of it is not as planned.
 
-use super::{Pages, escape};
+use super::{Pages, escape, without_script};
 use crate::tracking::{EventPart, Report, read, sentence};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,12 +11,13 @@ pub(super) async fn page(State(pages): State<Pages>) -> Response {
     match read(&pages.stack.tables()).await {
         Ok((inferred, declared)) => {
             let report = Report::new(&inferred, &declared, pages.stack.now());
-            pages.frame("Events", "plan", &body(&report)).into_response()
+            without_script(pages.frame("Events", "plan", &body(&report)))
         }
         Err(error) => {
             let body =
                 format!("<h1>The plan cannot be read</h1><p>{}</p>", escape(&error.to_string()));
-            (StatusCode::BAD_GATEWAY, pages.frame("Events", "plan", &body)).into_response()
+            let page = without_script(pages.frame("Events", "plan", &body));
+            (StatusCode::BAD_GATEWAY, page).into_response()
         }
     }
 }

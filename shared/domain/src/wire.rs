@@ -64,6 +64,20 @@ pub struct SourceRef {
     pub kind: SourceKind,
 }
 
+impl SourceRef {
+    /// What this stack says of its own mails comes through this one; no workspace has a source of
+    /// its name.
+    pub const FEEDBACK: &str = "feedback";
+    /// And what `consent` says through this one.
+    pub const CONSENT: &str = "consent";
+
+    /// Whether it is this stack's own word on a mail, whose haste was judged.
+    #[must_use]
+    pub fn is_feedback(&self) -> bool {
+        self.kind == SourceKind::Server && self.name == SourceRef::FEEDBACK
+    }
+}
+
 /// `odyssey.ingest` / `Events Accepted`: events of one customer from one request, stamped once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventsAccepted {

@@ -176,9 +176,10 @@ class Stage {
     return (await fetch('/_test/posted?key=' + this.key)).json()
   }
 
-  // The events of all requests, with those a retry repeats.
+  // The events of all requests but those that hang, with those a retry repeats.
   async events(name) {
-    const events = (await this.posted()).flatMap(({ body }) => body.batch)
+    const answered = (await this.posted()).filter((post) => post.answered)
+    const events = answered.flatMap(({ body }) => body.batch)
     return name ? events.filter((event) => event.event === name || event.type === name) : events
   }
 

@@ -34,6 +34,9 @@ struct Answer {
     status: u16,
     #[serde(default)]
     retry_after: Option<String>,
+    /// Never answers; such a post is noted as answered with 0.
+    #[serde(default)]
+    hangs: bool,
 }
 
 #[derive(Default)]
@@ -179,9 +182,8 @@ async fn batch(
     headers: HeaderMap,
     body: String,
 ) -> Response {
-    let mut kept = site.kept.lock().unwrap();
     if method == Method::OPTIONS {
-        kept.preflights += 1;
+        site.kept.lock().unwrap().preflights += 1;
         return StatusCode::NO_CONTENT.into_response();
     }
     let header = |name| {
@@ -190,15 +192,22 @@ async fn batch(
     let bytes = body.len();
     let body: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
     let key = body["writeKey"].as_str().unwrap_or_default().to_owned();
-    let answer = kept.answers.get_mut(&key).and_then(VecDeque::pop_front);
-    let answer = answer.unwrap_or(Answer { status: 200, retry_after: None });
-    kept.posted.entry(key).or_default().push(Posted {
-        body,
-        bytes,
-        content_type: header("content-type").to_owned(),
-        mode: header("sec-fetch-mode").to_owned(),
-        answered: answer.status,
-    });
+    let answer = {
+        let mut kept = site.kept.lock().unwrap();
+        let answer = kept.answers.get_mut(&key).and_then(VecDeque::pop_front);
+        let answer = answer.unwrap_or(Answer { status: 200, retry_after: None, hangs: false });
+        kept.posted.entry(key).or_default().push(Posted {
+            body,
+            bytes,
+            content_type: header("content-type").to_owned(),
+            mode: header("sec-fetch-mode").to_owned(),
+            answered: if answer.hangs { 0 } else { answer.status },
+        });
+        answer
+    };
+    if answer.hangs {
+        return std::future::pending().await;
+    }
     // The CORS of infra/template.yaml.
     let mut response = StatusCode::from_u16(answer.status).unwrap().into_response();
     let mut put = |name: &'static str, value: &str| {

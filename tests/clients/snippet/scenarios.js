@@ -4,6 +4,8 @@
 const GRANTED = { consent: 'granted' }
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/
 const GPC = "Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })"
+// Events stay on the shelf until they are answered.
+const emptied = (tab) => until('an empty shelf', async () => (await tab.stored()).odyssey_queue === undefined)
 const withheld = (tab) => tab.console.filter((line) => line.startsWith('[odyssey]'))
 
 const scenarios = {
@@ -141,7 +143,7 @@ const scenarios = {
     same((await stage.events('Cut off')).length, 0, 'sent offline')
     await tab.offline(false)
     same((await stage.arrived('Cut off'))[0].messageId, id, 'message id')
-    same((await tab.stored()).odyssey_queue, undefined, 'the shelf')
+    await emptied(tab)
     // The page goes while there is no network: the next one sends.
     await tab.offline(true)
     await tab.run(() => { analytics.track('Left behind') })
@@ -185,7 +187,65 @@ const scenarios = {
     holds(took >= 2900 && took < 12000, took + ' ms')
     const ids = (await stage.posted()).map((post) => post.body.batch[0].messageId)
     same(new Set(ids).size, 1, 'one message id')
-    same((await tab.stored()).odyssey_queue, undefined, 'the shelf')
+    await emptied(tab)
+  },
+
+  async 'a page that is gone before its answer loses nothing'(stage) {
+    for (const [round, end] of ['closed', 'killed'].entries()) {
+      await stage.answers({ status: 200, hangs: true })
+      const tab = await stage.tab()
+      const url = await stage.page('a' + round, GRANTED)
+      await tab.go(url)
+      await until('the request that hangs', async () => (await stage.posted()).filter((post) => !post.answered).length === round + 1)
+      await tab.run((name) => { analytics.track(name) }, 'Behind it ' + round)
+      await until('the shelf', async () => (await tab.stored()).odyssey_queue?.includes('Behind it'))
+      if (end === 'closed') {
+        await stage.devtools.send('Target.closeTarget', { targetId: tab.targetId })
+      } else {
+        await wait(500) // what a page stores is on its way to the browser for a moment
+        tab.send('Page.crash').catch(() => {})
+      }
+      const next = await stage.tab()
+      await next.go(url)
+      const lost = (await stage.posted()).filter((post) => !post.answered)[round].body.batch.map(({ messageId }) => messageId)
+      await stage.arrived('Behind it ' + round)
+      const arrived = async () => (await stage.events()).filter(({ messageId }) => lost.includes(messageId))
+      await until('what hung', async () => (await arrived()).length > 0)
+      same((await arrived()).map(({ messageId }) => messageId), lost, 'once each')
+      await emptied(next)
+    }
+  },
+
+  async 'in an outage the next page hands nothing over unseen'(stage) {
+    await stage.answers({ status: 503 }, { status: 503 })
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', GRANTED))
+    await until('the refusal', async () => (await stage.posted()).length === 1)
+    await tab.go(await stage.page('b', { ...GRANTED, flushInterval: 60000 }))
+    await tab.loaded()
+    await tab.run(() => { analytics.track('During') })
+    await tab.go(await stage.page('c', GRANTED))
+    const accepted = async () => (await stage.posted()).filter(({ answered }) => answered === 200).flatMap(({ body }) => body.batch)
+    await until('what was done during the outage', async () => (await accepted()).some(({ event }) => event === 'During'))
+    same((await stage.posted()).filter(({ mode }) => mode === 'no-cors').length, 0, 'beacons')
+    await until('the page that was refused', async () => (await accepted()).some(({ type }) => type === 'page'))
+  },
+
+  async 'what falls off the shelf is said'(stage) {
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', GRANTED))
+    await tab.loaded()
+    await stage.arrived('page')
+    await tab.offline(true)
+    const held = () => tab.run(() => JSON.parse(localStorage.getItem('odyssey_queue') || '[]').length)
+    for (const expected of [150, 200]) {
+      await tab.run(() => {
+        for (let i = 0; i < 150; i++) analytics.track('Held', { i })
+        dispatchEvent(new PageTransitionEvent('pagehide'))
+      })
+      await until(expected + ' on the shelf', async () => (await held()) >= expected)
+    }
+    holds(withheld(tab).includes('[odyssey] Over 200 events are waiting; the oldest are dropped.'), 'console')
   },
 
   async 'what can never succeed is not repeated'(stage) {

@@ -17,10 +17,10 @@ const MIXED_CHARS_MIN: usize = 8;
 const WORD_CHARS_MAX: usize = 40;
 
 /// `name` with each word that looks like a value replaced by `…`; none where it is empty, too long
-/// or has control characters: then the whole of it is data.
+/// or has control characters, or such as turn the text around: then the whole of it is data.
 #[must_use]
 pub fn plain(name: &str) -> Option<Cow<'_, str>> {
-    if name.trim().is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+    if name.trim().is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(is_unsafe) {
         return None;
     }
     let suspicious =
@@ -38,6 +38,13 @@ pub fn plain(name: &str) -> Option<Cow<'_, str>> {
         out.push_str(space);
     }
     Some(Cow::Owned(out))
+}
+
+/// Control characters, and those that turn the text around them, or break its line, without being
+/// seen: a name with them may be shown as another one.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Between words. The marks of an address, a UUID or a decimal are not among these.
@@ -128,6 +135,10 @@ mod tests {
         }
         assert_eq!(plain(""), None);
         assert_eq!(plain("a\u{0}b"), None);
+        for turned in ["Order\u{202e}detelpmoC", "\u{2066}Paid", "Paid\u{200f}", "a\u{2028}b"] {
+            assert_eq!(plain(turned), None, "{}", turned.escape_unicode());
+        }
+        assert_eq!(plain("می\u{200c}خواهم").as_deref(), Some("می\u{200c}خواهم"));
         assert_eq!(plain(&"x".repeat(NAME_BYTES_MAX + 1)), None);
         assert_eq!(plain(&"x".repeat(60)).as_deref(), Some(VALUE));
     }

@@ -54,6 +54,9 @@ impl Accumulator {
             (_, held) => earlier(held, watched.published),
         };
         self.facts.fold(event, at, source.kind, watched);
+        if source.is_feedback() {
+            self.facts.rhythm.reported(event, at);
+        }
         Folded::New
     }
 

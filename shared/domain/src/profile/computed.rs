@@ -24,6 +24,10 @@ pub const COMPUTED_TRAITS_MAX: usize = 32;
 /// The longest window, in days. Shorter than the timeline is kept (400 days), so that a windowed
 /// trait can always be filled whole.
 pub const COMPUTED_WINDOW_DAYS_MAX: u32 = 366;
+/// The most bytes that the states of a workspace's computed traits may take for one identifier
+/// ([`ComputedTraits::bytes_max`]), of the 390 KB of a profile's item: one `most_frequent` of a year,
+/// or thirty counts.
+pub const COMPUTED_BYTES_MAX: usize = 320 * 1024;
 /// The longest name of a computed trait, in bytes.
 pub const COMPUTED_NAME_BYTES_MAX: usize = 48;
 
@@ -143,6 +147,12 @@ impl ComputedTraits {
         self.0.values().map(|(key, rule)| (*key, rule)).collect()
     }
 
+    /// The most bytes that their states take for one identifier; two names may share one.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.by_key().into_values().map(ComputedRule::bytes_max).sum()
+    }
+
     /// When time alone may next change one of their values: at a UTC midnight after `now`.
     #[must_use]
     pub fn changes(&self, facts: &Facts, now: Stamp) -> Option<Stamp> {
@@ -239,6 +249,18 @@ impl Computed {
     #[must_use]
     pub fn is_part_of(&self, all: &Computed) -> bool {
         self.states.iter().all(|(key, state)| all.states.get(key) == Some(state))
+    }
+
+    /// How many bytes each state with a window takes.
+    pub(super) fn windowed(&self) -> impl Iterator<Item = (ComputedKey, usize)> {
+        let windowed = self.states.iter().filter(|(_, state)| state.is_windowed());
+        windowed.map(|(key, state)| (*key, state.bytes()))
+    }
+
+    /// Forgets states, which a back-fill puts back.
+    pub(super) fn forget(&mut self, keys: &BTreeSet<ComputedKey>) {
+        self.states.retain(|key, _| !keys.contains(key));
+        self.partial.retain(|key| !keys.contains(key));
     }
 
     /// Begins every state that is missing; only where no event was folded before.

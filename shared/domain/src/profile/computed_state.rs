@@ -27,6 +27,38 @@ pub(super) const EXACT_MAX: usize = 64;
 /// Values of one event that count; a list may hold more.
 const VALUES_PER_EVENT_MAX: usize = 200;
 
+/// The most bytes of a number with what stands around it, of two of them, and of a kept value with
+/// its place among the events.
+const NUMBER_BYTES: usize = 26;
+const NUMBERS_BYTES: usize = 40;
+const VALUE_BYTES: usize = NAME_BYTES_MAX + 64;
+/// A name with its count.
+const NAME_BYTES: usize = NAME_BYTES_MAX + 12;
+
+impl ComputedRule {
+    /// The most bytes that its state takes for one identifier, characters that JSON escapes aside.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        let days = usize::try_from(self.days.unwrap_or(1)).unwrap_or(usize::MAX);
+        let each = |bytes: usize| days.saturating_mul(bytes);
+        let state = match &self.kind {
+            ComputedKind::Count
+            | ComputedKind::Sum(_)
+            | ComputedKind::Minimum(_)
+            | ComputedKind::Maximum(_) => each(NUMBER_BYTES),
+            ComputedKind::Average(_) => each(NUMBERS_BYTES),
+            ComputedKind::First(_) => each(VALUE_BYTES),
+            ComputedKind::Latest(_) => VALUE_BYTES,
+            ComputedKind::MostFrequent(_) if self.days.is_none() => VALUES_MAX * NAME_BYTES,
+            ComputedKind::MostFrequent(_) => each(VALUES_PER_DAY_MAX * NAME_BYTES + NUMBER_BYTES),
+            // Seven bytes each in base64.
+            ComputedKind::Distinct(_) => LATELY_MAX * 10,
+        };
+        // The key of the state, and what its kind is called.
+        state.saturating_add(64)
+    }
+}
+
 /// The state of one computed trait.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum ComputedState {
@@ -189,6 +221,26 @@ impl ComputedState {
             }
             _ => {}
         }
+    }
+
+    /// Whether it has days, or names, of a window.
+    pub(super) fn is_windowed(&self) -> bool {
+        match self {
+            ComputedState::Count(days)
+            | ComputedState::Sum(days)
+            | ComputedState::Maximum(days) => days.is_windowed(),
+            ComputedState::Average(days) => days.is_windowed(),
+            ComputedState::Minimum(days) => days.is_windowed(),
+            ComputedState::First(days) => days.is_windowed(),
+            ComputedState::MostFrequent(days) => days.is_windowed(),
+            ComputedState::DistinctWithin(_) => true,
+            ComputedState::Latest(_) | ComputedState::Distinct(_) => false,
+        }
+    }
+
+    /// The bytes it is stored in.
+    pub(super) fn bytes(&self) -> usize {
+        serde_json::to_vec(self).map_or(0, |json| json.len())
     }
 
     /// Cuts what has names to at most `max` of them, for an item that would pass its limit.

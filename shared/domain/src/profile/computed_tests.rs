@@ -272,11 +272,69 @@ fn more_values_than_are_kept_are_said() {
     let read = view(&root, &new, 6);
     assert_eq!(read.traits["lately"], 128);
     assert_eq!(read.facts["computed.partial"], json!(["favourite", "lately"]));
-    root.cut(0);
+    root.cut(1);
     assert_eq!(view(&root, &new, 6).traits["count"], 200);
-    root.cut(6);
+    assert_eq!(view(&root, &new, 6).facts["computed.filling"], json!(["lately"]));
+    root.cut(Root::CUTS - 1);
     assert_eq!(
         view(&root, &new, 6).facts["computed.filling"],
         json!(["count", "favourite", "lately"])
     );
+}
+
+#[test]
+fn a_profile_that_grows_too_large_loses_what_can_be_filled_again_before_what_cannot() {
+    let new = traits(json!({
+        "favourite": rule(&json!({"most_frequent": "coupon"}), Some(90)),
+        "orders": rule(&json!("count"), Some(90)),
+        "ever": rule(&json!("count"), None),
+    }));
+    let many: Vec<(i64, Value)> =
+        (0..40).map(|n| (n, json!({"order_id": n, "coupon": format!("c{n}")}))).collect();
+    let mut root = orders(&new, &many);
+    let orders = root.facts().orders.clone();
+    root.cut(0);
+    let cut = view(&root, &new, 40);
+    assert_eq!(cut.facts["computed.filling"], json!(["favourite"]), "the largest");
+    assert_eq!((&cut.traits["orders"], &cut.traits["ever"]), (&json!(40), &json!(40)));
+    root.cut(1);
+    let cut = view(&root, &new, 40);
+    assert_eq!(cut.facts["computed.filling"], json!(["favourite", "orders"]));
+    assert_eq!(cut.traits["ever"], 40);
+    assert_eq!(root.facts().orders, orders, "no fact is touched");
+    root.cut(2);
+    assert_ne!(root.facts().orders, orders);
+}
+
+#[test]
+fn no_state_takes_more_than_its_rule_says() {
+    let amounts = json!({"of": "total"});
+    let kinds = [
+        json!("count"),
+        json!({"sum": amounts}),
+        json!({"minimum": amounts}),
+        json!({"maximum": amounts}),
+        json!({"average": amounts}),
+        json!({"first": "coupon"}),
+        json!({"latest": "coupon"}),
+        json!({"most_frequent": "coupon"}),
+        json!({"distinct": "coupon"}),
+    ];
+    let many: Vec<(i64, Value)> = (0..40)
+        .flat_map(|day| (0..12).map(move |n| (day, n)))
+        .map(|(day, n)| {
+            let coupon = format!("{day:02}{n:02}{}", "x".repeat(92));
+            (day, json!({"coupon": coupon, "total": 999_999_999_999_u64}))
+        })
+        .collect();
+    for kind in kinds {
+        for days in [None, Some(30)] {
+            let new = traits(json!({"one": rule(&kind, days)}));
+            let root = orders(&new, &many);
+            let bytes = serde_json::to_vec(&root.facts().computed).unwrap().len();
+            let most = new.bytes_max();
+            assert!(bytes <= most, "{kind} over {days:?}: {bytes} bytes, at most {most}");
+            assert!(most < bytes * 5, "{kind} over {days:?}: {bytes} bytes of {most}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ use crate::ids::Position;
 use crate::signal::NUMBERED_MAX;
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Forms kept one by one; of more, those touched last.
 pub const FORMS_MAX: usize = 8;
@@ -32,7 +33,7 @@ pub struct Forms {
     /// `Form Submitted`, of any form.
     #[serde(default, rename = "n", skip_serializing_if = "is_zero")]
     pub submissions: u64,
-    /// The first of them.
+    /// The first of them that say something of who sends them: no searches.
     #[serde(default, rename = "f", skip_serializing_if = "Earliest::is_empty")]
     firsts: Earliest<NUMBERED_MAX>,
     /// The last `Form Submitted`.
@@ -41,6 +42,22 @@ pub struct Forms {
     /// The last `Signed Up` or `Account Created`: whatever form led there.
     #[serde(default, rename = "r", skip_serializing_if = "Option::is_none")]
     pub registered: Option<Position>,
+}
+
+/// What an event's form goes by.
+fn form_of(event: &Event) -> Option<Cow<'_, str>> {
+    let given = ["form", "form_id", "path"].map(|name| event.properties.get(name));
+    given.into_iter().find_map(|value| number::id(value, NAME_BYTES_MAX))
+}
+
+/// A search form says nothing of who sends it off.
+pub(super) fn is_search(event: &Event) -> bool {
+    form_of(event).is_some_and(|form| is_search_form(&form))
+}
+
+/// Whether a form of this name is one to search with.
+pub(crate) fn is_search_form(form: &str) -> bool {
+    form.to_ascii_lowercase().contains("search")
 }
 
 impl Forms {
@@ -56,10 +73,7 @@ impl Forms {
 
     pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
         let properties = &event.properties;
-        let form = || {
-            let given = ["form", "form_id", "path"].map(|name| properties.get(name));
-            given.into_iter().find_map(|value| number::id(value, NAME_BYTES_MAX))
-        };
+        let form = || form_of(event);
         match name {
             "Form Started" => {
                 if let Some(form) = form() {
@@ -68,7 +82,9 @@ impl Forms {
             }
             "Form Submitted" => {
                 self.submissions = self.submissions.saturating_add(1);
-                self.firsts.add(at.id, at.at);
+                if !is_search(event) {
+                    self.firsts.add(at.id, at.at);
+                }
                 latest(&mut self.last, Some(at));
                 if let Some(form) = form() {
                     self.submitted.write(&*form, at, || ());
@@ -102,9 +118,15 @@ impl Forms {
         latest(&mut self.registered, other.registered);
     }
 
-    /// When the first forms were sent off, the earliest first; at most 31.
+    /// When the first forms but searches were sent off, the earliest first; at most 31.
     pub(crate) fn submitted_at(&self) -> Vec<Stamp> {
         self.firsts.stamps()
+    }
+
+    /// The last form that was sent off and is none to search with.
+    pub(crate) fn last_lead(&self) -> Option<&str> {
+        let sent = self.submitted.latest_first().into_iter().map(|(form, _)| form);
+        sent.map(AsRef::as_ref).find(|form: &&str| !is_search_form(form))
     }
 
     /// The forms that were begun or given up after they were last sent off, the latest first: the

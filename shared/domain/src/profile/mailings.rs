@@ -169,7 +169,15 @@ fn key(event: &Event, at: Position) -> EventHash {
 
 /// Whether the sender's own system says that it was a machine.
 pub(super) fn is_machine(event: &Event) -> bool {
-    ["machine", "bot", "is_bot", "prefetched"]
-        .iter()
-        .any(|name| event.properties.get(*name).and_then(Value::as_bool) == Some(true))
+    said_of_machines(event).any(|machine| machine)
+}
+
+/// Whether the sender's own system has looked, and says that it was none.
+pub(super) fn is_said_to_be_a_person(event: &Event) -> bool {
+    said_of_machines(event).any(|machine| !machine) && !is_machine(event)
+}
+
+fn said_of_machines(event: &Event) -> impl Iterator<Item = bool> {
+    let names = ["machine", "bot", "is_bot", "prefetched"].into_iter();
+    names.filter_map(|name| event.properties.get(name).and_then(Value::as_bool))
 }

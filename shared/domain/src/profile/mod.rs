@@ -58,8 +58,8 @@ pub use bought::Bought;
 pub use browse::{Browse, CATEGORIES_PER_DAY_MAX, CATEGORY_DAYS_MAX, VIEWED_MAX};
 pub use cart::{CART_CHANGES_MAX, CART_PRODUCTS_MAX, Cart, CartLine, Change};
 pub use computed::{
-    Amounts, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX, COMPUTED_WINDOW_DAYS_MAX, Computed,
-    ComputedKind, ComputedRule, ComputedTraits,
+    Amounts, COMPUTED_BYTES_MAX, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX,
+    COMPUTED_WINDOW_DAYS_MAX, Computed, ComputedKind, ComputedRule, ComputedTraits,
 };
 pub use content::{CONTENT_DAYS_MAX, Content, Video, WATCHED_MAX};
 pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
@@ -76,7 +76,7 @@ pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
 pub use product::Product;
 pub use rhythm::{NOT_THE_CUSTOMERS, RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
-pub use sessions::{ATTENTION_DAYS_MAX, Left, Sessions};
+pub use sessions::{ATTENTION_DAYS_MAX, LINGERED_CATEGORIES_PER_DAY_MAX, Left, Sessions};
 pub use setting::{Campaign, DeviceClass, Location, Setting};
 pub use split::{LOOK_AFTER, NoSplit};
 pub use support::{Channel, Channels, Support, TICKETS_MAX, TicketKey};
@@ -85,14 +85,16 @@ pub use top::{Register, Top};
 pub use view::ProfileView;
 
 use crate::identity::IdKind;
-use crate::ids::{IdentityKey, Position, ProfileId};
+use crate::ids::{ComputedKey, IdentityKey, Position, ProfileId};
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most accumulators that are live in one profile.
 pub const ACCUMULATORS_MAX: usize = 16;
+/// The first steps of [`Root::cut`], which take only what a back-fill can put back.
+const WINDOW_CUTS: u32 = 2;
 
 /// The stored item of one identifier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -188,13 +190,51 @@ impl Root {
         (key, self.accumulators.entry(key).or_default())
     }
 
-    /// Cuts every collection of every accumulator, harder with each `step` from 0, and says so in
-    /// the facts: traits, carts, orders and browsing keep their latest 16, 8, 4, 2, 1 and then no
-    /// entries. For an item that would pass its limit; the write must not be lost.
+    /// The steps of [`Root::cut`].
+    pub const CUTS: u32 = WINDOW_CUTS + 6;
+
+    /// Cuts, harder with each `step` from 0 to [`Root::CUTS`], excluded. What a back-fill can put
+    /// back goes first: the computed traits with a window, the largest until half of their bytes are
+    /// gone, then all of them; the facts name them as being filled. Then every collection of every
+    /// accumulator, which the facts say: traits, carts, orders and browsing keep their latest 16, 8,
+    /// 4, 2, 1 and then no entries. The last of them cuts what is remembered of signals as well. For an item that would
+    /// pass its limit; the write must not be lost.
     pub fn cut(&mut self, step: u32) {
+        let Some(step) = step.checked_sub(WINDOW_CUTS) else {
+            return self.cut_windows(step == 0);
+        };
         let max = 16_usize.checked_shr(step).unwrap_or(0);
         for accumulator in self.accumulators.values_mut() {
             accumulator.facts.cut_to(max);
+        }
+        if max == 0 {
+            self.said.cut();
+        }
+    }
+
+    /// Forgets the computed traits with a window, the largest first: until half of their bytes are
+    /// gone, or all. One that an accumulator lacks the profile lacks, so it goes everywhere.
+    fn cut_windows(&mut self, half: bool) {
+        let mut bytes: BTreeMap<ComputedKey, usize> = BTreeMap::new();
+        for (key, of_one) in
+            self.accumulators.values().flat_map(|one| one.facts.computed.windowed())
+        {
+            *bytes.entry(key).or_default() += of_one;
+        }
+        let all: usize = bytes.values().sum();
+        let mut largest: Vec<_> = bytes.into_iter().collect();
+        largest.sort_by_key(|(key, bytes)| (std::cmp::Reverse(*bytes), *key));
+        let mut gone = 0;
+        let mut keys = BTreeSet::new();
+        for (key, bytes) in largest {
+            if half && gone * 2 >= all {
+                break;
+            }
+            gone += bytes;
+            keys.insert(key);
+        }
+        for accumulator in self.accumulators.values_mut() {
+            accumulator.facts.computed.forget(&keys);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Products as events describe them.
 
 use super::money::{Currency, Money};
+use super::number;
 use super::text::clip;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -87,14 +88,9 @@ impl<'a> ProductFields<'a> {
         })
     }
 
-    /// How many: a whole number from 0, as number or text.
+    /// How many: a number from 0, as number or text; many systems write `2.0`.
     pub(super) fn quantity(&self) -> Option<u32> {
-        let whole = match self.quantity? {
-            Value::Number(number) => number.as_u64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        }?;
-        Some(u32::try_from(whole).unwrap_or(QUANTITY_MAX).min(QUANTITY_MAX))
+        number::whole(self.quantity, QUANTITY_MAX)
     }
 
     /// The currency it names.

@@ -1,7 +1,8 @@
 //! When somebody was here: the last deed of the customer's own, on which days, and until when a
 //! subscription runs.
 
-use super::mailings::is_machine;
+use super::forms::is_search;
+use super::mailings::{is_machine, is_said_to_be_a_person};
 use super::number;
 use super::tally::Earliest;
 use super::top::{Register, earliest, latest};
@@ -40,6 +41,8 @@ pub const NOT_THE_CUSTOMERS: [&str; 19] = [
     "Unsubscribed",
 ];
 
+const CLICKED: &str = "Email Link Clicked";
+
 /// The rhythm's part of the facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Rhythm {
@@ -52,9 +55,12 @@ pub struct Rhythm {
     /// being that day's.
     #[serde(default, rename = "d", skip_serializing_if = "Option::is_none")]
     days: Option<(i64, u64)>,
-    /// Until when the subscription or trial runs, as the last event about it says.
+    /// Until when the subscription runs, as the last event about it says.
     #[serde(default, rename = "s", skip_serializing_if = "Option::is_none")]
-    pub renews: Option<Register<Option<Stamp>>>,
+    subscription: Option<Register<Option<Stamp>>>,
+    /// Until when the trial runs.
+    #[serde(default, rename = "t", skip_serializing_if = "Option::is_none")]
+    trial: Option<Register<Option<Stamp>>>,
     /// When an address was first left, a form sent off, an account or a trial begun.
     #[serde(default, rename = "k", skip_serializing_if = "Option::is_none")]
     pub known: Option<Stamp>,
@@ -71,30 +77,51 @@ impl Rhythm {
     pub(super) fn fold(&mut self, name: &str, event: &Event, at: Position) {
         let is_deed = match event.kind {
             EventKind::Page | EventKind::Screen => true,
-            // A scanner follows every link of a mail.
-            EventKind::Track if name == "Email Link Clicked" => !is_machine(event),
+            // A scanner follows every link of a mail. Whoever sends mail and does not say who clicked
+            // has not looked.
+            EventKind::Track if name == CLICKED => is_said_to_be_a_person(event),
             EventKind::Track => NOT_THE_CUSTOMERS.binary_search(&name).is_err(),
             EventKind::Identify | EventKind::Group | EventKind::Alias => false,
         };
         if is_deed {
-            latest(&mut self.last, Some(at));
-            self.was_here(at.at.day(), 1);
+            self.deed(at);
         }
         if event.kind == EventKind::Track {
             self.subscription(name, event, at);
         }
     }
 
+    /// What this stack reports of its own mails: the haste of a click was judged, so that one which
+    /// is not a machine's is a deed.
+    pub(super) fn reported(&mut self, event: &Event, at: Position) {
+        if event.name.as_deref() == Some(CLICKED) && !is_machine(event) {
+            self.deed(at);
+        }
+    }
+
+    fn deed(&mut self, at: Position) {
+        latest(&mut self.last, Some(at));
+        self.was_here(at.at.day(), 1);
+    }
+
     fn subscription(&mut self, name: &str, event: &Event, at: Position) {
-        let until = match name {
-            "Subscription Started" | "Subscription Renewed" | "Trial Started" => {
-                let names = ["renews_at", "ends_at", "expires_at", "trial_end"];
-                let given = names.iter().find_map(|name| number::time(event.properties.get(*name)));
-                Some(given)
-            }
-            "Subscription Cancelled" | "Trial Ended" => Some(None),
-            _ => None,
+        let until = || {
+            let names = ["renews_at", "ends_at", "expires_at", "trial_end"];
+            names.iter().find_map(|name| number::time(event.properties.get(*name)))
         };
+        match name {
+            "Subscription Started" | "Subscription Renewed" => {
+                Register::write(&mut self.subscription, at, until);
+            }
+            "Trial Started" => Register::write(&mut self.trial, at, until),
+            // The trial's end says nothing of what is paid for by then.
+            "Trial Ended" => Register::write(&mut self.trial, at, || None),
+            "Subscription Cancelled" => {
+                Register::write(&mut self.subscription, at, || None);
+                Register::write(&mut self.trial, at, || None);
+            }
+            _ => {}
+        }
         match name {
             "Subscription Started" | "Subscription Renewed" => self.subscribed.add(at.id, at.at),
             "Form Submitted" if is_search(event) => {}
@@ -102,9 +129,6 @@ impl Rhythm {
                 earliest(&mut self.known, Some(at.at));
             }
             _ => {}
-        }
-        if let Some(until) = until {
-            Register::write(&mut self.renews, at, || until);
         }
     }
 
@@ -119,9 +143,19 @@ impl Rhythm {
         if let Some((day, bits)) = other.days {
             self.was_here(day, bits);
         }
-        Register::merge(&mut self.renews, other.renews.as_ref());
+        Register::merge(&mut self.subscription, other.subscription.as_ref());
+        Register::merge(&mut self.trial, other.trial.as_ref());
         earliest(&mut self.known, other.known);
         self.subscribed.merge(&other.subscribed);
+    }
+
+    /// Until when the subscription runs, else the trial, and the event that said so.
+    #[must_use]
+    pub fn renews(&self) -> Option<(Stamp, Position)> {
+        let said = |register: &Option<Register<Option<Stamp>>>| {
+            register.as_ref().and_then(|said| Some((said.value?, said.at)))
+        };
+        said(&self.subscription).or_else(|| said(&self.trial))
     }
 
     /// When subscriptions were begun or renewed, the earliest first; at most 8.
@@ -140,12 +174,6 @@ impl Rhythm {
         let (day, bits) = self.days.unwrap_or_default();
         (0..RHYTHM_DAYS).filter(move |n| bits >> n & 1 == 1).map(move |n| day - i64::from(n))
     }
-}
-
-/// A search form says nothing of who sends it off.
-fn is_search(event: &Event) -> bool {
-    let form = event.properties.get("form").and_then(serde_json::Value::as_str);
-    form.is_some_and(|form| form.to_ascii_lowercase().contains("search"))
 }
 
 fn shifted(bits: u64, days: i64) -> u64 {

@@ -4,7 +4,7 @@
 use super::Root;
 use crate::ids::{IdentityKey, ProfileId};
 use crate::journey::OVERDUE;
-use crate::segment::Memberships;
+use crate::segment::{Memberships, SEGMENT_ENTERED, SEGMENT_EXITED};
 use crate::signal::{self, Crossed, Decided, Mark, Outcome, Raise, SignalRule, StageMark};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,9 @@ const LATE_GRACE: Span = Span::MINUTE;
 const EARLY_SLACK: Span = Span::SECOND.times(2);
 /// The mark of a rule that is no longer published is forgotten after so long.
 const MARK_KEPT: Span = Span::DAY.times(60);
+/// The keys of each crossing that the last cut of an item leaves, which has left no facts that
+/// could reach others.
+const KEYS_LEFT: usize = 16;
 
 /// What was said to the outside and what is armed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -130,6 +133,21 @@ impl Said {
         last
     }
 
+    /// Forgets when signals were last raised that no rule raises any more, after a while.
+    fn forget(&mut self, rules: &[SignalRule], now: Stamp) {
+        self.raised.retain(|signal, at| {
+            at.plus(MARK_KEPT) > now
+                || [SEGMENT_ENTERED, SEGMENT_EXITED].contains(&signal.as_str())
+                || rules.iter().any(|rule| rule.name == *signal)
+        });
+    }
+
+    /// Cuts what has no bound of its own by what the workspace declares, for an item that would
+    /// pass its limit when nothing of the facts is left to cut.
+    pub(super) fn cut(&mut self) {
+        self.crossed.values_mut().for_each(|crossed| crossed.bound_to(KEYS_LEFT));
+    }
+
     /// Takes in what was decided on signals.
     fn take(&mut self, decided: Decided) {
         self.marks.extend(decided.marks);
@@ -204,6 +222,7 @@ impl Root {
         self.said.stages.retain(|rule, mark| {
             mark.at.plus(MARK_KEPT) > now || signal::is_published(rules, rule)
         });
+        self.said.forget(rules, now);
     }
 
     /// Decides on the silences that are over by `now`, as the timer number `arm` asks.
@@ -233,5 +252,70 @@ impl Root {
         });
         self.rearm(rules, now);
         Woken::Decided
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::SignalKind;
+    use std::collections::BTreeSet;
+
+    const NOW: Stamp = Stamp::from_ms(1_790_000_000_000);
+    const RULE: &str = "Interest Shown/120";
+
+    /// What a stranger's device may have said: 672 categories with names as long as are kept.
+    fn stranger(n: u32) -> Said {
+        let key = |i: u32| format!("{}#{n:02}-{i:03}{}", 2_900 + i % 3, "x".repeat(58));
+        let keys: BTreeSet<String> = (0..672).map(key).collect();
+        let crossed = Crossed { number: 0, keys, at: NOW, since: NOW, raised: true };
+        Said { crossed: [(RULE.to_owned(), crossed)].into(), ..Said::default() }
+    }
+
+    fn bytes(said: &Said) -> usize {
+        serde_json::to_vec(said).unwrap().len()
+    }
+
+    #[test]
+    fn however_many_devices_are_linked_what_was_said_stays_small() {
+        let one = bytes(&stranger(0));
+        let mut root = Root::default();
+        for n in 0..11 {
+            root.said.absorb(stranger(n));
+        }
+        assert!(bytes(&root.said) <= one * 11 / 10, "{} bytes, one has {one}", bytes(&root.said));
+        let keys = &root.said.crossed[RULE].keys;
+        // Of the latest week, and so many of that before it.
+        assert!(keys.iter().filter(|key| key.starts_with("2902#")).count() == 672, "{keys:?}");
+        (0..Root::CUTS).for_each(|step| root.cut(step));
+        assert!(bytes(&root.said) < 2_000, "{} bytes after the last cut", bytes(&root.said));
+    }
+
+    #[test]
+    fn the_latest_keys_are_kept_by_number() {
+        let keys = ["999#z", "1000#a", "20000", "x"].map(str::to_owned);
+        let new = || Crossed { keys: keys.clone().into(), ..Crossed::new(NOW, NOW) };
+        for (max, left) in [(3, vec!["1000#a", "20000", "999#z"]), (1, vec!["20000"])] {
+            let mut crossed = new();
+            crossed.bound_to(max);
+            assert_eq!(crossed.keys.iter().collect::<Vec<_>>(), left);
+        }
+    }
+
+    #[test]
+    fn signals_that_nobody_raises_any_more_are_forgotten() {
+        let old = NOW.minus(MARK_KEPT);
+        let rule = SignalRule::new(SignalKind::LeadSubmitted, &[]);
+        let said = [
+            ("Gone", old),
+            ("Gone lately", old.plus(Span::SECOND)),
+            ("Segment Entered", old),
+            (&rule.name, old),
+        ];
+        let mut root = Root::default();
+        root.said.raised = said.map(|(name, at)| (name.to_owned(), at)).into();
+        root.cross(ProfileId::from_bytes([1; 16]), &[rule], NOW);
+        let left: Vec<&str> = root.said.raised.keys().map(String::as_str).collect();
+        assert_eq!(left, ["Gone lately", "Lead Submitted", "Segment Entered"]);
     }
 }

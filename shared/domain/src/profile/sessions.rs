@@ -14,8 +14,11 @@ use std::collections::BTreeMap;
 const SESSIONS_EXACT_MAX: usize = 64;
 /// Days of attention kept, the latest.
 pub const ATTENTION_DAYS_MAX: usize = 14;
-/// Categories and products of one day; see [`Tally`].
-const SUBJECTS_PER_DAY_MAX: usize = 12;
+/// Categories lingered on in one day; see [`Tally`]. More than anybody looks at: which are kept of
+/// more decides which interests are ever said.
+pub const LINGERED_CATEGORIES_PER_DAY_MAX: usize = 48;
+/// Products of one day; see [`Tally`].
+const PRODUCTS_PER_DAY_MAX: usize = 12;
 /// Entries of `dwell` beyond this are not looked at: the snippet sends at most ten.
 const DWELL_MAX: usize = 10;
 /// The longest time on one page, or on one product of it, that is believed: a day.
@@ -95,9 +98,9 @@ impl Left {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 struct Attention {
     #[serde(default, rename = "c", skip_serializing_if = "Tally::is_empty")]
-    categories: Tally<SUBJECTS_PER_DAY_MAX>,
+    categories: Tally<LINGERED_CATEGORIES_PER_DAY_MAX>,
     #[serde(default, rename = "p", skip_serializing_if = "Tally::is_empty")]
-    products: Tally<SUBJECTS_PER_DAY_MAX>,
+    products: Tally<PRODUCTS_PER_DAY_MAX>,
 }
 
 impl Attention {
@@ -211,9 +214,9 @@ impl Sessions {
         self.sums(|day| &day.products)
     }
 
-    fn sums<'a>(
+    fn sums<'a, const MAX: usize>(
         &'a self,
-        of: impl Fn(&'a Attention) -> &'a Tally<SUBJECTS_PER_DAY_MAX>,
+        of: impl Fn(&'a Attention) -> &'a Tally<MAX>,
     ) -> BTreeMap<&'a str, u64> {
         let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
         for (_, day) in self.attention.iter() {

@@ -120,6 +120,31 @@ fn visits() {
 }
 
 #[test]
+fn quantities_are_numbers_as_systems_write_them() {
+    let cart = |added: Value, removed: Value| {
+        let facts = facts(vec![
+            track("Product Added", json!({"product_id": "a", "quantity": added})),
+            at(
+                track("Product Removed", json!({"product_id": "a", "quantity": removed})),
+                START + 1,
+            ),
+        ]);
+        facts.get("cart.items").cloned().unwrap_or_default()
+    };
+    for (added, removed) in [
+        (json!(3), json!(1)),
+        (json!(3.0), json!(1.0)),
+        (json!("3.0"), json!("1.00")),
+        (json!(" 3 "), json!("1")),
+    ] {
+        assert_eq!(cart(added.clone(), removed.clone()), 2, "{added} and {removed}");
+    }
+    // What is no quantity takes the line, as one that is not given does.
+    assert_ne!(cart(json!(3), json!("one")), 2);
+    assert_eq!(cart(json!(1e300), json!(-1)), cart(json!(1), json!(null)));
+}
+
+#[test]
 fn machines_are_told_apart() {
     let mail = |name: &str, id: &str, second: i64| {
         at(track(name, json!({"email_id": id})), START + second * 1_000)
@@ -130,7 +155,10 @@ fn machines_are_told_apart() {
         mail("Email Link Clicked", "1", 3),
         mail("Email Delivered", "2", 0),
         mail("Email Opened", "2", 3_600),
-        mail("Email Link Clicked", "2", 3_605),
+        at(
+            track("Email Link Clicked", json!({"email_id": "2", "machine": false})),
+            START + 3_605_000,
+        ),
         track("Email Opened", json!({"email_id": "3", "machine": true})),
         // Of this one no delivery is known.
         mail("Email Opened", "4", 1),
@@ -142,6 +170,29 @@ fn machines_are_told_apart() {
     assert_eq!((&facts["mails.delivered"], &facts["mails.bounced"]), (&json!(2), &json!(1)));
     // A mail that a machine opened ends no absence; a link that was followed does.
     assert_eq!(facts["activity.days"], 1);
+}
+
+#[test]
+fn a_click_on_a_mail_of_others_is_a_deed_where_somebody_looked_who_it_was() {
+    let days = |click: Value| facts(vec![click])["activity.days"].as_u64().unwrap();
+    let clicked = |properties: Value| track("Email Link Clicked", properties);
+    assert_eq!(days(clicked(json!({"email_id": "1"}))), 0, "perhaps a scanner's");
+    assert_eq!(days(clicked(json!({"machine": true}))), 0);
+    assert_eq!(days(clicked(json!({"machine": false, "bot": true}))), 0);
+    assert_eq!(days(clicked(json!({"machine": "no"}))), 0);
+    assert_eq!(days(clicked(json!({"machine": false}))), 1);
+    assert_eq!(days(clicked(json!({"is_bot": false}))), 1);
+    // Of this stack's own mails the haste is judged before.
+    let own = |kind| {
+        let mut held = Accumulator::default();
+        let source = SourceRef { name: "feedback".to_owned(), kind };
+        let mut event = at(clicked(json!({})), START);
+        event["id"] = "e1".into();
+        let event = serde_json::from_value(event).unwrap();
+        let _ = held.fold(&event, &source, &Watched::default());
+        held.facts.rhythm.days()
+    };
+    assert_eq!((own(SourceKind::Server), own(SourceKind::Browser)), (1, 0));
 }
 
 #[test]

@@ -220,7 +220,7 @@ impl ProfileView {
                 ("first_campaign_medium", &first.medium),
             ]);
         }
-        if let Some(renews) = facts.rhythm.renews.as_ref().and_then(|renews| renews.value) {
+        if let Some((renews, _)) = facts.rhythm.renews() {
             self.set("subscription.renews", json!(renews.to_string()));
         }
     }

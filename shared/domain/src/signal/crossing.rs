@@ -7,8 +7,8 @@
 
 use super::evidence;
 use super::rule::{SignalKind, Threshold};
-use crate::profile::Facts;
-use crate::time::Stamp;
+use crate::profile::{ATTENTION_DAYS_MAX, Facts, LINGERED_CATEGORIES_PER_DAY_MAX};
+use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Days of one week, counted from 1970-01-01.
 const WEEK_DAYS: i64 = 7;
 /// The most keys that a rule remembers; a profile's facts never reach more at once.
-const KEYS_MAX: usize = 256;
+const KEYS_MAX: usize = LINGERED_CATEGORIES_PER_DAY_MAX * ATTENTION_DAYS_MAX;
 
 /// What a rule has decided on so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ const fn is_zero(n: &u64) -> bool {
 }
 
 impl Crossed {
-    pub(super) const fn new(since: Stamp, at: Stamp) -> Crossed {
+    pub(crate) const fn new(since: Stamp, at: Stamp) -> Crossed {
         Crossed { number: 0, keys: BTreeSet::new(), at, since, raised: false }
     }
 
@@ -72,14 +72,34 @@ impl Crossed {
         }
     }
 
-    /// Takes in what another profile has decided.
+    /// Keeps the latest `max` of the keys: those of the latest weeks and days. What facts can still
+    /// reach is among the latest; a key that is forgotten and reached again has the same id.
+    pub(crate) fn bound_to(&mut self, max: usize) {
+        let over = self.keys.len().saturating_sub(max);
+        if over == 0 {
+            return;
+        }
+        let mut keys: Vec<String> = std::mem::take(&mut self.keys).into_iter().collect();
+        keys.sort_by_cached_key(|key| (number_of(key), key.clone()));
+        self.keys = keys.split_off(over).into_iter().collect();
+    }
+
+    /// Takes in what another profile has decided. However many are taken in, no more keys are kept
+    /// than one profile remembers.
     pub fn absorb(&mut self, other: Crossed) {
         self.number = self.number.max(other.number);
         self.keys.extend(other.keys);
+        self.bound_to(KEYS_MAX);
         if other.at > self.at {
             (self.at, self.since, self.raised) = (other.at, other.since, other.raised);
         }
     }
+}
+
+/// The week or day that a key begins with.
+fn number_of(key: &str) -> i64 {
+    let number = key.split('#').next().unwrap_or(key);
+    number.parse().unwrap_or(i64::MIN)
 }
 
 /// What tells one raising of a rule from another.
@@ -111,6 +131,15 @@ pub(super) struct Reached {
 }
 
 impl Reached {
+    /// When at the latest it was reached: what is kept by day says no hour, and which hour of that
+    /// day came first must not decide whether it is too old to be raised.
+    pub(super) fn until(&self) -> Stamp {
+        match self.key {
+            Key::Named(_) => self.since.plus(Span::DAY),
+            _ => self.since,
+        }
+    }
+
     /// The same, as of the last deed of its day: what is kept by day says no hour, and what a
     /// journey waits for (that one of the videos is played) is asked from then on.
     pub(super) fn last_at(&self, facts: &Facts) -> Reached {

@@ -42,7 +42,7 @@ pub(super) fn purchase(facts: &Facts, reached: &Reached) -> Map<String, Value> {
 /// `{form, submissions, last}`.
 pub(super) fn lead(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     let mut evidence = Map::new();
-    if let Some((form, _)) = facts.forms.submitted.latest_first().first() {
+    if let Some(form) = facts.forms.last_lead() {
         put(&mut evidence, "form", clip(form, EVIDENCE_NAME_BYTES_MAX));
     }
     put(&mut evidence, "submissions", number_of(reached));
@@ -109,7 +109,7 @@ pub(super) fn form(facts: &Facts, form: Option<&str>, episode: Position) -> Map<
 /// `{renews, last}`.
 pub(super) fn renewal(facts: &Facts, episode: Position) -> Map<String, Value> {
     let mut evidence = Map::new();
-    if let Some(renews) = facts.rhythm.renews.as_ref().and_then(|renews| renews.value) {
+    if let Some((renews, _)) = facts.rhythm.renews() {
         put(&mut evidence, "renews", renews.to_string());
     }
     put(&mut evidence, "last", episode.at.to_string());

@@ -98,12 +98,11 @@ impl<'a> Silences<'a> {
             SignalKind::BecameDormant => after(facts.rhythm.last.filter(|_| is_acquainted(facts))),
             SignalKind::BackAfterAbsence => after(facts.rhythm.last),
             SignalKind::RenewalDue => {
-                let (Threshold::Before(span), Some(renews)) = (threshold, &facts.rhythm.renews)
-                else {
-                    return None;
-                };
-                let over = renews.value?.minus(span).max(renews.at.at);
-                Some(Silence { episode: renews.at, over })
+                let Threshold::Before(span) = threshold else { return None };
+                // A date that had passed when it was said comes no more.
+                let (renews, said) =
+                    facts.rhythm.renews().filter(|(renews, said)| *renews > said.at)?;
+                Some(Silence { episode: said, over: renews.minus(span).max(said.at) })
             }
             SignalKind::EngagementDeclining => {
                 let Threshold::AtLeast(times) = threshold else { return None };
@@ -140,7 +139,17 @@ impl<'a> Silences<'a> {
             SignalKind::BecameDormant
             | SignalKind::EngagementDeclining
             | SignalKind::BackAfterAbsence => evidence::absence(facts, usual_gap(facts), episode),
-            _ => evidence::cart(&facts.cart, episode),
+            SignalKind::CartAbandoned | SignalKind::CheckoutAbandoned => {
+                evidence::cart(&facts.cart, episode)
+            }
+            // None of these waits for a silence.
+            SignalKind::FirstPurchase
+            | SignalKind::RepeatPurchase
+            | SignalKind::LeadSubmitted
+            | SignalKind::ComplaintReceived
+            | SignalKind::InterestShown
+            | SignalKind::BingeStarted
+            | SignalKind::StageChanged => Map::new(),
         }
     }
 }

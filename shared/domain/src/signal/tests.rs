@@ -291,6 +291,30 @@ fn a_binge_is_several_videos_on_one_day() {
 }
 
 #[test]
+fn each_of_many_interests_is_said_in_any_order() {
+    let rule = SignalRule::new(SignalKind::InterestShown, &[Threshold::AtLeast(100)]);
+    let told = |parts: &[Vec<usize>]| {
+        let mut told = Told::under(vec![rule.clone()]);
+        for part in parts {
+            let dwell: Vec<Value> = part
+                .iter()
+                .map(|n| json!({"category": format!("category {n}"), "seconds": 100}))
+                .collect();
+            told.tell("Page Left", &json!({"dwell": dwell}));
+        }
+        let subject = |raise: &Raise| raise.evidence["category"].as_str().unwrap().to_owned();
+        let said: std::collections::BTreeSet<String> = told.raised.iter().map(subject).collect();
+        assert_eq!(said.len(), told.raised.len(), "each once");
+        said
+    };
+    // Forty categories on one day: nobody looks at more.
+    let parts: Vec<Vec<usize>> = (0..40).collect::<Vec<_>>().chunks(8).map(<[_]>::to_vec).collect();
+    let turned: Vec<Vec<usize>> = parts.iter().rev().cloned().collect();
+    assert_eq!(told(&parts).len(), 40);
+    assert_eq!(told(&parts), told(&turned));
+}
+
+#[test]
 fn a_renewal_is_due() {
     let renews = |days: u64| json!({"renews_at": NOON.plus(DAY.times(days)).to_string()});
     let mut told = Told::new();
@@ -301,6 +325,57 @@ fn a_renewal_is_due() {
     told.tell("Subscription Renewed", &renews(60)).pass(DAY.times(10));
     told.tell("Subscription Cancelled", &json!({})).pass(DAY.times(60));
     assert!(!told.names().contains(&"Renewal Due".to_owned()), "it was cancelled");
+}
+
+#[test]
+fn a_search_is_no_lead() {
+    let mut told = Told::new();
+    let forms =
+        [json!({"form": "Site-Search"}), json!({"form_id": "search"}), json!({"path": "/search"})];
+    for form in &forms {
+        told.tell("Form Submitted", form);
+    }
+    assert!(told.names().is_empty());
+    told.tell("Form Submitted", &json!({"form": "contact", "path": "/search"})).pass(Span::MINUTE);
+    told.tell("Form Submitted", &forms[0]);
+    let evidence = told.raised[0].evidence.clone();
+    assert_eq!(told.names(), ["Lead Submitted"]);
+    assert_eq!((&evidence["form"], &evidence["submissions"]), (&json!("contact"), &json!(1)));
+}
+
+#[test]
+fn a_date_that_has_passed_is_not_due() {
+    let renews = |at: Stamp| json!({"renews_at": at.to_string()});
+    for at in [NOON.minus(DAY.times(400)), NOON.minus(Span::MINUTE), NOON] {
+        let mut told = Told::new();
+        told.tell("Subscription Renewed", &renews(at)).pass(DAY.times(40));
+        assert!(!told.names().contains(&"Renewal Due".to_owned()), "{at}");
+    }
+    let mut told = Told::new();
+    told.tell("Subscription Renewed", &renews(NOON.plus(DAY))).pass(DAY);
+    assert!(told.names().contains(&"Renewal Due".to_owned()), "as soon as it is said");
+}
+
+#[test]
+fn a_trial_that_ends_leaves_the_subscription_its_date() {
+    let until = |days: u64| json!({"renews_at": NOON.plus(DAY.times(days)).to_string()});
+    let renews = |told: &Told| told.root.facts().rhythm.renews().map(|(renews, _)| renews);
+    let date = |days: u64| Some(NOON.plus(DAY.times(days)));
+    let mut told = Told::new();
+    told.tell("Trial Started", &until(14));
+    assert_eq!(renews(&told), date(14));
+    told.pass(DAY.times(13)).tell("Subscription Started", &until(43));
+    assert_eq!(renews(&told), date(43));
+    told.pass(DAY).tell("Trial Ended", &json!({}));
+    assert_eq!(renews(&told), date(43));
+    told.pass(DAY.times(24));
+    assert!(told.names().contains(&"Renewal Due".to_owned()), "of the subscription");
+    told.tell("Subscription Cancelled", &json!({}));
+    assert_eq!(renews(&told), None);
+    let mut told = Told::new();
+    told.tell("Trial Started", &until(30)).pass(DAY);
+    told.tell("Trial Ended", &json!({})).pass(DAY.times(40));
+    assert!(!told.names().contains(&"Renewal Due".to_owned()));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::fields::{Fields, Reading};
 use super::settings::one_of;
 use super::yaml::{Node, quoted};
 use crate::profile::{
-    Amounts, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX, COMPUTED_WINDOW_DAYS_MAX, ComputedKind,
-    ComputedRule, ComputedTraits, Currency,
+    Amounts, COMPUTED_BYTES_MAX, COMPUTED_NAME_BYTES_MAX, COMPUTED_TRAITS_MAX,
+    COMPUTED_WINDOW_DAYS_MAX, ComputedKind, ComputedRule, ComputedTraits, Currency,
 };
 use crate::time::Span;
 use std::collections::BTreeMap;
@@ -83,7 +83,39 @@ pub(crate) fn read(
             rules.insert(key.name.clone(), rule);
         }
     }
-    rules.into()
+    let place = fields.place;
+    let traits: ComputedTraits = rules.into();
+    budget(reading, place, &traits);
+    traits
+}
+
+/// Refuses what would not fit into the item of a busy customer.
+fn budget(reading: &mut Reading<'_>, place: Place, traits: &ComputedTraits) {
+    const NAMED_MAX: usize = 5;
+    let bytes = traits.bytes_max();
+    if bytes <= COMPUTED_BYTES_MAX {
+        return;
+    }
+    let kilobytes = |bytes: usize| bytes.div_ceil(1024);
+    let mut largest: Vec<(usize, &str)> =
+        traits.iter().map(|(name, _, rule)| (rule.bytes_max(), name)).collect();
+    largest.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+    let more = largest.len().saturating_sub(NAMED_MAX);
+    largest.truncate(NAMED_MAX);
+    let mut named: Vec<String> = largest
+        .into_iter()
+        .map(|(bytes, name)| format!("{name} {} KB", kilobytes(bytes)))
+        .collect();
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let found = format!(
+        "computed traits that take up to {} KB in a profile: {}",
+        kilobytes(bytes),
+        named.join(", ")
+    );
+    let expected = format!("at most {} KB: shorter windows, or fewer", COMPUTED_BYTES_MAX / 1024);
+    reading.fault(place, found, expected);
 }
 
 fn name(reading: &mut Reading<'_>, name: &str, place: Place) -> Option<()> {
@@ -290,5 +322,25 @@ mod tests {
             (0..33).map(|n| format!("  t{n}: {{kind: count, event: page}}")).collect();
         let faults = read(&many.join("\n")).unwrap_err();
         assert!(faults[0].contains("found 33 computed traits, expected at most 32"));
+    }
+
+    #[test]
+    fn what_would_not_fit_into_a_profile_is_refused_by_name() {
+        let of = |n: usize, kind: &str, days: u32| -> String {
+            let of = if kind == "count" { "" } else { ", of: path" };
+            let one = |n| {
+                let within = days - u32::try_from(n).unwrap();
+                format!("  {kind}{n}: {{kind: {kind}, event: page, within: {within}d{of}}}\n")
+            };
+            (0..n).map(one).collect()
+        };
+        assert_eq!(read(&of(30, "count", 366)).unwrap().len(), 30);
+        assert_eq!(read(&of(1, "most_frequent", 366)).unwrap().len(), 1);
+        let faults = read(&(of(4, "most_frequent", 100) + &of(3, "count", 30))).unwrap_err();
+        let expected = "workspace.yaml:7:3: found computed traits that take up to 346 KB in a profile: \
+            most_frequent0 87 KB, ";
+        assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{faults:#?}");
+        let rest = "count0 1 KB, 2 more, expected at most 320 KB: shorter windows, or fewer";
+        assert!(faults.iter().any(|fault| fault.ends_with(rest)), "{faults:#?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::pacing::Pacing;
 use crate::personal::EmailAddress;
 use crate::profile::ComputedTraits;
 use crate::signal::{Stages, Threshold};
-use crate::wire::SourceKind;
+use crate::wire::{SourceKind, SourceRef};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What `workspace.yaml` says.
@@ -244,6 +244,10 @@ fn read_sources(reading: &mut Reading<'_>, node: &Node) -> BTreeMap<SourceName, 
     limit(reading, fields, "sources", SOURCES_MAX);
     for (key, node) in fields.entries() {
         let name = reading.slug(&key.name, key.place, "source's name", SourceName::parse);
+        if [SourceRef::FEEDBACK, SourceRef::CONSENT].contains(&key.name.as_str()) {
+            let expected = "another name: under this one the stack itself speaks";
+            reading.fault(key.place, format!("source {}", quoted(&key.name)), expected);
+        }
         let Some(fields) = reading.fields(node, "a source", SOURCE_KEYS) else { continue };
         let kind = reading.need(fields, "kind", "browser").and_then(|node| {
             let kinds = [("browser", SourceKind::Browser), ("server", SourceKind::Server)];

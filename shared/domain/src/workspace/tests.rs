@@ -222,7 +222,7 @@ fn golden_faults_of_journeys() {
 
 #[test]
 fn golden_faults_of_settings_and_mails() {
-    let cases: [(&str, String, &str); 9] = [
+    let cases: [(&str, String, &str); 10] = [
         (
             "workspace.yaml",
             SETTINGS.replace("hello@northwind.example", "hello@northwind"),
@@ -242,6 +242,11 @@ fn golden_faults_of_settings_and_mails() {
             "workspace.yaml",
             SETTINGS.replace("kind: browser", "kind: browsr"),
             "workspace.yaml:7:15: found kind of source `browsr`, expected one of `browser`, `server`; did you mean `browser`?",
+        ),
+        (
+            "workspace.yaml",
+            SETTINGS.replace("sources:\n", "sources:\n  feedback: {kind: server}\n"),
+            "workspace.yaml:7:3: found source `feedback`, expected another name: under this one the stack itself speaks",
         ),
         (
             "workspace.yaml",

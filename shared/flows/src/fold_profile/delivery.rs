@@ -35,11 +35,20 @@ pub(super) struct Delivery {
 #[derive(Debug)]
 pub(super) enum Content {
     /// Events to fold.
-    Events { received: Stamp, source: SourceRef, items: Vec<Item> },
+    Events { teller: Teller, received: Stamp, source: SourceRef, items: Vec<Item> },
     /// A timer that has come due. `again` says that it may have been acted on before.
     Wake { profile: IdentityKey, arm: u64, again: bool },
     /// Nothing but what [`Delivery::looks`] says.
     Look,
+}
+
+/// Whose word events are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// A property's of the workspace.
+    Property,
+    /// This stack's own: what became of its mails, and what was said to it of consent.
+    Stack,
 }
 
 /// One event and the identity it folds under.
@@ -178,7 +187,7 @@ fn accepted(accepted: EventsAccepted, keyring: &Keyring) -> Content {
     let EventsAccepted { received, source, events, .. } = accepted;
     let read = Read { keyring, received, kind: source.kind };
     let items = events.into_iter().filter_map(|event| read.item(event)).collect();
-    Content::Events { received, source, items }
+    Content::Events { teller: Teller::Property, received, source, items }
 }
 
 /// What the events of a delivery are read with.
@@ -266,8 +275,9 @@ fn consent_changed(changed: &ConsentChanged) -> Option<Content> {
         integrations: Map::new(),
     };
     Some(Content::Events {
+        teller: Teller::Stack,
         received: changed.at,
-        source: SourceRef { name: "consent".to_owned(), kind: SourceKind::Server },
+        source: SourceRef { name: SourceRef::CONSENT.to_owned(), kind: SourceKind::Server },
         items: vec![Item { own, kind: None, event, claims: Vec::new() }],
     })
 }

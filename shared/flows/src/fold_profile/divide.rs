@@ -22,7 +22,7 @@ pub(super) fn divide(mut group: Vec<Delivery>) -> Option<Vec<Vec<Delivery>>> {
         return Some(group.into_iter().map(|delivery| vec![delivery]).collect());
     }
     let Delivery { index, message_id, content, contact, looks } = group.pop()?;
-    let Content::Events { received, source, items } = content else { return None };
+    let Content::Events { received, source, items, teller } = content else { return None };
     if items.len() < 2 {
         return None;
     }
@@ -32,7 +32,7 @@ pub(super) fn divide(mut group: Vec<Delivery>) -> Option<Vec<Vec<Delivery>>> {
     let part = |items: Vec<Item>| Delivery {
         index,
         message_id: message_id.clone(),
-        content: Content::Events { received, source: SourceRef::clone(&source), items },
+        content: Content::Events { received, source: SourceRef::clone(&source), items, teller },
         contact: None,
         looks: Vec::new(),
     };

@@ -1,6 +1,6 @@
 //! What became of this stack's own mails, as events of the profile they were sent to.
 
-use super::delivery::{Content, Item};
+use super::delivery::{Content, Item, Teller};
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::ContentHash;
 use odyssey_domain::profile::MACHINE_WITHIN;
@@ -54,8 +54,9 @@ pub(super) fn of_feedback(fed: &MessageFeedback) -> Option<Content> {
         integrations: Map::new(),
     };
     Some(Content::Events {
+        teller: Teller::Stack,
         received: fed.at,
-        source: SourceRef { name: "feedback".to_owned(), kind: SourceKind::Server },
+        source: SourceRef { name: SourceRef::FEEDBACK.to_owned(), kind: SourceKind::Server },
         items: vec![Item { own, kind: None, event, claims: Vec::new() }],
     })
 }

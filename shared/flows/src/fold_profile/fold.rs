@@ -1,7 +1,7 @@
 //! What a group of deliveries makes of the identity items: folds, links, silences.
 
 use super::addresses;
-use super::delivery::{Claim, Content, Delivery, Item};
+use super::delivery::{Claim, Content, Delivery, Item, Teller};
 use super::recall;
 use super::segments;
 use super::world::{Place, World};
@@ -16,7 +16,7 @@ use odyssey_domain::profile::{
 };
 use odyssey_domain::segment::Memberships;
 use odyssey_domain::time::{Span, Stamp};
-use odyssey_domain::wire::{SourceKind, SourceRef, detail_type};
+use odyssey_domain::wire::{SourceKind, SourceRef};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Events received later than this after their stamp are also looked for in the timeline.
@@ -61,7 +61,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
             }
             // What its look decided, another delivery of it may have to carry out.
             Content::Look => decided.repeat_stored = true,
-            Content::Events { received, source, items } => {
+            Content::Events { teller, received, source, items } => {
                 decided.repeat_stored = true;
                 for (place, item) in items.iter().enumerate() {
                     let origin = Origin { received: *received, source };
@@ -70,7 +70,9 @@ pub(super) async fn decide<T: Tables, B, Q>(
                         None => return Ok(None),
                         Some(Fate::Folded) => {
                             decided.counts.folded += 1;
-                            see(setting, &origin, item, &mut decided.counts);
+                            if *teller == Teller::Property {
+                                see(setting, &origin, item, &mut decided.counts);
+                            }
                         }
                         Some(Fate::Duplicate) => decided.counts.duplicates += 1,
                         Some(Fate::Erased) => {
@@ -136,16 +138,14 @@ async fn fetch_claimed<T: Tables, B, Q>(
     world.fetch(others.into_iter().chain(users)).await
 }
 
-/// Counts a new event for the tracking plan. What this system says itself is in nobody's plan.
+/// Counts a new event for the tracking plan. What this stack says itself is in nobody's plan, and is
+/// not brought here: by who says it, since a property may send an event of any name.
 fn see<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     origin: &Origin<'_>,
     item: &Item,
     counts: &mut Counts,
 ) {
-    if item.event.name.as_deref() == Some(detail_type::CONSENT_CHANGED) {
-        return;
-    }
     let (source, plan) = (origin.source.name.as_str(), &setting.catalog.plan);
     counts.violations += counts.seen.see(&item.event, source, origin.received, plan);
 }

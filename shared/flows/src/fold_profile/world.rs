@@ -249,8 +249,7 @@ impl<'a, T: Tables> World<'a, T> {
 
     /// The write of one item, cut where it would pass its limit.
     async fn put(&mut self, identity: IdentityKey, now: Stamp) -> Result<Write, StoredError> {
-        const CUTS: u32 = 6;
-        for step in 0..=CUTS {
+        for step in 0..=Root::CUTS {
             match self.try_put(identity) {
                 Err(StoredError::TooLarge { .. }) if step == 0 => {
                     self.spill(identity, Some(RECENT_IDS_LEFT), now).await?;

@@ -1,7 +1,9 @@
 //! What a batch saw for the tracking plan.
 
-use crate::world::{World, accepted, catalog, identify, minute, track};
+use crate::world::{World, accepted, catalog, envelope, identify, minute, track};
+use odyssey_domain::ids::SendId;
 use odyssey_domain::plan::{Inferred, ViolationKind};
+use odyssey_domain::wire::{BUS_SCHEMA, FeedbackKind, MessageFeedback, detail_type};
 use odyssey_testkit::Fault;
 use serde_json::json;
 
@@ -37,6 +39,28 @@ fn what_violates_the_plan_is_counted_and_folded() {
     assert_eq!(world.view(world.user("ann")).facts["events.Product Viewed"], 2);
     let text = serde_json::to_string(&counts.seen).unwrap();
     assert!(!text.contains("ann@example.com") && !text.contains("purple"), "{text}");
+}
+
+#[test]
+fn what_this_stack_says_itself_is_in_nobodys_plan() {
+    let world = planned();
+    let fed = MessageFeedback {
+        v: BUS_SCHEMA,
+        send: SendId::from_bytes([1; 16]),
+        profile: Some(world.user("ann").into()),
+        kind: FeedbackKind::BouncedHard,
+        at: minute(1),
+        accepted: None,
+    };
+    let fed = envelope(detail_type::MESSAGE_FEEDBACK, &serde_json::to_value(fed).unwrap());
+    let counts = world.fold_done(vec![fed], minute(1));
+    assert_eq!((counts.folded, counts.violations), (1, 0));
+    assert_eq!(counts.seen, Inferred::default());
+    // By who says it: a property's event of the same name is the property's.
+    let who = json!({"userId": "ann"});
+    let own = vec![track("m1", 2, "Consent Changed", &who, &json!({}))];
+    let counts = world.fold_done(vec![accepted(2, own)], minute(2));
+    assert_eq!((counts.seen.events["Consent Changed"].count, counts.violations), (1, 1));
 }
 
 #[test]
