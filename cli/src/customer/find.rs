@@ -5,6 +5,7 @@ use odyssey_domain::ids::ProfileId;
 use odyssey_domain::keyring::Keyring;
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::profile::Root;
+use odyssey_domain::wire::SourceKind;
 use odyssey_flows::ports::Tables;
 use odyssey_flows::profiles::{self, Found};
 use odyssey_flows::stored::StoredError;
@@ -54,29 +55,30 @@ async fn by_email(
         let email = root.view(profile).email;
         email.is_some_and(|email| email.normalized() == address.normalized())
     };
+    // Whose identifier it is, by a server's word, comes first.
     let mut found: Vec<(ProfileId, Root)> = Vec::new();
-    // Whose it is by a server's word, which no number of browsers that name it outweighs.
     if let Ok(asked) = id::read(&format!("email:{}", address.expose()), keys)
         && let Found::Profile(profile, root) = profiles::find(tables, asked.key).await?
     {
-        let said = root.item.view(profile).email;
-        if said.is_none() || is_theirs(profile, &root.item) {
-            return Ok(Whom::One(profile, Box::new(root.item)));
-        }
         found.push((profile, root.item));
     }
-    for (profile, root) in profiles::find_by_email(tables, keys.contact_key(address)).await? {
-        if found.iter().all(|(known, _)| *known != profile) {
-            found.push((profile, root.item));
+    let owned = found.first().is_some_and(|(id, root)| {
+        // A profile that is known by the address alone need not have been told it.
+        root.view(*id).email.is_none() || is_theirs(*id, root)
+    });
+    for other in profiles::find_by_email(tables, keys.contact_key(address)).await? {
+        // Beside the owner, what browsers say is nobody's claim: no number of them hides whose it is.
+        let counts = !owned || other.kind == SourceKind::Server;
+        if counts && found.iter().all(|(known, _)| *known != other.profile) {
+            found.push((other.profile, other.root.item));
         }
     }
-    if let [(profile, root)] = found.as_slice()
-        && is_theirs(*profile, root)
-    {
-        return Ok(Whom::One(*profile, Box::new(root.clone())));
-    }
-    if found.is_empty() {
-        return Ok(Whom::Nobody);
+    match found.as_slice() {
+        [] => return Ok(Whom::Nobody),
+        [(profile, root)] if owned || is_theirs(*profile, root) => {
+            return Ok(Whom::One(*profile, Box::new(root.clone())));
+        }
+        _ => {}
     }
     Ok(Whom::Several(found.iter().map(|(id, root)| (*id, is_theirs(*id, root))).collect()))
 }

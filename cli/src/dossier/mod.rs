@@ -171,7 +171,7 @@ pub async fn gather(
     let key = keys.contact_key(address);
     let catalog = catalog(tables).await?;
     let mut found = Vec::new();
-    for id in profiles::email_profiles(tables, key).await?.into_iter().take(PROFILES_MAX) {
+    for (id, _) in profiles::email_profiles(tables, key).await?.into_iter().take(PROFILES_MAX) {
         let part = profile(tables, catalog.as_ref(), id, now).await?;
         if !found.iter().any(|known: &ProfilePart| known.profile == part.profile) {
             found.push(part);

@@ -88,6 +88,30 @@ fn two_customers_with_one_address_are_told_apart() {
     assert!(profiles.len() == 2 && profiles.iter().all(|(_, theirs)| *theirs));
 }
 
+/// An address is found by its own identity first; a single hit whose it no longer is says so.
+#[test]
+fn whose_an_address_is_and_whose_it_was() {
+    use odyssey_domain::wire::SourceKind;
+    let mut world = World::new();
+    let gives = |address: &str| json!({"type": "identify", "traits": {"email": address}});
+    let whom = |world: &World, text: &str| run(find(&world.memory, &world.keys, text)).unwrap();
+    world.say(SourceKind::Browser, &json!({"userId": "eve"}), &gives("eve@example.com"));
+    assert!(matches!(whom(&world, "eve@example.com"), Whom::One(..)));
+    world.say(SourceKind::Browser, &json!({"userId": "eve"}), &gives("ann@example.com"));
+    let Whom::Several(was) = whom(&world, "eve@example.com") else { panic!("one") };
+    assert_eq!(was.iter().map(|(_, theirs)| *theirs).collect::<Vec<_>>(), [false]);
+    // Eve named Ann's address in a browser; a server knows whose it is.
+    assert!(matches!(whom(&world, "ann@example.com"), Whom::One(..)));
+    world.say(SourceKind::Server, &json!({"userId": "ann"}), &gives("ann@example.com"));
+    let Whom::One(ann, _) = whom(&world, "ann@example.com") else { panic!("several") };
+    let Whom::One(user, _) = whom(&world, "user:ann") else { panic!("nobody") };
+    assert_eq!(ann, user);
+    // Another that a server names beside her is told.
+    world.say(SourceKind::Server, &json!({"userId": "bob"}), &gives("ann@example.com"));
+    let Whom::Several(both) = whom(&world, "ann@example.com") else { panic!("one") };
+    assert_eq!((both.len(), both[0].0), (2, ann));
+}
+
 #[test]
 fn its_history_goes_on_where_a_page_ended() {
     let world = ann();

@@ -315,7 +315,8 @@ pub enum Command {
     /// To the sender's queue.
     Send(Box<SendRequested>),
     /// To the profile's queue: decide on a profile's segments although nothing happened to it. Asked
-    /// by a back-fill, for a profile that a publication is new to; asking twice is asking once.
+    /// by a back-fill, for a profile that a publication is new to, and when a consent of an address
+    /// that it gave has changed; asking twice is asking once.
     Look {
         /// Which.
         profile: ProfileId,

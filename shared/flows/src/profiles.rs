@@ -151,16 +151,16 @@ pub fn email_row(
 /// Look-up rows of one address that are read, at most.
 pub const PROFILES_PER_EMAIL_MAX: usize = 100;
 
-/// The identities under which an address was ever given, each once, those of servers first, of at
-/// most [`PROFILES_PER_EMAIL_MAX`] rows; strongly consistent. Each leads to a profile, as any
-/// profile's id does.
+/// The identities under which an address was ever given, each once with the kind of source that
+/// gave it, those of servers first, of at most [`PROFILES_PER_EMAIL_MAX`] rows; strongly
+/// consistent. Each leads to a profile, as any profile's id does.
 ///
 /// # Errors
 /// Where the port fails.
 pub async fn email_profiles(
     tables: &impl Tables,
     contact: ContactKey,
-) -> Result<Vec<ProfileId>, PortError> {
+) -> Result<Vec<(ProfileId, SourceKind)>, PortError> {
     let query = Query {
         table: Table::Profiles,
         pk: email_partition(contact),
@@ -170,16 +170,31 @@ pub async fn email_profiles(
         descending: false,
         consistency: Consistency::Strong,
     };
-    let mut found: Vec<ProfileId> = Vec::new();
+    let mut found: Vec<(ProfileId, SourceKind)> = Vec::new();
     for row in tables.query(&query).await? {
-        // The release before put no rank before the id.
-        let id = row.key.sk.rsplit('#').next().and_then(|id| id.parse().ok());
-        found.extend(id.filter(|id| !found.contains(id)));
+        // The release before put no rank before the id: nothing is known of who said it.
+        let (rank, id) = row.key.sk.split_once('#').unwrap_or(("", &row.key.sk));
+        let kind = if rank == "0" { SourceKind::Server } else { SourceKind::Browser };
+        let Ok(id) = id.parse() else { continue };
+        if found.iter().all(|(known, _)| *known != id) {
+            found.push((id, kind));
+        }
     }
     Ok(found)
 }
 
-/// The profiles that ever gave an address, each once and as the root it is now, at most
+/// A profile that an address leads to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Addressed {
+    /// Its id.
+    pub profile: ProfileId,
+    /// The root it is now.
+    pub root: Versioned<Root>,
+    /// Who said that the address is its: a server, where any did.
+    pub kind: SourceKind,
+}
+
+/// The profiles that ever gave an address, each once, those of servers first, at most
 /// [`PROFILES_PER_EMAIL_MAX`]; whether it is still their address is for the caller to ask of their
 /// views. Erased ones are left out.
 ///
@@ -188,13 +203,13 @@ pub async fn email_profiles(
 pub async fn find_by_email(
     tables: &impl Tables,
     contact: ContactKey,
-) -> Result<Vec<(ProfileId, Versioned<Root>)>, StoredError> {
-    let mut found: Vec<(ProfileId, Versioned<Root>)> = Vec::new();
-    for profile in email_profiles(tables, contact).await? {
-        if let Found::Profile(id, root) = find(tables, profile.into()).await?
-            && found.iter().all(|(known, _)| *known != id)
+) -> Result<Vec<Addressed>, StoredError> {
+    let mut found: Vec<Addressed> = Vec::new();
+    for (given_by, kind) in email_profiles(tables, contact).await? {
+        if let Found::Profile(profile, root) = find(tables, given_by.into()).await?
+            && found.iter().all(|known| known.profile != profile)
         {
-            found.push((id, *root));
+            found.push(Addressed { profile, root: *root, kind });
         }
     }
     Ok(found)

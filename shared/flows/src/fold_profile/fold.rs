@@ -330,9 +330,9 @@ async fn make_room<T: Tables, B, Q>(
         Ok(compacted) => compacted,
         Err(reason) => return Ok(Err(reason)),
     };
+    // Read first: each pointer is replaced at its version.
+    world.fetch(compacted.iter().copied()).await?;
     for identity in compacted {
-        // Read first: its pointer is replaced at its version.
-        world.item(identity).await?;
         let claim = Root::final_claim();
         world.replace(identity, IdentityItem::Pointer { to: user, claim });
     }

@@ -28,7 +28,7 @@ pub(super) async fn ask_concerned<T: Tables, B, Q: Queues>(
         return Ok(());
     }
     let mut looks = Vec::new();
-    for profile in email_profiles(setting.tables, contact).await? {
+    for (profile, _) in email_profiles(setting.tables, contact).await? {
         // Nothing in it that JSON cannot hold.
         let body = serde_json::to_string(&Command::Look { profile }).unwrap_or_default();
         looks.push(QueueMessage { body, delay: Span::ZERO });

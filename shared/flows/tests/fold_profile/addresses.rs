@@ -20,7 +20,7 @@ fn contact(world: &World) -> ContactKey {
 
 fn found(world: &World) -> Vec<IdentityKey> {
     let found = run(profiles::find_by_email(&world.memory, contact(world))).unwrap();
-    found.into_iter().map(|(profile, _)| profile.into()).collect()
+    found.into_iter().map(|found| found.profile.into()).collect()
 }
 
 fn look_ups(world: &World) -> Vec<Row> {

@@ -64,7 +64,7 @@ fn the_profile_is_what_the_events_say() {
         odyssey_testkit::run(odyssey_flows::profiles::find_by_email(&world.memory, contact))
             .unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].0, world.user("ann").into());
+    assert_eq!(found[0].profile, world.user("ann").into());
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn the_address_leads_to_both_after_it() {
     let address = odyssey_domain::personal::EmailAddress::parse("mum@example.com").unwrap();
     let contact = world.keyring.contact_key(&address);
     let found = run(profiles::find_by_email(&world.memory, contact)).unwrap();
-    let mut found: Vec<IdentityKey> = found.into_iter().map(|(id, _)| id.into()).collect();
+    let mut found: Vec<IdentityKey> = found.into_iter().map(|found| found.profile.into()).collect();
     found.sort_unstable();
     let mut wanted = vec![world.user("kid"), key(&world, MAIL)];
     wanted.sort_unstable();
