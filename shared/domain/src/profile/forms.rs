@@ -125,8 +125,8 @@ impl Forms {
 
     /// The last form that was sent off and is none to search with.
     pub(crate) fn last_lead(&self) -> Option<&str> {
-        let sent = self.submitted.latest_first().into_iter().map(|(form, _)| form);
-        sent.map(AsRef::as_ref).find(|form: &&str| !is_search_form(form))
+        let sent = self.submitted.latest_first();
+        sent.into_iter().map(|(form, _)| form.as_str()).find(|form| !is_search_form(form))
     }
 
     /// The forms that were begun or given up after they were last sent off, the latest first: the

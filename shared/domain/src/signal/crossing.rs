@@ -136,7 +136,7 @@ impl Reached {
     pub(super) fn until(&self) -> Stamp {
         match self.key {
             Key::Named(_) => self.since.plus(Span::DAY),
-            _ => self.since,
+            Key::Number(_) => self.since,
         }
     }
 
@@ -181,7 +181,7 @@ fn numbered(least: u64, stamps: Vec<Stamp>) -> Vec<Reached> {
 
 /// The first instant of a day.
 fn midnight(day: i64) -> Stamp {
-    Stamp::from_ms(day.saturating_mul(crate::time::Span::DAY.ms_i64()))
+    Stamp::from_ms(day.saturating_mul(Span::DAY.ms_i64()))
 }
 
 fn interests(level: u64, facts: &Facts) -> Vec<Reached> {
