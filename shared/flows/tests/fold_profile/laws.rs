@@ -3,6 +3,8 @@
 //! Five hundred histories of each here; `HISTORIES=100000 cargo test --profile sim -p odyssey-flows --test
 //! fold_profile laws` looks at as many as it says.
 
+mod late;
+
 use crate::world::*;
 use odyssey_domain::catalog::{Catalog, SignalKind, SignalRule, Threshold};
 use odyssey_domain::event::Event;
