@@ -52,8 +52,8 @@ fn named(text: &str) -> BTreeSet<String> {
 
 /// Fails with every name that is not there.
 fn assert_named<'n>(what: &str, names: impl IntoIterator<Item = &'n str>) {
-    let named = named(&text());
-    let missing: Vec<&str> = names.into_iter().filter(|name| !named.contains(*name)).collect();
+    let held = named(&text());
+    let missing: Vec<&str> = names.into_iter().filter(|name| !held.contains(*name)).collect();
     assert!(missing.is_empty(), "docs/EVENTS.md does not name these {what}: {missing:?}");
 }
 
