@@ -94,20 +94,24 @@ fn whose_an_address_is_and_whose_it_was() {
     use odyssey_domain::wire::SourceKind;
     let mut world = World::new();
     let gives = |address: &str| json!({"type": "identify", "traits": {"email": address}});
+    let says = |world: &mut World, kind, user: &str, address: &str| {
+        world.wait();
+        world.say(kind, &json!({"userId": user}), &gives(address));
+    };
     let whom = |world: &World, text: &str| run(find(&world.memory, &world.keys, text)).unwrap();
-    world.say(SourceKind::Browser, &json!({"userId": "eve"}), &gives("eve@example.com"));
+    says(&mut world, SourceKind::Browser, "eve", "eve@example.com");
     assert!(matches!(whom(&world, "eve@example.com"), Whom::One(..)));
-    world.say(SourceKind::Browser, &json!({"userId": "eve"}), &gives("ann@example.com"));
+    says(&mut world, SourceKind::Browser, "eve", "ann@example.com");
     let Whom::Several(was) = whom(&world, "eve@example.com") else { panic!("one") };
     assert_eq!(was.iter().map(|(_, theirs)| *theirs).collect::<Vec<_>>(), [false]);
     // Eve named Ann's address in a browser; a server knows whose it is.
     assert!(matches!(whom(&world, "ann@example.com"), Whom::One(..)));
-    world.say(SourceKind::Server, &json!({"userId": "ann"}), &gives("ann@example.com"));
+    says(&mut world, SourceKind::Server, "ann", "ann@example.com");
     let Whom::One(ann, _) = whom(&world, "ann@example.com") else { panic!("several") };
     let Whom::One(user, _) = whom(&world, "user:ann") else { panic!("nobody") };
     assert_eq!(ann, user);
     // Another that a server names beside her is told.
-    world.say(SourceKind::Server, &json!({"userId": "bob"}), &gives("ann@example.com"));
+    says(&mut world, SourceKind::Server, "bob", "ann@example.com");
     let Whom::Several(both) = whom(&world, "ann@example.com") else { panic!("one") };
     assert_eq!((both.len(), both[0].0), (2, ann));
 }

@@ -99,6 +99,11 @@ impl World {
         self.deliver(kind, vec![event]);
     }
 
+    /// Lets a minute pass.
+    pub fn wait(&mut self) {
+        self.now = self.now.plus(Span::MINUTE);
+    }
+
     /// What one does, and half a minute for it.
     pub fn track(&mut self, who: &Value, name: &str, properties: &Value) {
         self.now = self.now.plus(Span::SECOND.times(30));

@@ -14,7 +14,7 @@ use crate::due;
 use crate::ports::{Bus, BusEntry, Consistency, Queues, Tables};
 use crate::profiles::identity_key;
 use crate::signals;
-use crate::stored::{StoredError, Versioned, load};
+use crate::stored::{StoredError, decode};
 use futures_util::StreamExt as _;
 use odyssey_domain::contact::TopicId;
 use odyssey_domain::event::{Event, EventKind};
@@ -188,9 +188,9 @@ async fn carry<T: Tables, B: Bus, Q: Queues>(
         // It is of the group, and so are its effects.
         return Ok(());
     }
-    let found =
-        load::<IdentityItem>(setting.tables, identity_key(other), Consistency::Strong).await?;
-    if let Some(Versioned { item: IdentityItem::Root(root), .. }) = found {
+    let found = setting.tables.get_many(&[identity_key(other)], Consistency::Strong).await?;
+    let found = found.into_iter().flatten().next();
+    if let Some(IdentityItem::Root(root)) = found.map(|row| decode(&row)).transpose()? {
         for effect in &root.said.pending {
             carry_own(setting, (other, Some(&root)), effect, outbox).await?;
         }

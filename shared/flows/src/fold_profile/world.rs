@@ -142,11 +142,7 @@ impl<'a, T: Tables> World<'a, T> {
         &mut self,
         identity: IdentityKey,
     ) -> Result<Option<&IdentityItem>, StoredError> {
-        if !self.slots.contains_key(&identity) {
-            let key = identity_key(identity);
-            let found = stored::load::<IdentityItem>(self.tables, key, Consistency::Strong).await?;
-            self.enter(identity, found.map(|found| (found.version, found.item)));
-        }
+        self.fetch(std::iter::once(identity)).await?;
         Ok(self.known(identity))
     }
 
