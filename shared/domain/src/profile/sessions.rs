@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 const SESSIONS_EXACT_MAX: usize = 64;
 /// Days of attention kept, the latest.
 pub const ATTENTION_DAYS_MAX: usize = 14;
-/// Categories lingered on in one day; see [`Tally`]. More than anybody looks at: which are kept of
-/// more decides which interests are ever said.
+/// Categories lingered on in one day, more than anybody looks at: which are kept of more decides
+/// which interests are ever said.
 pub const LINGERED_CATEGORIES_PER_DAY_MAX: usize = 48;
 /// Products of one day; see [`Tally`].
 const PRODUCTS_PER_DAY_MAX: usize = 12;
