@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// One event of a history, and through which kind of source it came.
 pub(super) type Told = (Event, SourceKind);
 
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 42] = [
     "Product Added",
     "Product Added",
     "Product Added",
@@ -30,6 +30,8 @@ const NAMES: [&str; 40] = [
     "Page Left",
     "Page Left",
     "Element Hovered",
+    "Video Content Started",
+    "Video Content Started",
     "Video Content Started",
     "Video Content Playing",
     "Video Content Completed",

@@ -28,12 +28,12 @@ struct Sent {
     received: Stamp,
 }
 
-/// Over twenty days, each event received at once, or hours or weeks later.
+/// Over an hour, days or four months, each event received at once, or hours or weeks later.
 fn sent(of: super::Breadth) -> impl Strategy<Value = Vec<Sent>> {
     let late = prop_oneof![2 => Just(0), 2 => 1..DAY, 1 => DAY..7 * DAY, 2 => 7 * DAY..40 * DAY];
     let lates = proptest::collection::vec(late, of.most);
-    (history(of), lates, 0..3_usize).prop_map(|(all, lates, pace)| {
-        let pace = [1, 60, 8 * 60][pace];
+    (history(of), lates, 0..4_usize).prop_map(|(all, lates, pace)| {
+        let pace = [1, 60, 8 * 60, 2 * DAY][pace];
         let mut sent = Vec::new();
         for (mut told, late) in all.into_iter().zip(lates) {
             let minutes = told.event.at.since(minute(0)).ms() / Span::MINUTE.ms();
@@ -81,9 +81,15 @@ fn expected(world: &World, sent: &[Sent]) -> BTreeMap<IdentityKey, (u64, [i64; 2
         let seen = [stamps().min().unwrap(), stamps().max().unwrap()];
         let added = named("Product Added").len();
         let counts = (told.len() as u64, seen, orders.len() as u64, added as u64);
-        (key, (counts.0, counts.1, counts.2, counts.3, u32::try_from(days.len()).unwrap()))
+        (key, (counts.0, counts.1, counts.2, counts.3, lately(&days)))
     });
     counted.collect()
+}
+
+/// On how many days of the 64 up to the last.
+fn lately(days: &BTreeSet<i64>) -> u32 {
+    let last = days.last().copied().unwrap_or(0);
+    u32::try_from(days.iter().filter(|day| last - **day < 64).count()).unwrap()
 }
 
 fn counted(facts: &Facts) -> (u64, [i64; 2], u64, u64, u32) {
