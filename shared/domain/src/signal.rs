@@ -223,7 +223,7 @@ pub fn cross(
             if held.as_ref().is_some_and(|held| held.has(&one.key)) {
                 continue;
             }
-            let raised = one.since.plus(SESSION_CLOSE) >= now;
+            let raised = one.until().plus(SESSION_CLOSE) >= now;
             let held = held.get_or_insert_with(|| Crossed::new(one.since, now));
             held.add(&one.key);
             (held.at, held.since, held.raised) = (now, one.since, raised);

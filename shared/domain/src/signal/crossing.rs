@@ -8,7 +8,7 @@
 use super::evidence;
 use super::rule::{SignalKind, Threshold};
 use crate::profile::Facts;
-use crate::time::Stamp;
+use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +111,14 @@ pub(super) struct Reached {
 }
 
 impl Reached {
+    /// Until when it may have happened: what is kept by day says no hour.
+    pub(super) fn until(&self) -> Stamp {
+        match self.key {
+            Key::Number(_) => self.since,
+            Key::Named(_) => self.since.plus(Span::DAY),
+        }
+    }
+
     /// The same, as of the last deed of its day: what is kept by day says no hour, and what a
     /// journey waits for (that one of the videos is played) is asked from then on.
     pub(super) fn last_at(&self, facts: &Facts) -> Reached {
@@ -152,7 +160,7 @@ fn numbered(least: u64, stamps: Vec<Stamp>) -> Vec<Reached> {
 
 /// The first instant of a day.
 fn midnight(day: i64) -> Stamp {
-    Stamp::from_ms(day.saturating_mul(crate::time::Span::DAY.ms_i64()))
+    Stamp::from_ms(day.saturating_mul(Span::DAY.ms_i64()))
 }
 
 fn interests(level: u64, facts: &Facts) -> Vec<Reached> {
