@@ -264,3 +264,20 @@ proptest! {
         filled_late_is_filled_early(&events, told.into(), true);
     }
 }
+
+/// Found by `bounds_do_not_depend_on_the_order`: one event's products, of which there is room for one.
+#[test]
+fn of_what_one_event_writes_the_same_is_kept() {
+    let position = |ms| Position { at: Stamp::from_ms(ms), id: EventHash([0; 8]) };
+    let kept = |writes: &[(&str, i64)]| {
+        let mut top: Top<String, i64, 2> = Top::default();
+        for (key, ms) in writes {
+            top.write(*key, position(*ms), || *ms);
+        }
+        serde_json::to_string(&top).unwrap()
+    };
+    let event = [("d", 5), ("b", 5), ("e", 5)];
+    let late = kept(&[&[("z", 9), ("a", 1)][..], &event].concat());
+    assert_eq!(late, kept(&[&event[..], &[("a", 1), ("z", 9)]].concat()));
+    assert!(late.contains("\"e\"") && !late.contains("\"d\""));
+}

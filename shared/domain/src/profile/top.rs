@@ -186,7 +186,8 @@ impl<K: Ord + Clone, V, const MAX: usize> Top<K, V, MAX> {
             }
             return;
         }
-        if self.entries.len() >= MAX && self.trimmed.is_some_and(|trimmed| at <= trimmed) {
+        // Of keys that one event wrote, the greatest are kept: whether it is one is seen below.
+        if self.entries.len() >= MAX && self.trimmed.is_some_and(|trimmed| at < trimmed) {
             return;
         }
         self.entries.insert(key.to_owned(), Register { at, value: value() });

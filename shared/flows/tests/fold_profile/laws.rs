@@ -194,7 +194,7 @@ fn deciding() -> Catalog {
         lapsed: Span::HOUR.times(2),
         ..Stages::default()
     };
-    let rule = SignalRule {
+    let lifecycle = SignalRule {
         stages: Some(stages),
         ..SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::MINUTE.times(45))])
     };
@@ -216,7 +216,7 @@ fn deciding() -> Catalog {
         (SegmentName::parse(name).unwrap(), segment)
     };
     let mut catalog = catalog();
-    catalog.signals.push(rule);
+    catalog.signals.push(lifecycle);
     Catalog {
         published,
         computed_traits: serde_json::from_value(computed).unwrap(),

@@ -214,12 +214,12 @@ proptest! {
 }
 
 /// In how many histories each signal is raised, and to which stages `Stage Changed` leads.
-fn count<T>(of: impl Strategy<Value = T>, raises: impl Fn(&T) -> Vec<Raise>) -> Times {
+fn count<T>(of: impl Strategy<Value = T>, of_one: impl Fn(&T) -> Vec<Raise>) -> Times {
     let mut runner = TestRunner::deterministic();
     let mut times = Times::new();
     for _ in 0..COUNTED {
-        let all = raises(&of.new_tree(&mut runner).unwrap().current());
-        let names = all.iter().flat_map(|raise| {
+        let raised = of_one(&of.new_tree(&mut runner).unwrap().current());
+        let names = raised.iter().flat_map(|raise| {
             let stage = raise.evidence.get("to").and_then(|to| to.as_str());
             std::iter::once(raise.signal.clone()).chain(stage.map(str::to_owned))
         });
