@@ -270,7 +270,7 @@ pub async fn commit_all(tables: &impl Tables, mut writes: Vec<Write>) -> Result<
 }
 
 /// A token by which a repeated transaction is recognised: the hash of what it writes.
-fn token(writes: &[Write]) -> String {
+pub(crate) fn token(writes: &[Write]) -> String {
     let mut bytes = Vec::new();
     for write in writes {
         match write {

@@ -7,7 +7,7 @@ use crate::profiles::identity_key;
 use crate::stored::{self, StoredError, load};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::identity::IdKind;
-use odyssey_domain::ids::{ContentHash, IdentityKey, Position, ProfileId};
+use odyssey_domain::ids::{IdentityKey, Position, ProfileId};
 use odyssey_domain::profile::{IdentityItem, NoSplit, Root, Seen};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{Owner, Wake};
@@ -119,7 +119,7 @@ pub async fn split(
         };
         let Planned { split, writes } = planned;
         tried = Some(split.clone());
-        let token = token(&writes);
+        let token = stored::token(&writes);
         match tables.transact(writes, &token).await {
             Ok(Written::Done) => return Ok(split),
             Ok(Written::Conflict { .. }) => {}
@@ -202,16 +202,4 @@ fn arm(key: IdentityKey, root: &Root) -> Result<Option<Write>, StoredError> {
     let wake = Wake { owner: Owner::Profile(key.into()), arm: root.said.arm, due };
     let row = stored::row(due::key(&wake), &wake, 1)?;
     Ok(Some(Write::Put { row, expect: Expect::Any }))
-}
-
-/// A token by which a repeated transaction is recognised: the hash of what it writes.
-fn token(writes: &[Write]) -> String {
-    let mut bytes = Vec::new();
-    for write in writes {
-        if let Write::Put { row, expect } = write {
-            bytes.extend_from_slice(format!("{:?}/{}/{expect:?}/", row.key, row.schema).as_bytes());
-            bytes.extend_from_slice(&row.body);
-        }
-    }
-    ContentHash::of(&bytes).to_string()
 }
