@@ -53,7 +53,7 @@ async fn a_role_allows_what_is_written_and_nothing_else() {
     assert_eq!(denied.headers["x-amzn-errortype"], "AccessDeniedException");
     let message = denied.json()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("dynamodb:GetItem") && message.contains("ProfilesTable"), "{message}");
-    assert_eq!(call(&stack, "ProfileFunction", get, &input).await.unwrap().status, 200);
+    assert_eq!(call(&stack, "SenderFunction", get, &input).await.unwrap().status, 200);
     let stranger = call(&stack, "NoFunction", get, &input).await.unwrap();
     assert_eq!(stranger.headers["x-amzn-errortype"], "UnrecognizedClientException");
     let unused = stack.unused_statements();
@@ -65,7 +65,8 @@ async fn a_role_allows_what_is_written_and_nothing_else() {
         })
     };
     assert!(told("ProfileFunctionRole", "Profiles", "dynamodb:PutItem"));
-    assert!(!told("ProfileFunctionRole", "Profiles", "dynamodb:GetItem"));
+    assert!(told("JourneyFunctionRole", "Profiles", "dynamodb:GetItem"));
+    assert!(!told("SenderFunctionRole", "Profiles", "dynamodb:GetItem"));
     assert!(told("SenderFunctionRole", "SendMail", "*"));
 }
 
