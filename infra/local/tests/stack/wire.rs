@@ -53,7 +53,10 @@ async fn a_role_allows_what_is_written_and_nothing_else() {
     assert_eq!(denied.headers["x-amzn-errortype"], "AccessDeniedException");
     let message = denied.json()["message"].as_str().unwrap().to_owned();
     assert!(message.contains("dynamodb:GetItem") && message.contains("ProfilesTable"), "{message}");
-    assert_eq!(call(&stack, "SenderFunction", get, &input).await.unwrap().status, 200);
+    let several = json!({"RequestItems": {tables: {"Keys": [input["Key"]]}}});
+    let get_several = "DynamoDB_20120810.BatchGetItem";
+    let allowed = call(&stack, "ProfileFunction", get_several, &several).await.unwrap();
+    assert_eq!(allowed.status, 200);
     let stranger = call(&stack, "NoFunction", get, &input).await.unwrap();
     assert_eq!(stranger.headers["x-amzn-errortype"], "UnrecognizedClientException");
     let unused = stack.unused_statements();
@@ -65,8 +68,7 @@ async fn a_role_allows_what_is_written_and_nothing_else() {
         })
     };
     assert!(told("ProfileFunctionRole", "Profiles", "dynamodb:PutItem"));
-    assert!(told("JourneyFunctionRole", "Profiles", "dynamodb:GetItem"));
-    assert!(!told("SenderFunctionRole", "Profiles", "dynamodb:GetItem"));
+    assert!(!told("ProfileFunctionRole", "Profiles", "dynamodb:BatchGetItem"));
     assert!(told("SenderFunctionRole", "SendMail", "*"));
 }
 
