@@ -1,8 +1,8 @@
 //! What leaves after the commit.
 //!
 //! What is a function of a delivered message alone (timeline, forwarded events, consent requests)
-//! leaves on every delivery, so it needs no outbox. What a change of
-//! state decided stands in the item until another write replaces it.
+//! leaves on every delivery, so it needs no outbox. What a change of state decided stands in the item
+//! until another write replaces it.
 
 use super::delivery::{Content, Delivery, Item};
 use super::fold::Decided;

@@ -221,6 +221,15 @@ impl Profiles {
         }
     }
 
+    /// All roots as they stand.
+    pub(super) fn roots(&self) -> Vec<(IdentityKey, Root)> {
+        let roots = self.items.iter().filter_map(|(key, item)| match item {
+            IdentityItem::Root(root) => Some((*key, root.as_ref().clone())),
+            _ => None,
+        });
+        roots.collect()
+    }
+
     /// The events in a profile: those of its own identifier and of the linked ones.
     pub(super) fn events_of(&self, root: IdentityKey) -> Vec<(IdentityKey, &Folded)> {
         let of = |identity: &IdentityKey| self.root_of(*identity) == Some(root);
@@ -451,16 +460,7 @@ impl Check {
 
     /// Counts, the address and the last first name, worked out without the fold.
     fn counted_anew(&mut self) {
-        let roots: Vec<(IdentityKey, Root)> = self
-            .profiles
-            .items
-            .iter()
-            .filter_map(|(key, item)| match item {
-                IdentityItem::Root(root) => Some((*key, root.as_ref().clone())),
-                _ => None,
-            })
-            .collect();
-        for (key, root) in roots {
+        for (key, root) in self.profiles.roots() {
             let events = self.profiles.events_of(key);
             let named = |name: &str| {
                 let is = |f: &Folded| {

@@ -4,7 +4,7 @@ use super::Check;
 use super::profiles::Folded;
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::{IdentityKey, Position, SignalId};
-use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
+use odyssey_domain::profile::{ProfileEffect, Root};
 use odyssey_domain::signal::Stage;
 use odyssey_domain::time::{Span, Stamp};
 use serde_json::Value;
@@ -72,16 +72,7 @@ impl Check {
 
     /// At rest: every rule has decided on what its customer did.
     pub(super) fn signals_end(&mut self, now: Stamp) {
-        let roots: Vec<(IdentityKey, Root)> = self
-            .profiles
-            .items
-            .iter()
-            .filter_map(|(key, item)| match item {
-                IdentityItem::Root(root) => Some((*key, root.as_ref().clone())),
-                _ => None,
-            })
-            .collect();
-        for (key, root) in roots {
+        for (key, root) in self.profiles.roots() {
             let folded: Vec<Folded> = self
                 .profiles
                 .events_of(key)
