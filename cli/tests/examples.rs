@@ -1,4 +1,5 @@
-//! Every workspace in `examples` is right, by the reader and by the schemas that editors check it with.
+//! Every workspace in `examples` is right, by the reader and by the schemas that editors check it
+//! with.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -20,8 +20,8 @@ pub enum DirectoryError {
     },
 }
 
-/// Reads the workspace's files: `workspace.yaml`, `plan.yaml`, `segments/`, `journeys/`, `mails/`. Other files are none of
-/// Odyssey's business.
+/// Reads the workspace's files: `workspace.yaml`, `plan.yaml`, `segments/`, `journeys/`, `mails/`.
+/// Other files are none of Odyssey's business.
 ///
 /// # Errors
 /// Where there is no workspace, or one of its files is unreadable or not UTF-8.

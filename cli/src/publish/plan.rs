@@ -73,8 +73,8 @@ pub struct Plan {
     pub settings: Vec<String>,
     /// Computed traits that profiles with events lack until a back-fill, by name.
     pub to_fill: Vec<String>,
-    /// Segments that are new or another than before, by name: profiles from before are decided on by a
-    /// back-fill, or when something happens to them.
+    /// Segments that are new or another than before, by name: profiles from before are decided on
+    /// by a back-fill, or when something happens to them.
     pub to_find: Vec<String>,
     /// There are more waiting enrollments than were looked at.
     pub more_waiting: bool,
@@ -88,8 +88,8 @@ struct Waiting {
     mails: BTreeSet<MailId>,
 }
 
-/// Compares with what is published, and completes `publication`: it is dated later, and a journey that is no longer in
-/// the files stays, archived, with its mails, so that those inside it go on.
+/// Compares with what is published, and completes `publication`: it is dated later, and a journey
+/// that is no longer in the files stays, archived, with its mails, so that those inside it go on.
 ///
 /// # Errors
 /// Where the tables cannot be read.

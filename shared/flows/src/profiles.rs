@@ -89,8 +89,8 @@ pub async fn find(tables: &impl Tables, identity: IdentityKey) -> Result<Found, 
     Ok(Found::Nobody)
 }
 
-/// The view of the profile behind an id as it is `now`, with these computed traits; an empty one where
-/// nobody is there, `None` where it was erased.
+/// The view of the profile behind an id as it is `now`, with these computed traits; an empty one
+/// where nobody is there, `None` where it was erased.
 ///
 /// # Errors
 /// Where the port fails or an item cannot be read.

@@ -21,8 +21,8 @@
 //!
 //! A wake does what a delivery of the request does: one of an earlier deferral arms the standing
 //! one's timer again, before its time, because the function that wrote that deferral may have died
-//! before arming it. SES reports nothing of a send that was never called; a DEFERRED may have been RELEASED
-//! before.
+//! before arming it. SES reports nothing of a send that was never called; a DEFERRED may have been
+//! RELEASED before.
 //!
 //! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
 //! [`Verdict`] makes SENT or FAILED of UNCONFIRMED. No clock leads out of SENDING or UNCONFIRMED

@@ -1,10 +1,11 @@
 //! How fast one process calls SES.
 //!
-//! SES accepts so many mails a second (14 for a new account; developer guide, "Managing your Amazon SES
-//! sending limits", read 2026-11) and answers the rest with 429. A process that tried whatever it receives would
-//! spend most of its calls, and four writes for each of them, on being refused. So each one finds
-//! its own share: a refusal slows it down by a third, and every second without one speeds it up, by
-//! 3 % at first and twice as much every five seconds. Until the first refusal nothing is held back.
+//! SES accepts so many mails a second (14 for a new account; developer guide, "Managing your Amazon
+//! SES sending limits", read 2026-11) and answers the rest with 429. A process that tried whatever
+//! it receives would spend most of its calls, and four writes for each of them, on being refused.
+//! So each one finds its own share: a refusal slows it down by a third, and every second without
+//! one speeds it up, by 3 % at first and twice as much every five seconds. Until the first refusal
+//! nothing is held back.
 
 use crate::time::{Span, Stamp};
 

@@ -56,7 +56,8 @@ impl Watched {
         Watched { computing: Computing::of(traits), ..self }
     }
 
-    /// The same, as of this publication; see [`Catalog::watches_under`](crate::catalog::Catalog::watches_under).
+    /// The same, as of this publication; see
+    /// [`Catalog::watches_under`](crate::catalog::Catalog::watches_under).
     #[must_use]
     pub fn under(self, published: Option<Stamp>) -> Watched {
         Watched { published, ..self }

@@ -265,7 +265,8 @@ proptest! {
     }
 }
 
-/// Found by `bounds_do_not_depend_on_the_order`: one event's products, of which there is room for one.
+/// Found by `bounds_do_not_depend_on_the_order`: one event's products, of which there is room for
+/// one.
 #[test]
 fn of_what_one_event_writes_the_same_is_kept() {
     let position = |ms| Position { at: Stamp::from_ms(ms), id: EventHash([0; 8]) };

@@ -5,11 +5,12 @@
 //! identifier and those of the identifiers linked to it; each event folds into the accumulator
 //! of its own strongest identifier, and the profile is their merge, computed on read.
 //!
-//! What belongs where: `top`, `tally`, `buckets`, `lately`, `money`, `number`, `product` and `text` are
-//! the values; `computed` folds what the workspace declares, `fill` makes up for what it missed; `cart`,
-//! `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`, `setting`, `rhythm` and
-//! `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators between
-//! roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and `touchpoints` are what everyone else reads.
+//! What belongs where: `top`, `tally`, `buckets`, `lately`, `money`, `number`, `product` and `text`
+//! are the values; `computed` folds what the workspace declares, `fill` makes up for what it
+//! missed; `cart`, `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`,
+//! `setting`, `rhythm` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators
+//! between roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and
+//! `touchpoints` are what everyone else reads.
 
 mod accumulator;
 mod belonging;
@@ -194,11 +195,11 @@ impl Root {
     pub const CUTS: u32 = WINDOW_CUTS + 6;
 
     /// Cuts, harder with each `step` from 0 to [`Root::CUTS`], excluded. What a back-fill can put
-    /// back goes first: the computed traits with a window, the largest until half of their bytes are
-    /// gone, then all of them; the facts name them as being filled. Then every collection of every
-    /// accumulator, which the facts say: traits, carts, orders and browsing keep their latest 16, 8,
-    /// 4, 2, 1 and then no entries. The last of them cuts what is remembered of signals as well. For an item that would
-    /// pass its limit; the write must not be lost.
+    /// back goes first: the computed traits with a window, the largest until half of their bytes
+    /// are gone, then all of them; the facts name them as being filled. Then every collection of
+    /// every accumulator, which the facts say: traits, carts, orders and browsing keep their latest
+    /// 16, 8, 4, 2, 1 and then no entries. The last of them cuts what is remembered of signals as
+    /// well. For an item that would pass its limit; the write must not be lost.
     pub fn cut(&mut self, step: u32) {
         let Some(step) = step.checked_sub(WINDOW_CUTS) else {
             return self.cut_windows(step == 0);

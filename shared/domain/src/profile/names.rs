@@ -1,8 +1,8 @@
 //! The event names that every profile counts.
 
-/// The Segment Spec's commerce, media, e-mail, live chat and lifecycle names, and those this system adds;
-/// sorted. Other names are counted where the published workspace watches them. So a counter can
-/// appear for each of these and for each watched name, and for nothing a client makes up: that
+/// The Segment Spec's commerce, media, e-mail, live chat and lifecycle names, and those this system
+/// adds; sorted. Other names are counted where the published workspace watches them. So a counter
+/// can appear for each of these and for each watched name, and for nothing a client makes up: that
 /// bounds them without an eviction, which no order-free counter survives.
 pub const COUNTED_EVENTS: [&str; 89] = [
     "Account Created",

@@ -77,8 +77,8 @@ pub const SOURCES_MAX: usize = 50;
 pub const STEPS_MAX: usize = 200;
 /// The most branches inside one another.
 pub const NESTING_MAX: usize = 12;
-/// The most event predicates that all live journeys and segments mention together: each is a register in every
-/// profile.
+/// The most event predicates that all live journeys and segments mention together: each is a
+/// register in every profile.
 pub const WATCHED_MAX: usize = 100;
 /// The most counts of performed events that all conditions ask for together, besides the declared
 /// computed traits.

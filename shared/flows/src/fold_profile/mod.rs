@@ -2,8 +2,9 @@
 //!
 //! A batch is decoded into deliveries (`delivery`), those that touch one profile are grouped, and
 //! each group becomes one load, one decision and one write over the identity items involved
-//! (`world`, `fold`); what one write cannot hold is divided (`divide`). After the commit come the effects (`effects`): what is a function of the
-//! delivered message alone on every delivery, duplicates included, then what the write decided.
+//! (`world`, `fold`); what one write cannot hold is divided (`divide`). After the commit come the
+//! effects (`effects`): what is a function of the delivered message alone on every delivery,
+//! duplicates included, then what the write decided.
 
 mod addresses;
 mod delivery;

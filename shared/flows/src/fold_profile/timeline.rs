@@ -1,8 +1,9 @@
 //! The timeline: what was folded, by identity and time.
 //!
 //! A delivery's events of one identity are packed into one row that stands at the first of them,
-//! those more than five minutes on into the next one; an event received more than seven days after its stamp has a row of its own, so that it can be
-//! looked up by itself. Rows are written only after the fold, so their presence proves it.
+//! those more than five minutes on into the next one; an event received more than seven days after
+//! its stamp has a row of its own, so that it can be looked up by itself. Rows are written only
+//! after the fold, so their presence proves it.
 
 use super::fold::LATE_AFTER;
 use crate::ports::{Consistency, Key, Query, Table, Tables, Written};

@@ -97,7 +97,8 @@ pub async fn plan(
 
 /// Moves an identifier's accumulator back into a profile of its own and has the two remember it,
 /// with the timers that follow, all in one transaction. Timeline rows and the look-ups of addresses
-/// stand under the identifier's own key and stay; so do enrollments, messages and contacts, which belong to whoever has them.
+/// stand under the identifier's own key and stay; so do enrollments, messages and contacts, which
+/// belong to whoever has them.
 ///
 /// # Errors
 /// Where it cannot be split, or a table fails; whether it was split is then not known.

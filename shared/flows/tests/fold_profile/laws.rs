@@ -1,7 +1,7 @@
 //! The laws of identities, on the flow itself: whatever the network did, the profiles are the same.
 //!
-//! Five hundred histories of each here; `HISTORIES=100000 cargo test --profile sim -p odyssey-flows --test
-//! fold_profile laws` looks at as many as it says.
+//! Five hundred histories of each here; `HISTORIES=100000 cargo test --profile sim -p odyssey-flows
+//! --test fold_profile laws` looks at as many as it says.
 
 mod late;
 
@@ -361,8 +361,8 @@ proptest! {
     }
 
     /// A split gives back what each id had, to the byte and to the id, and what is decided on it:
-    /// stage, computed traits, segments. Nothing that comes again undoes it or is said, and nothing is
-    /// lost by it.
+    /// stage, computed traits, segments. Nothing that comes again undoes it or is said, and nothing
+    /// is lost by it.
     #[test]
     fn a_split_gives_back_what_each_had(told in histories_of_both(), pick in any::<Index>()) {
         let _ = splits(&told, pick);

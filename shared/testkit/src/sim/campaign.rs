@@ -78,8 +78,8 @@ impl Tally {
     }
 }
 
-/// Runs seeds until they are through or, unless it is to keep going, one breaks an invariant. `progress` is told, now and then,
-/// how many are through.
+/// Runs seeds until they are through or, unless it is to keep going, one breaks an invariant.
+/// `progress` is told, now and then, how many are through.
 pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
     let next = AtomicU64::new(plan.from);
     let end = plan.from.saturating_add(plan.seeds);
