@@ -3,7 +3,7 @@
 use super::{ReasonPart, Send, word_of};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::{ContactKey, SendId};
-use odyssey_domain::message::{Delivery, LedgerItem, SendState};
+use odyssey_domain::message::{Delivery, LedgerItem, SendState, Witness};
 use odyssey_domain::time::Stamp;
 use odyssey_flows::ledger;
 use odyssey_flows::ports::{Consistency, Tables};
@@ -60,7 +60,13 @@ pub fn send_part(item: &LedgerItem) -> Send {
                 remedy: reason.code.remedy().to_owned(),
             })
             .collect(),
-        SendState::Failed { reason } => vec![ReasonPart {
+        SendState::Failed { reason, witness: Witness::Operator } => vec![ReasonPart {
+            code: "not_sent".to_owned(),
+            found: reason.clone(),
+            remedy: "SES's own event, where it comes, says otherwise; this send is not tried again"
+                .to_owned(),
+        }],
+        SendState::Failed { reason, witness: Witness::Ses } => vec![ReasonPart {
             code: "refused_by_ses".to_owned(),
             found: reason.clone(),
             remedy: "correct what SES refused; this send is not tried again".to_owned(),

@@ -9,7 +9,7 @@ use odyssey_domain::ids::{OwnerToken, SendId};
 use odyssey_domain::journey::{JourneyId, StepId};
 use odyssey_domain::message::feedback::Report;
 use odyssey_domain::message::{
-    CallOutcome, LedgerItem, MailId, OnDelivery, SENDING_STALE, SendState,
+    CallOutcome, LedgerItem, MailId, OnDelivery, SENDING_STALE, SendState, Witness,
 };
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{FeedbackKind, Why};
@@ -170,7 +170,7 @@ fn state(stage: Stage) -> SendState {
         Stage::Released => SendState::Released { reason: "429".to_owned() },
         Stage::Sending => SendState::Sending,
         Stage::Sent => SendState::Sent { ses_id: "ses-1".to_owned(), accepted: WRITTEN },
-        Stage::Failed => SendState::Failed { reason: "400".to_owned() },
+        Stage::Failed => SendState::Failed { reason: "400".to_owned(), witness: Witness::Ses },
         Stage::Unconfirmed => SendState::Unconfirmed { since: WRITTEN },
         Stage::Skipped => SendState::Skipped { reasons: Vec::new() },
     }

@@ -25,7 +25,8 @@
 //! RELEASED before.
 //!
 //! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
-//! [`Verdict`] makes SENT or FAILED of UNCONFIRMED. No clock leads out of SENDING or UNCONFIRMED
+//! [`Verdict`] makes SENT or FAILED of UNCONFIRMED; where SES says later that it did accept, SENT of
+//! that FAILED. No clock leads out of SENDING or UNCONFIRMED
 //! into another call.
 
 use super::MailId;
@@ -72,10 +73,13 @@ pub enum SendState {
         /// When.
         accepted: Stamp,
     },
-    /// SES refused it for good.
+    /// It was not sent, and never will be.
     Failed {
         /// Why.
         reason: String,
+        /// Who says so.
+        #[serde(default, skip_serializing_if = "Witness::is_ses")]
+        witness: Witness,
     },
     /// Nobody knows: the answer was lost. Settled by SES's own event, else by an operator.
     Unconfirmed {
@@ -87,6 +91,24 @@ pub enum SendState {
         /// Reason codes, with the values they were decided on.
         reasons: Vec<Reason>,
     },
+}
+
+/// Who says that a message was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Witness {
+    /// SES, by its answer or by an event: it knows.
+    #[default]
+    Ses,
+    /// An operator, who may be wrong: SES's own word to the contrary counts, however late it comes.
+    Operator,
+}
+
+impl Witness {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    const fn is_ses(&self) -> bool {
+        matches!(self, Witness::Ses)
+    }
 }
 
 /// What became of an accepted message, in the order of their weight: of two, the weightier is
@@ -288,10 +310,13 @@ impl LedgerItem {
             ) => return None,
             (SendState::Sending | SendState::Unconfirmed { .. }, outcome) => match outcome {
                 CallOutcome::Sent(id) => SendState::Sent { ses_id: id.clone(), accepted: now },
-                CallOutcome::Failed(reason) => SendState::Failed { reason: shorten(reason) },
+                CallOutcome::Failed(reason) => refused(shorten(reason)),
                 CallOutcome::Released(reason) => SendState::Released { reason: shorten(reason) },
                 CallOutcome::Unconfirmed => SendState::Unconfirmed { since: now },
             },
+            (SendState::Failed { witness: Witness::Operator, .. }, CallOutcome::Sent(id)) => {
+                SendState::Sent { ses_id: id.clone(), accepted: now }
+            }
             _ => return None,
         };
         Some(LedgerItem { state, ..self.clone() })
@@ -311,7 +336,8 @@ impl LedgerItem {
         let state = match verdict {
             Verdict::Sent(id) => SendState::Sent { ses_id: id.clone(), accepted: since },
             Verdict::NotSent => {
-                SendState::Failed { reason: format!("not sent: an operator, {now}") }
+                let reason = format!("not sent: an operator, {now}");
+                SendState::Failed { reason, witness: Witness::Operator }
             }
         };
         Some(LedgerItem { state, ..self.clone() })
@@ -324,20 +350,17 @@ impl LedgerItem {
         let mut item = self.clone();
         item.state = match (&self.state, report.kind) {
             (SendState::Skipped { .. }, _) => return None,
-            (SendState::Failed { .. }, _) => item.state,
-            (_, FeedbackKind::Rejected) => {
-                SendState::Failed { reason: "SES rejected it after accepting it".to_owned() }
-            }
-            (_, FeedbackKind::RenderingFailed) => {
-                SendState::Failed { reason: "SES could not render it".to_owned() }
-            }
+            (SendState::Failed { witness: Witness::Ses, .. }, _) => item.state,
+            (_, FeedbackKind::Rejected) => refused("SES rejected it after accepting it".to_owned()),
+            (_, FeedbackKind::RenderingFailed) => refused("SES could not render it".to_owned()),
             (SendState::Sent { .. }, _) => item.state,
             (
                 SendState::Claimed
                 | SendState::Deferred { .. }
                 | SendState::Released { .. }
                 | SendState::Sending
-                | SendState::Unconfirmed { .. },
+                | SendState::Unconfirmed { .. }
+                | SendState::Failed { witness: Witness::Operator, .. },
                 _,
             ) => SendState::Sent {
                 ses_id: report.ses_id.clone(),
@@ -394,6 +417,10 @@ impl LedgerItem {
         }
         some
     }
+}
+
+const fn refused(reason: String) -> SendState {
+    SendState::Failed { reason, witness: Witness::Ses }
 }
 
 fn shorten(reason: &str) -> String {

@@ -14,6 +14,7 @@ pub mod render;
 pub use guard::{STRING_CHARS_MAX, UrlGuard};
 pub use ledger::{
     CallOutcome, Deferral, Delivery, LedgerItem, OnDelivery, SENDING_STALE, SendState, Verdict,
+    Witness,
 };
 pub use rate::{SendRate, Turn, WAIT_MAX};
 

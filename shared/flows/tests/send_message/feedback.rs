@@ -4,12 +4,12 @@ use crate::world::{
     ADDRESS, NOW, World, ann, contact_key, keys, offers, record, send_id, ses_event,
 };
 use odyssey_domain::contact::{Suppression, SuppressionReason};
-use odyssey_domain::message::{Delivery, SendState};
+use odyssey_domain::message::{Delivery, SendState, Verdict};
 use odyssey_domain::wire::{FeedbackKind, MessageFeedback, detail_type};
-use odyssey_flows::ports::Table;
+use odyssey_flows::ports::{SendAnswer, Table};
 use odyssey_flows::queue::Disposition;
-use odyssey_flows::record_feedback;
-use odyssey_testkit::{Fault, Operation, run};
+use odyssey_flows::{record_feedback, settle_unconfirmed};
+use odyssey_testkit::{Fault, Operation, ScriptedAnswer, run};
 use serde_json::json;
 
 fn bounce(kind: &str) -> String {
@@ -96,6 +96,24 @@ fn mails_of_others_suppress_and_nothing_else() {
     world.identify(&json!({ "email": ADDRESS }));
     world.deliver_done(offers(1));
     assert!(matches!(world.ledger(send_id()).unwrap().state, SendState::Skipped { .. }));
+}
+
+/// An operator's verdict is a guess, SES's event is not.
+#[test]
+fn a_wrong_verdict_is_corrected_by_a_late_report() {
+    let world = World::with_ann();
+    world.memory.script([ScriptedAnswer::AcceptedBut(SendAnswer::Ambiguous("timeout".to_owned()))]);
+    world.deliver_done(offers(1));
+    run(settle_unconfirmed::settle(&world.memory, send_id(), &Verdict::NotSent, NOW)).unwrap();
+    assert!(matches!(world.ledger(send_id()).unwrap().state, SendState::Failed { .. }));
+    let delivered = json!({ "delivery": { "timestamp": "2026-11-18T12:00:02.000Z" } });
+    let event = ses_event("Delivery", send_id(), "ses-0", &delivered);
+    for _ in 0..2 {
+        assert_eq!(world.feedback(&event), Disposition::Done);
+        let item = world.ledger(send_id()).unwrap();
+        assert!(matches!(item.state, SendState::Sent { .. }), "{:?}", item.state);
+        assert_eq!(item.delivery, Some(Delivery::Delivered));
+    }
 }
 
 #[test]

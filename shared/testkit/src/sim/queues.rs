@@ -97,10 +97,12 @@ impl Core {
             visible = visible.plus(Span::from_ms(self.wires.between(200, 20_000)));
         } else if self.faults.of_wire(WireFault::MessageHours) {
             visible = visible.plus(Span::from_ms(self.wires.between(600_000, 20 * 3_600_000)));
+            self.check.held_up(visible);
         }
         if self.faults.of_wire(WireFault::MessageDeadLettered) {
             self.queues.bury(inbox, body);
             let ms = self.wires.between(600_000, 13 * 86_400_000 / 4);
+            self.check.held_up(self.now.plus(Span::from_ms(ms)));
             self.plan_in(ms, Next::Redrive);
             return;
         }
@@ -215,6 +217,9 @@ impl Core {
     /// Puts every dead letter back into its queue, as `odyssey dlq redrive` does: parked ones
     /// unwrapped.
     pub(crate) fn redrive(&mut self) {
+        if self.queues.have_dead() {
+            self.check.held_up(self.now);
+        }
         for inbox in Inbox::ALL {
             let mut dead = std::mem::take(&mut self.queues.of(inbox).dead);
             if self.faults.is_quiet() {

@@ -234,6 +234,7 @@ impl World {
                 core.faults.stop();
                 self.calm_since = Some(core.trace.count());
                 let now = core.now;
+                core.check.calm(now);
                 core.trace.note(now, &[3], || "faults end".to_owned());
                 core.redrive();
                 // Journeys that were paused run again, so that those inside come out.

@@ -210,7 +210,7 @@ impl Check {
                 self.may_ask(now, actor, &after, step);
             }
         }
-        self.armed(Owner::Enrollment(after.slot.clone()), after.arm, after.due);
+        self.armed(now, Owner::Enrollment(after.slot.clone()), after.arm, after.due);
         self.journeys.slots.insert(key.clone(), after.id);
         let life = Life { enrollment: after.clone(), wanted };
         self.journeys.lives.insert((after.id, key.clone()), life);

@@ -59,6 +59,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
         "no window of a cap's length holds more mails that SES accepted, by their last claims",
     ),
     ("quiet-at-claim", "nothing is claimed in quiet hours that is not exempt"),
+    ("held-with-cause", "a cap holds back only where other mails fill it, quiet hours at night"),
     ("deferrals-end", "nothing is put off for longer than a message may wait"),
     (
         "claim-counts",
@@ -88,6 +89,7 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("no-panic", "nothing panics"),
     ("bus-entries-are-json", "what is published is JSON"),
     ("requests-succeed", "a well-formed request is answered 200 in the end"),
+    ("on-time", "after the faults nothing is dealt with later than 20 minutes after it was due"),
     ("it-ends", "after the faults everything comes to rest"),
     ("nothing-left-over", "at rest the queues and the dead letters are empty, the due index too"),
     ("enrollments-end", "at rest everybody has left the journeys"),

@@ -278,7 +278,7 @@ impl Check {
             };
             self.raises_written(identity, stood, root);
             let owner = Owner::Profile(identity.into());
-            self.armed(owner, root.said.arm, root.said.due);
+            self.armed(now, owner, root.said.arm, root.said.due);
         } else {
             self.disarmed(identity);
         }

@@ -122,7 +122,8 @@ impl Check {
                 name(&item.state)
             )
         });
-        self.paced_written(&item);
+        self.paced_written(now, &item);
+        self.outcome_written(now, before.as_ref(), &item);
         match &item.state {
             SendState::Claimed => self.claimed(now, keys, &item),
             SendState::Sending => {
@@ -136,6 +137,24 @@ impl Check {
             _ => {}
         }
         self.sends.ledger.insert(send, item);
+    }
+
+    /// What a journey asked for has its outcome in time.
+    fn outcome_written(&mut self, now: Stamp, before: Option<&LedgerItem>, after: &LedgerItem) {
+        let over = |item: &LedgerItem| {
+            matches!(name(&item.state), "sent" | "failed" | "skipped" | "unconfirmed")
+        };
+        let Some((asked, _)) = self.sends.asked.get(&after.send) else { return };
+        if !over(after) || before.is_some_and(over) {
+            return;
+        }
+        let put_off = match before.map(|before| &before.state) {
+            Some(SendState::Deferred { until, .. }) => *until,
+            _ => *asked,
+        };
+        // A claim that died is taken over once its message comes again.
+        let due = put_off.max(*asked).max(before.map_or(*asked, |before| before.at));
+        self.is_on_time(now, due, || format!("{}", after.send));
     }
 
     /// The instant that everything about consent is an invariant of.
@@ -219,10 +238,9 @@ impl Check {
         let suppressed = self.contacts.get(&contact).is_some_and(|c| c.suppression.is_some());
         // The facts said that the journey was over by then.
         let over = codes.iter().any(|code| code == "JourneyOver");
-        // A cap was reached, or the night came where a step does not wait for the morning.
-        let capped = codes.iter().any(|code| code == "FrequencyCap") && self.may_be_capped(contact);
-        let quiet = codes.iter().any(|code| code == "QuietHours");
-        let held = over || capped || quiet;
+        // Whether a cap or the night does is `held-with-cause`.
+        let paced = codes.iter().any(|code| code == "FrequencyCap" || code == "QuietHours");
+        let held = over || paced;
         self.holds("skip-with-cause", !wanted || suppressed || held, || {
             format!("{} was skipped for {codes:?}, but the customer wanted it", item.send)
         });

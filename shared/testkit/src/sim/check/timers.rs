@@ -3,15 +3,32 @@
 use super::super::functions::Inbox;
 use super::Check;
 use odyssey_domain::ids::IdentityKey;
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{Command, Owner, Wake};
 use odyssey_flows::ports::Row;
 use std::collections::BTreeMap;
 
+/// How late anything is once faults have stopped: a message that failed last before then is hidden
+/// for up to a quarter of an hour, and is held by the invocation before that for three minutes.
+const LATE_MAX: Span = Span::MINUTE.times(20);
+
+/// What somebody is armed for.
+#[derive(Debug)]
+struct Armed {
+    arm: u64,
+    due: Stamp,
+    /// When it was written.
+    since: Stamp,
+}
+
 /// Who is armed, and what will wake them.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    armed: BTreeMap<Owner, u64>,
+    armed: BTreeMap<Owner, Armed>,
+    /// When faults stopped.
+    calm_since: Option<Stamp>,
+    /// Until when messages are held up by faults, at the latest.
+    held_until: Option<Stamp>,
     /// Due items and queue messages, by owner and arm number.
     wakes: BTreeMap<(Owner, u64), u64>,
     /// The time that each arm number stands for.
@@ -58,27 +75,54 @@ impl Timers {
             )
         };
         let mut armed = self.armed.iter().filter(|(owner, _)| of(owner));
-        let lost = armed.find(|(owner, arm)| !self.wakes.contains_key(&((*owner).clone(), **arm)));
-        lost.map(|(owner, arm)| (owner.clone(), *arm))
+        let lost =
+            armed.find(|(owner, armed)| !self.wakes.contains_key(&((*owner).clone(), armed.arm)));
+        lost.map(|(owner, armed)| (owner.clone(), armed.arm))
     }
 }
 
 impl Check {
     /// An owner's item was written, with this arm number and this time where it is armed.
-    pub(super) fn armed(&mut self, owner: Owner, arm: u64, due: Option<Stamp>) {
+    pub(super) fn armed(&mut self, now: Stamp, owner: Owner, arm: u64, due: Option<Stamp>) {
         let last = self.timers.last.insert(owner.clone(), arm).unwrap_or(0);
         self.holds("arms-never-reused", arm >= last, || {
             format!("{owner:?}: arm number {arm} after {last}")
         });
-        let Some(due) = due else {
-            self.timers.armed.remove(&owner);
-            return;
-        };
+        let before = self.timers.armed.remove(&owner);
+        if let Some(before) = before.as_ref().filter(|before| due.is_none() || before.arm != arm) {
+            let (number, since) = (before.arm, before.since);
+            self.is_on_time(now, before.due.max(since), || {
+                format!("{owner:?}, armed as number {number} at {since},")
+            });
+        }
+        let Some(due) = due else { return };
         let stood = *self.timers.times.entry((owner.clone(), arm)).or_insert(due);
         self.holds("arms-never-reused", stood == due, || {
             format!("{owner:?}: arm number {arm} stood for {stood}, now for {due}")
         });
-        self.timers.armed.insert(owner, arm);
+        let since = before.filter(|before| before.arm == arm).map_or(now, |before| before.since);
+        self.timers.armed.insert(owner, Armed { arm, due, since });
+    }
+
+    /// Faults have stopped.
+    pub(crate) fn calm(&mut self, now: Stamp) {
+        self.timers.calm_since = Some(now);
+    }
+
+    /// A fault keeps a message until then.
+    pub(crate) fn held_up(&mut self, until: Stamp) {
+        self.timers.held_until = self.timers.held_until.max(Some(until));
+    }
+
+    /// Something that was due is dealt with: once nothing goes wrong any more, within a bound.
+    pub(super) fn is_on_time(&mut self, now: Stamp, due: Stamp, what: impl Fn() -> String) {
+        let Some(stopped) = self.timers.calm_since else { return };
+        let calm = stopped.max(self.timers.held_until.unwrap_or(stopped));
+        let most = Span::from_ms(LATE_MAX.ms() + 2 * self.skew_ms);
+        let late = now.since(due.max(calm));
+        self.holds("on-time", late <= most, || {
+            format!("{} was due at {due}, faults were over at {calm}, and now it is {now}", what())
+        });
     }
 
     /// A profile is no root any more.
