@@ -45,7 +45,7 @@ pub async fn run(screen: &Screen, args: &PublishArgs) -> Result<Exit, Failure> {
         let plan = plan(&tables, &mut publication).await.map_err(|e| failed(&e))?;
         let publishes = args.yes && plan.refused.is_empty() && !plan.empty;
         if publishes {
-            match catalog::publish(&tables, &publication).await {
+            match catalog::publish_over(&tables, &publication, plan.over).await {
                 Ok(()) => {}
                 Err(CatalogError::Conflict) => continue,
                 Err(error) => return Err(failed(&error)),
@@ -73,8 +73,8 @@ pub async fn publish_to(
 ) -> Result<(), Failure> {
     let mut publication = publication.clone();
     publication.catalog.published = now;
-    plan(tables, &mut publication).await.map_err(|e| failed(&e))?;
-    catalog::publish(tables, &publication).await.map_err(|e| failed(&e))
+    let plan = plan(tables, &mut publication).await.map_err(|e| failed(&e))?;
+    catalog::publish_over(tables, &publication, plan.over).await.map_err(|e| failed(&e))
 }
 
 fn failed(error: &CatalogError) -> Failure {

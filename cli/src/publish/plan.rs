@@ -63,6 +63,9 @@ pub struct MailChange {
 pub struct Plan {
     /// Nothing was published before.
     pub first: bool,
+    /// The version of the catalog's row that it was made of.
+    #[serde(skip)]
+    pub over: Option<u64>,
     /// Nothing changes.
     pub empty: bool,
     /// Journeys.
@@ -98,6 +101,7 @@ pub async fn plan(
     publication: &mut Publication,
 ) -> Result<Plan, CatalogError> {
     let current = load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
+    let over = current.as_ref().map(|found| found.version);
     let before = current.map(|found| found.item);
     if let Some(before) = &before {
         publication.catalog.date_after(before);
@@ -163,6 +167,7 @@ pub async fn plan(
         && journeys.iter().all(|j| same(j.change) && j.before == Some(j.after));
     Ok(Plan {
         first: before.is_none(),
+        over,
         empty,
         journeys,
         mails,

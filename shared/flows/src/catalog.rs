@@ -175,20 +175,35 @@ async fn document<T: Stored>(tables: &impl Tables, hash: ContentHash) -> Result<
     Ok(found.ok_or(CatalogError::Missing(hash))?.item)
 }
 
+/// Publishes over whatever stands, as [`publish_over`] does.
+///
+/// # Errors
+/// Where a write fails, or another publication comes between.
+pub async fn publish(tables: &impl Tables, publication: &Publication) -> Result<(), CatalogError> {
+    let current = stored::load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
+    publish_over(tables, publication, current.map(|current| current.version)).await
+}
+
 /// Publishes: documents first, the catalog that names them last, so that no function ever sees a
 /// name without its document. Publishing the same again changes nothing but the time.
 ///
+/// `over` is the version of the catalog's row that it was planned on, none where none stood: what
+/// was published since is not written over.
+///
 /// # Errors
 /// Where a write fails, or another publication came between.
-pub async fn publish(tables: &impl Tables, publication: &Publication) -> Result<(), CatalogError> {
+pub async fn publish_over(
+    tables: &impl Tables,
+    publication: &Publication,
+    over: Option<u64>,
+) -> Result<(), CatalogError> {
     for (hash, journey) in &publication.journeys {
         put_document(tables, *hash, journey).await?;
     }
     for (hash, mail) in &publication.mails {
         put_document(tables, *hash, mail).await?;
     }
-    let current = stored::load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
-    let write = stored::put(current_key(), &publication.catalog, current.map(|c| c.version))?;
+    let write = stored::put(current_key(), &publication.catalog, over)?;
     match tables.write(write).await.map_err(StoredError::Port)? {
         Written::Done => Ok(()),
         Written::Conflict { .. } => Err(CatalogError::Conflict),

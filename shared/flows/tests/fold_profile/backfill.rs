@@ -369,3 +369,25 @@ fn a_publication_meanwhile_is_told() {
     .unwrap();
     assert!(report.republished);
 }
+
+/// A plan is made, another publication goes through, and then the plan is carried out.
+#[test]
+fn what_was_published_since_is_not_written_over() {
+    use odyssey_flows::catalog::{CatalogError, Publication, current_key, publish, publish_over};
+    let world = World::new();
+    let current = || {
+        let rows = world.memory.rows();
+        rows.into_iter().find(|row| row.key == current_key())
+    };
+    let planned_on = current().map(|row| row.version);
+    let none = || (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
+    let publication = |catalog| {
+        let (journeys, mails) = none();
+        Publication { catalog, journeys, mails }
+    };
+    run(publish(&world.memory, &publication(declared()))).unwrap();
+    let stands = current();
+    let late = run(publish_over(&world.memory, &publication(catalog()), planned_on));
+    assert!(matches!(late, Err(CatalogError::Conflict)), "{late:?}");
+    assert_eq!(current(), stands);
+}
