@@ -1,6 +1,8 @@
 //! What happens in a run, drawn from the seed before it begins, so that shrinking can leave any
 //! part of it out.
 
+mod visits;
+
 use super::functions::Inbox;
 use super::people::{Customer, Said};
 use super::poison::poison;
@@ -49,6 +51,9 @@ pub(crate) struct Workload {
 /// The names of topics, most mails' first.
 const TOPICS: [&str; 3] = ["offers", "tips", "orders"];
 
+/// So many seeds of a thousand have visits beside everything else, and so many of those have more.
+const VISITS: u64 = 550;
+
 struct Draw<'a> {
     rng: Rng,
     setup: &'a Setup,
@@ -68,6 +73,9 @@ impl Workload {
         for _ in 0..setup.actions {
             let action = draw.action(&customers);
             actions.extend(action);
+        }
+        while draw.rng.chance(VISITS) {
+            actions.extend(draw.visits(&customers));
         }
         if setup.has(Feature::Publishes) {
             actions.extend(draw.publications());
@@ -193,7 +201,7 @@ impl Draw<'_> {
     }
 
     fn event(&mut self, customer: &Customer, at: Stamp) -> Said {
-        match self.rng.below(20) {
+        match self.rng.below(22) {
             0..=2 => self.with_product(customer, at, "Product Viewed"),
             3..=7 => self.with_product(customer, at, "Product Added"),
             8 => self.with_product(customer, at, "Product Removed"),
@@ -218,6 +226,7 @@ impl Draw<'_> {
                 }
                 said
             }
+            19 | 20 => self.visit(customer, at),
             _ => {
                 let mut said = self.said(customer, at, "");
                 if self.rng.chance(500) {

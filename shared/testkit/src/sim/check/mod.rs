@@ -4,11 +4,13 @@
 //! and compare the system with it. They decide nothing by the functions they check: consent, for
 //! one, is judged by what customers asked for and were told, not by `domain::policy`.
 
+mod causes;
 mod consents;
 mod ending;
 mod journeys;
 mod links;
 mod pacing;
+mod past;
 mod profiles;
 mod reports;
 mod segments;
@@ -95,8 +97,16 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("events-forwarded", "each event that a journey names and a profile holds came to journey"),
     ("triggers-accounted", "each trigger let its customer in, or something speaks against it"),
     ("silences-decided", "each silence was decided on"),
-    ("crossings-decided", "each order after the first and each complaint was decided on, once"),
+    (
+        "crossings-decided",
+        "each order, lead and complaint was decided on, and each day of videos and week of interest",
+    ),
     ("raised-once", "a profile raises no signal that it has raised before"),
+    (
+        "raised-with-cause",
+        "what a profile raises and tells, the events it held then say: the last deed, the silence, the number",
+    ),
+    ("raised-is-told", "at rest whatever a profile raised is on the bus"),
     ("stage-reached", "at rest everybody stands where their events put them"),
     ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
     ("confirmations-asked", "each request for consent came to a confirmation or a reason"),
@@ -148,7 +158,7 @@ pub(crate) struct Check {
     poisons: Vec<(Inbox, String)>,
     pacing: pacing::Pacing,
     profiles: profiles::Profiles,
-    raised: signals::Raised,
+    raised: causes::Raised,
     journeys: journeys::Journeys,
     segments: segments::Segments,
     timers: timers::Timers,
@@ -182,7 +192,7 @@ impl Check {
             poisons: Vec::new(),
             pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
-            raised: signals::Raised::default(),
+            raised: causes::Raised::default(),
             journeys: journeys::Journeys::default(),
             segments: segments::Segments::default(),
             timers: timers::Timers::default(),
@@ -355,7 +365,7 @@ impl Check {
     /// An entry is on the bus.
     pub(crate) fn published(&mut self, _: Actor, entry: &BusEntry) {
         match entry.detail_type {
-            detail_type::SIGNAL_RAISED => self.journeys.signal_published(&entry.detail),
+            detail_type::SIGNAL_RAISED => self.signal_told(&entry.detail),
             detail_type::MESSAGE_FEEDBACK => self.report_told(&entry.detail),
             detail_type::CONSENT_REQUESTED => {
                 if let Ok(asked) = serde_json::from_str::<ConsentRequested>(&entry.detail) {
