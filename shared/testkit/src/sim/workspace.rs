@@ -1,9 +1,10 @@
 //! The workspaces that are published in a run: the first, and the versions that follow it.
 
 mod journeys;
+mod segments;
 mod settings;
 
-use journeys::{BROWSE, CART, CONSENTED, QUICK, THANKS, WELCOME};
+use journeys::{BROWSE, CART, CONSENTED, QUICK, REACHED, THANKS, WELCOME};
 use odyssey_domain::catalog::JourneyState;
 use odyssey_domain::ids::ContentHash;
 use odyssey_domain::keyring::Keyring;
@@ -33,16 +34,6 @@ pub(crate) const CAPS: [(usize, Span); 2] = [(4, Span::DAY), (9, Span::DAY.times
 pub(crate) const JOURNEY_CAPS: [(&str, usize, Span); 1] = [("quick", 3, Span::HOUR.times(18))];
 /// The hours between which nobody is written to.
 pub(crate) const QUIET: (i64, i64) = (23, 5);
-
-/// What [`super::check`] says of them once more.
-const SEGMENTS: [(&str, &str); 3] = [
-    ("busy", "{performed: Product Viewed, within: 40m}"),
-    (
-        "waiting",
-        "{all: [{fact: cart.items, at_least: 1}, {not: {performed: Order Completed, within: 6h}}]}",
-    ),
-    ("warned", "{signal: Cart Abandoned, within: 3h}"),
-];
 
 /// Another version of two journeys: other waits, a step more. No exit rule is added or removed, so
 /// that what the checks know of the first version holds of this one.
@@ -76,6 +67,11 @@ pub(crate) enum Version {
 impl Version {
     pub(crate) const ALL: [Version; 4] =
         [Version::First, Version::Second, Version::Paused, Version::Archived];
+
+    /// Whether its journeys, segments and computed traits are the later ones.
+    pub(crate) const fn is_changed(self) -> bool {
+        matches!(self, Version::Second | Version::Archived)
+    }
 }
 
 fn files(version: Version) -> Files {
@@ -86,8 +82,9 @@ fn files(version: Version) -> Files {
         ("thanks", THANKS),
         ("welcome", WELCOME),
         ("consented", CONSENTED),
+        ("reached", REACHED),
     ];
-    let changed = matches!(version, Version::Second | Version::Archived);
+    let changed = version.is_changed();
     let mut files = Files::new();
     let later = if changed { COMPUTED_LATER } else { "" };
     files.insert("workspace.yaml".to_owned(), format!("{SETTINGS}{later}"));
@@ -95,7 +92,7 @@ fn files(version: Version) -> Files {
         let text = if changed { second(text) } else { text.to_owned() };
         files.insert(format!("journeys/{name}.yaml"), text);
     }
-    for (name, when) in SEGMENTS {
+    for (name, when) in segments::of(changed) {
         let text = format!("name: {name}\ntitle: {name}\nwhen: {when}\n");
         files.insert(format!("segments/{name}.yaml"), text);
     }

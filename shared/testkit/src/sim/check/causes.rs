@@ -100,7 +100,8 @@ impl Check {
         let past = Past::of(&events);
         let parted = !self.profiles.was_never_parted(key);
         for raise in raised {
-            if let Threshold::Segment(_) = raise.threshold {
+            if let Threshold::Segment(name) = raise.threshold {
+                self.segment_change(started, root, &past, raise, name);
                 continue;
             }
             let cause = Cause { raise, past: &past, parted };

@@ -26,6 +26,7 @@ use super::people::{Customer, Said, Told};
 use super::poison::is_poison;
 use super::running::Trigger;
 use super::store::Store;
+use super::workspace::Version;
 use odyssey_domain::contact::{ConsentState, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, EventHash, SendId};
 use odyssey_domain::personal::EmailAddress;
@@ -117,6 +118,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
     ("segment-count", "at any time a segment's count is the number of its members"),
+    (
+        "segment-change-with-cause",
+        "whoever enters or leaves a segment does so by what is known of them then",
+    ),
     (
         "segment-as-evaluated",
         "at rest everybody is in the segments that what is known of them says",
@@ -355,9 +360,20 @@ impl Check {
         self.consents.answered(now, number, told);
     }
 
-    /// The workspace was published anew.
-    pub(crate) const fn republished(&mut self, _: Stamp) {
+    /// A version may be published from now on.
+    pub(crate) const fn publishing(&mut self, version: Version) {
+        self.segments.changed |= version.is_changed();
+    }
+
+    /// The workspace was published anew, by the so many-th publication.
+    pub(crate) fn republished(&mut self, version: Version, number: u32) {
         self.republished = true;
+        self.segments.declared(version, number);
+    }
+
+    /// A back-fill has left so many profiles as they were.
+    pub(crate) const fn filled(&mut self, left: u64) {
+        self.segments.unfilled = left;
     }
 
     // ---- the wires -----------------------------------------------------------------------------

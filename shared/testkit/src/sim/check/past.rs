@@ -87,6 +87,11 @@ impl<'e> Past<'e> {
         self.named(name).next().is_some()
     }
 
+    /// Whether any event says a trait.
+    pub(super) fn has_trait(&self, name: &str) -> bool {
+        self.events.iter().any(|event| event.traits.get(name).is_some_and(Value::is_string))
+    }
+
     fn last_of(&self, names: &[&str]) -> Option<Position> {
         let of = self.events.iter().filter(|event| names.contains(&name_of(event)));
         of.map(|event| event.position()).max()

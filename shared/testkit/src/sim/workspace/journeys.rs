@@ -84,3 +84,13 @@ re_entry: {after: 10m}
 steps:
   - {id: gift, send: plain, topic: offers}
 ";
+
+pub(super) const REACHED: &str = "
+name: reached
+state: live
+trigger: {signal: Segment Entered, segment: reachable}
+re_entry: {after: 2h}
+exit_when: [{event: Order Completed}]
+steps:
+  - {id: now-that-we-may, send: plain, topic: tips}
+";
