@@ -1,6 +1,7 @@
 //! What happens in a run, drawn from the seed before it begins, so that shrinking can leave any
 //! part of it out.
 
+mod masses;
 mod visits;
 
 use super::functions::Inbox;
@@ -85,6 +86,9 @@ impl Workload {
         }
         if setup.has(Feature::Heavy) {
             actions.extend(draw.history(&customers));
+        }
+        if setup.has(Feature::Hot) {
+            actions.extend(draw.crowd(&customers));
         }
         let mut fates = BTreeMap::new();
         for customer in &customers {
@@ -372,32 +376,5 @@ impl Draw<'_> {
             Some(Action { at: draw.moment(), does: Does::Poison { inbox, body } })
         };
         (0..many).filter_map(|number| of(self, number)).collect()
-    }
-
-    /// A long history of one customer, posted twice, so that ids spill out of the profile's item.
-    fn history(&mut self, customers: &[Customer]) -> Vec<Action> {
-        let Some(customer) = customers.first() else { return Vec::new() };
-        let begin = self.setup.start.minus(Span::HOUR.times(20));
-        let mut actions = Vec::new();
-        for part in 0..6_u64 {
-            let events: Vec<Said> = (0..190_u64)
-                .map(|n| {
-                    let at = begin.plus(Span::SECOND.times(part * 190 + n));
-                    let mut said = self.said(customer, at, "");
-                    said.kind = "page";
-                    said.name = None;
-                    said.user = Some(customer.user.clone());
-                    said.device = None;
-                    said
-                })
-                .collect();
-            let at = self.moment();
-            let again = self.moment();
-            for at in [at, again] {
-                let events = events.clone();
-                actions.push(Action { at, does: Does::Post { source: "backend", events } });
-            }
-        }
-        actions
     }
 }
