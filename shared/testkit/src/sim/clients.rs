@@ -14,6 +14,11 @@ use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::Span;
 use odyssey_flows::ports::OutgoingMail;
 
+/// How long after a publication the operator is told to back-fill: a minute, and what a function
+/// may take that began before it.
+const FILL_AFTER: Span = Span::SECOND.times(100);
+/// An operator tries a back-fill no more often.
+const FILLS_MAX: u32 = 8;
 /// A client that was refused so often will never be answered; outages end before.
 const TRIES_MAX: u32 = 2_000;
 
@@ -61,14 +66,18 @@ impl World {
     }
 
     pub(super) fn errand(&mut self, mut errand: Errand) {
-        if matches!(errand.what, What::Publish { number, .. } if number < self.publications) {
+        let outdated = |what: &What| match what {
+            What::Publish { number, .. } | What::Fill { number } => *number < self.publications,
+            _ => false,
+        };
+        if outdated(&errand.what) {
             return;
         }
         errand.tries += 1;
         let function = match &errand.what {
             What::Post { .. } => Function::Ingest,
             What::Consent { .. } | What::Ask { .. } => Function::Consent,
-            What::Publish { .. } | What::Split { .. } => Function::Operator,
+            What::Publish { .. } | What::Fill { .. } | What::Split { .. } => Function::Operator,
         };
         let Some(instance) = self.take_instance(function) else {
             self.told(errand, Told::Later);
@@ -86,7 +95,8 @@ impl World {
         let mut core = lock(&self.shared);
         let core = &mut *core;
         let now = core.now;
-        let gives_up = told == Told::Later && core.faults.of_wire(WireFault::GaveUp);
+        let enough = matches!(errand.what, What::Fill { .. }) && errand.tries >= FILLS_MAX;
+        let gives_up = told == Told::Later && (core.faults.of_wire(WireFault::GaveUp) || enough);
         core.trace.note(now, &[8, u64::from(told == Told::Done)], || {
             format!("told {told:?} of {:?}", errand.what)
         });
@@ -111,7 +121,13 @@ impl World {
         match &errand.what {
             What::Post { events, .. } if told == Told::Done => core.check.acknowledged(events),
             What::Consent { number, .. } => core.check.answered(now, *number, told),
-            What::Publish { .. } if told == Told::Done => core.check.republished(now),
+            What::Publish { version, number } if told == Told::Done => {
+                core.check.republished(*version, *number);
+                // By then every function has taken it up.
+                let ms = core.wires.between(FILL_AFTER.ms(), 3 * FILL_AFTER.ms());
+                let what = What::Fill { number: *number };
+                core.plan_in(ms, Next::Errand(Box::new(Errand { what, tries: 0 })));
+            }
             _ => {}
         }
     }

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `functions` | the functions and the wiring, held to the template by a contract test |
 //! | `setup`, `workload`, `workspace`, `people` | what a seed is like and what happens in it |
-//! | `core`, `world`, `running` | the agenda, the loop, and the flows as invocations |
+//! | `core`, `world`, `running`, `operator` | the agenda, the loop, and the flows and commands as invocations |
 //! | `ports`, `deeds`, `store`, `queues`, `ses` | the AWS of a run |
 //! | `poison` | messages that can never be dealt with |
 //! | `faults` | which faults strike where, counted |
@@ -26,6 +26,7 @@ mod drain;
 mod faults;
 pub mod functions;
 pub mod mutants;
+mod operator;
 mod people;
 mod poison;
 mod ports;

@@ -127,6 +127,8 @@ pub(crate) enum What {
     Ask { email: EmailAddress, topic: TopicId },
     /// The operator publishes; of several such errands only the latest is tried again.
     Publish { version: Version, number: u32 },
+    /// The operator back-fills what that publication declares, as they were told to.
+    Fill { number: u32 },
     /// The operator splits an id off the profile it is linked to.
     Split { identity: IdentityKey },
 }

@@ -2,27 +2,25 @@
 
 use super::core::Actor;
 use super::functions::Inbox;
+use super::operator;
 use super::people::{ConsentWish, Said, Told, What};
 use super::ports::Ports;
 use super::queues::Message;
-use super::workspace::{PUBLIC_URL, Version, keyring, publication};
+use super::workspace::{PUBLIC_URL, keyring};
 use data_encoding::BASE64;
 use odyssey_domain::catalog::SourceName;
 use odyssey_domain::contact::ConsentState;
-use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::keyring::Purpose;
 use odyssey_domain::message::link::Link;
 use odyssey_domain::personal::{EmailAddress, UserId};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{BUS_SCHEMA, ConsentRequested, Parked};
 use odyssey_flows::accept_events::{ApiRequest, Ingest};
-use odyssey_flows::links::{self, SplitError};
 use odyssey_flows::queue::{Disposition, QueueRecord, hidden_for};
 use odyssey_flows::send_message::Sending;
 use odyssey_flows::set_consent::{self, Change, ConsentError, Manner};
 use odyssey_flows::{
-    accept_events, advance_enrollment, backfill, catalog, fold_profile, record_feedback, segments,
-    send_message, sweep_due,
+    accept_events, advance_enrollment, fold_profile, record_feedback, send_message, sweep_due,
 };
 use serde_json::json;
 use std::fmt;
@@ -204,21 +202,14 @@ pub(crate) fn http(ports: Ports, process: Arc<Process>, what: What, now: Stamp) 
                     Err(_) => Told::Later,
                 }
             }
-            What::Publish { version, .. } => Box::pin(publish(&ports, version, now)).await,
-            What::Split { identity } => Box::pin(divide(&ports, identity, now)).await,
+            What::Publish { version, .. } => {
+                Box::pin(operator::publish(&ports, version, now)).await
+            }
+            What::Fill { .. } => Box::pin(operator::fill(&ports, now)).await,
+            What::Split { identity } => Box::pin(operator::split(&ports, identity, now)).await,
         };
         Answer::Http(told)
     })
-}
-
-/// `odyssey profile split ID`; an operator who is told that it cannot be done leaves it.
-async fn divide(ports: &Ports, identity: IdentityKey, now: Stamp) -> Told {
-    match links::split(ports, identity, now).await {
-        Ok(_) => Told::Done,
-        Err(SplitError::Contended) => Told::Later,
-        Err(error) if error.is_answer() => Told::Done,
-        Err(_) => Told::Later,
-    }
 }
 
 async fn post(ports: &Ports, process: &Process, source: &str, events: &[Said], now: Stamp) -> Told {
@@ -280,23 +271,5 @@ fn server_change(
         topic,
         state,
         manner: Manner::Api(source),
-    }
-}
-
-/// The tables of a seed are small.
-const BACKFILL_PARTS: u32 = 2;
-
-/// `odyssey publish`, and the back-fill that it says is needed.
-async fn publish(ports: &Ports, version: Version, now: Stamp) -> Told {
-    let mut publication = publication(version).clone();
-    publication.catalog.published = now;
-    match catalog::publish(ports, &publication).await {
-        Ok(()) => {
-            // `odyssey backfill`; what it cannot fill, it leaves as it was.
-            let _ = backfill::run_in(ports, keyring(), BACKFILL_PARTS, &|| now, |_| {}).await;
-            let _ = segments::look_at_all(ports, ports, |_| {}).await;
-            Told::Done
-        }
-        Err(_) => Told::Later,
     }
 }

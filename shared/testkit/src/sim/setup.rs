@@ -114,6 +114,8 @@ pub(crate) enum Feature {
     Expires,
     /// Messages that are none come onto the queues.
     Poisons,
+    /// Many deliveries of one id come at once.
+    Hot,
 }
 
 /// The stated rates of calls, in a million of each: assumed, not measured anywhere.
@@ -136,6 +138,9 @@ const STATED_WIRES: [(WireFault, u64); 5] = [
     (WireFault::ReportLate, 100),
     (WireFault::ReportDoubled, 100),
 ];
+
+/// Instances of a function where many deliveries of one id come at once.
+const HOT_INSTANCES: usize = 6;
 
 /// 2026-11-21T00:00:00Z.
 const EPOCH: Stamp = Stamp::from_ms(1_795_219_200_000);
@@ -179,7 +184,7 @@ impl Setup {
         let deploys = !calm && rng.chance(150);
         let deploy_at = start.plus(Span::from_ms(rng.below(lasts.ms())));
         let deploy_ms = rng.between(5_000, 600_000);
-        Setup {
+        let mut setup = Setup {
             start,
             lasts,
             customers: rng.pick(&[1, 1, 2, 2, 3]).unwrap_or(1),
@@ -191,7 +196,12 @@ impl Setup {
             skew_ms: rng.pick(&[0, 50, 800, 5_000, 30_000]).unwrap_or(0),
             instances: rng.pick(&[1, 2, 3, 5]).unwrap_or(2),
             features: features(&mut rng, calm),
+        };
+        if setup.has(Feature::Hot) {
+            // One at a time would get in nobody's way.
+            setup.instances = HOT_INSTANCES;
         }
+        setup
     }
 }
 
@@ -202,6 +212,7 @@ fn features(rng: &mut Rng, calm: bool) -> BTreeSet<Feature> {
         (Feature::Splits, 300),
         (Feature::Expires, 300),
         (Feature::Poisons, if calm { 0 } else { 250 }),
+        (Feature::Hot, 10),
     ];
     chances
         .into_iter()

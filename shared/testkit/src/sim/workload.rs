@@ -1,6 +1,9 @@
 //! What happens in a run, drawn from the seed before it begins, so that shrinking can leave any
 //! part of it out.
 
+mod masses;
+mod visits;
+
 use super::functions::Inbox;
 use super::people::{Customer, Said};
 use super::poison::poison;
@@ -49,6 +52,9 @@ pub(crate) struct Workload {
 /// The names of topics, most mails' first.
 const TOPICS: [&str; 3] = ["offers", "tips", "orders"];
 
+/// So many seeds of a thousand have visits beside everything else, and so many of those have more.
+const VISITS: u64 = 550;
+
 struct Draw<'a> {
     rng: Rng,
     setup: &'a Setup,
@@ -69,6 +75,9 @@ impl Workload {
             let action = draw.action(&customers);
             actions.extend(action);
         }
+        while draw.rng.chance(VISITS) {
+            actions.extend(draw.visits(&customers));
+        }
         if setup.has(Feature::Publishes) {
             actions.extend(draw.publications());
         }
@@ -77,6 +86,9 @@ impl Workload {
         }
         if setup.has(Feature::Heavy) {
             actions.extend(draw.history(&customers));
+        }
+        if setup.has(Feature::Hot) {
+            actions.extend(draw.crowd(&customers));
         }
         let mut fates = BTreeMap::new();
         for customer in &customers {
@@ -193,7 +205,7 @@ impl Draw<'_> {
     }
 
     fn event(&mut self, customer: &Customer, at: Stamp) -> Said {
-        match self.rng.below(20) {
+        match self.rng.below(22) {
             0..=2 => self.with_product(customer, at, "Product Viewed"),
             3..=7 => self.with_product(customer, at, "Product Added"),
             8 => self.with_product(customer, at, "Product Removed"),
@@ -218,6 +230,7 @@ impl Draw<'_> {
                 }
                 said
             }
+            19 | 20 => self.visit(customer, at),
             _ => {
                 let mut said = self.said(customer, at, "");
                 if self.rng.chance(500) {
@@ -363,32 +376,5 @@ impl Draw<'_> {
             Some(Action { at: draw.moment(), does: Does::Poison { inbox, body } })
         };
         (0..many).filter_map(|number| of(self, number)).collect()
-    }
-
-    /// A long history of one customer, posted twice, so that ids spill out of the profile's item.
-    fn history(&mut self, customers: &[Customer]) -> Vec<Action> {
-        let Some(customer) = customers.first() else { return Vec::new() };
-        let begin = self.setup.start.minus(Span::HOUR.times(20));
-        let mut actions = Vec::new();
-        for part in 0..6_u64 {
-            let events: Vec<Said> = (0..190_u64)
-                .map(|n| {
-                    let at = begin.plus(Span::SECOND.times(part * 190 + n));
-                    let mut said = self.said(customer, at, "");
-                    said.kind = "page";
-                    said.name = None;
-                    said.user = Some(customer.user.clone());
-                    said.device = None;
-                    said
-                })
-                .collect();
-            let at = self.moment();
-            let again = self.moment();
-            for at in [at, again] {
-                let events = events.clone();
-                actions.push(Action { at, does: Does::Post { source: "backend", events } });
-            }
-        }
-        actions
     }
 }

@@ -1,5 +1,10 @@
 //! The workspaces that are published in a run: the first, and the versions that follow it.
 
+mod journeys;
+mod segments;
+mod settings;
+
+use journeys::{BROWSE, CART, CONSENTED, QUICK, REACHED, THANKS, WELCOME};
 use odyssey_domain::catalog::JourneyState;
 use odyssey_domain::ids::ContentHash;
 use odyssey_domain::keyring::Keyring;
@@ -7,6 +12,7 @@ use odyssey_domain::message::{Mail, MailId};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::workspace::{Files, Workspace};
 use odyssey_flows::catalog::Publication;
+use settings::{COMPUTED_LATER, SETTINGS};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -22,146 +28,12 @@ pub(crate) fn keyring() -> &'static Keyring {
 /// Where links lead.
 pub(crate) const PUBLIC_URL: &str = "https://o.example";
 
-const SETTINGS: &str = "
-brand:
-  name: Shop
-  from: shop@shop.example
-  reply_to: care@shop.example
-  postal_address: Shop GmbH, 12 Harbour Street, 20457 Hamburg, Germany
-  website: https://shop.example
-  allowed_hosts: []
-sources:
-  web: {kind: browser}
-  backend: {kind: server}
-topics:
-  offers: {title: Offers, kind: marketing}
-  tips: {title: Tips, kind: marketing}
-  orders: {title: Orders, kind: transactional}
-signals:
-  Cart Abandoned: {after: 4h}
-  Browse Abandoned: {after: 2h}
-  Checkout Abandoned: {after: 2h}
-  Repeat Purchase: {at_least: 2}
-  Complaint Received: {}
-  Became Dormant: {after: 20h}
-  Stage Changed: {after: 6h, dormant: 18h, lapsed: 30h, new: 9h, loyal: 3}
-confirmation_mail: confirm
-events: [Profile Completed, Consent Changed]
-frequency_caps:
-  - {at_most: 4, within: 1d}
-  - {at_most: 9, within: 7d}
-quiet_hours: {from: 23:00, to: 05:00, timezone: UTC}
-deferral: {at_most: 3d, spread: 25m}
-computed_traits:
-  orders: {kind: count, event: Order Completed}
-";
-/// What later versions compute besides, of profiles that have events already.
-const COMPUTED_LATER: &str =
-    "\x20 spent_7d: {kind: sum, of: total, currency: EUR, event: Order Completed, within: 7d}
-  last_viewed: {kind: latest, of: product_id, event: Product Viewed}
-";
-
-/// The caps above: how many, in any window of which length.
+/// The caps of the settings: how many, in any window of which length.
 pub(crate) const CAPS: [(usize, Span); 2] = [(4, Span::DAY), (9, Span::DAY.times(7))];
 /// Those of journeys.
 pub(crate) const JOURNEY_CAPS: [(&str, usize, Span); 1] = [("quick", 3, Span::HOUR.times(18))];
 /// The hours between which nobody is written to.
 pub(crate) const QUIET: (i64, i64) = (23, 5);
-
-const CART: &str = "
-name: cart
-state: live
-trigger: {signal: Cart Abandoned, after: 4h}
-entry_filter: {fact: cart.items, at_least: 1}
-re_entry: {after: 1d}
-exit_when: [{event: Order Completed}]
-goal: {event: Order Completed, within: 3d}
-steps:
-  - {id: remind, send: plain, topic: offers}
-  - {id: wait, wait_until: {event: Order Completed, timeout: 20h}}
-  - id: how-big
-    branch:
-      - if: {fact: cart.value, at_least: 15000}
-        steps:
-          - {id: advise, send: plain, topic: tips}
-    else:
-      - {id: nudge, send: plain, topic: offers}
-";
-
-const QUICK: &str = "
-name: quick
-state: live
-trigger: {signal: Cart Abandoned, after: 8m}
-re_entry: after_exit
-exit_when: [{event: Order Completed}]
-frequency_caps: [{at_most: 3, within: 18h}]
-steps:
-  - {id: soon, send: plain, topic: offers, when_capped: defer}
-  - {id: rest, delay: 5m}
-  - {id: again, send: plain, topic: offers}
-";
-
-const BROWSE: &str = "
-name: browse
-state: live
-trigger: {signal: Browse Abandoned}
-re_entry: {after: 6h}
-exit_when: [{event: Order Completed}, {event: Product Added}]
-steps:
-  - {id: nudge, send: plain, topic: tips, when_quiet: skip}
-";
-
-const THANKS: &str = "
-name: thanks
-state: live
-trigger: {event: Order Completed}
-enrollment_key: order_id
-re_entry: never
-exit_when: [{event: Order Cancelled}]
-steps:
-  - {id: thanks, send: receipt, topic: orders}
-  - {id: use-it-first, delay: 30h}
-  - {id: ask, send: plain, topic: offers}
-";
-
-const WELCOME: &str = "
-name: welcome
-state: live
-trigger: {event: Signed Up}
-re_entry: after_exit
-steps:
-  - {id: hello, send: plain, topic: offers}
-  - {id: second, send: plain, topic: tips}
-  - {id: third, send: receipt, topic: orders}
-  - {id: moment, delay: 90s}
-  - id: profile
-    wait_until: {event: Profile Completed, timeout: 10m}
-    on_event:
-      - {id: well-done, send: plain, topic: tips}
-    on_timeout:
-      - {id: finish-it, send: plain, topic: offers}
-      - {id: later, delay: 2h}
-      - {id: last, send: plain, topic: tips}
-";
-
-const CONSENTED: &str = "
-name: consented
-state: live
-trigger: {event: Consent Changed, where: {state: granted}}
-re_entry: {after: 10m}
-steps:
-  - {id: gift, send: plain, topic: offers}
-";
-
-/// What [`super::check`] says of them once more.
-const SEGMENTS: [(&str, &str); 3] = [
-    ("busy", "{performed: Product Viewed, within: 40m}"),
-    (
-        "waiting",
-        "{all: [{fact: cart.items, at_least: 1}, {not: {performed: Order Completed, within: 6h}}]}",
-    ),
-    ("warned", "{signal: Cart Abandoned, within: 3h}"),
-];
 
 /// Another version of two journeys: other waits, a step more. No exit rule is added or removed, so
 /// that what the checks know of the first version holds of this one.
@@ -195,6 +67,11 @@ pub(crate) enum Version {
 impl Version {
     pub(crate) const ALL: [Version; 4] =
         [Version::First, Version::Second, Version::Paused, Version::Archived];
+
+    /// Whether its journeys, segments and computed traits are the later ones.
+    pub(crate) const fn is_changed(self) -> bool {
+        matches!(self, Version::Second | Version::Archived)
+    }
 }
 
 fn files(version: Version) -> Files {
@@ -205,8 +82,9 @@ fn files(version: Version) -> Files {
         ("thanks", THANKS),
         ("welcome", WELCOME),
         ("consented", CONSENTED),
+        ("reached", REACHED),
     ];
-    let changed = matches!(version, Version::Second | Version::Archived);
+    let changed = version.is_changed();
     let mut files = Files::new();
     let later = if changed { COMPUTED_LATER } else { "" };
     files.insert("workspace.yaml".to_owned(), format!("{SETTINGS}{later}"));
@@ -214,7 +92,7 @@ fn files(version: Version) -> Files {
         let text = if changed { second(text) } else { text.to_owned() };
         files.insert(format!("journeys/{name}.yaml"), text);
     }
-    for (name, when) in SEGMENTS {
+    for (name, when) in segments::of(changed) {
         let text = format!("name: {name}\ntitle: {name}\nwhen: {when}\n");
         files.insert(format!("segments/{name}.yaml"), text);
     }

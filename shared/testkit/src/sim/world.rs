@@ -241,7 +241,9 @@ impl World {
                 if self.setup.has(Feature::Publishes) {
                     self.publications += 1;
                     let number = self.publications;
-                    let back = What::Publish { version: Version::First, number };
+                    let back = self.clocks.pick(&[Version::First, Version::Second]);
+                    let version = back.unwrap_or(Version::First);
+                    let back = What::Publish { version, number };
                     // Behind whatever an earlier publication under way still writes.
                     let ms = Function::Operator.timeout_s() * 1_000 + 10_000;
                     core.plan_in(ms, Next::Errand(Box::new(Errand { what: back, tries: 0 })));

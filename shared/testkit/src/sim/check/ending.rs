@@ -48,6 +48,7 @@ impl Check {
         self.profiles_end();
         self.silences_end(now);
         self.signals_end(now);
+        self.raised_end();
         self.segments_end(now);
         self.journeys_end();
         if !self.expiring {

@@ -4,7 +4,7 @@ use super::super::core::Actor;
 use super::super::workspace::{Version, journeys as published, publication};
 use super::Check;
 use odyssey_domain::event::Event;
-use odyssey_domain::ids::{ContentHash, EnrollmentId, ProfileId, SendId, SignalId};
+use odyssey_domain::ids::{ContentHash, EnrollmentId, ProfileId, SendId};
 use odyssey_domain::journey::{
     Ending, Enrollment, Journey, JourneyEffect, JourneyId, ReEntry, StepId, StepKind,
 };
@@ -43,7 +43,6 @@ pub(super) struct Life {
 /// What is known of journeys.
 #[derive(Debug, Default)]
 pub(super) struct Journeys {
-    published: BTreeSet<SignalId>,
     /// What stands in each slot.
     slots: BTreeMap<Key, EnrollmentId>,
     /// Everybody who ever entered, by id and slot.
@@ -155,16 +154,6 @@ const fn is_moot(ending: Ending) -> bool {
 }
 
 impl Journeys {
-    pub(super) fn signal_published(&mut self, detail: &str) {
-        if let Ok(raised) = serde_json::from_str::<SignalRaised>(detail) {
-            self.published.insert(raised.id);
-        }
-    }
-
-    pub(super) fn is_published(&self, id: SignalId) -> bool {
-        self.published.contains(&id)
-    }
-
     pub(super) fn processed(&mut self, occasion: Occasion, at: Stamp) {
         self.processed.entry(occasion.id.clone()).or_insert((occasion, at));
     }

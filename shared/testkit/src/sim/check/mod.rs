@@ -4,11 +4,13 @@
 //! and compare the system with it. They decide nothing by the functions they check: consent, for
 //! one, is judged by what customers asked for and were told, not by `domain::policy`.
 
+mod causes;
 mod consents;
 mod ending;
 mod journeys;
 mod links;
 mod pacing;
+mod past;
 mod profiles;
 mod reports;
 mod segments;
@@ -24,6 +26,7 @@ use super::people::{Customer, Said, Told};
 use super::poison::is_poison;
 use super::running::Trigger;
 use super::store::Store;
+use super::workspace::Version;
 use odyssey_domain::contact::{ConsentState, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, EventHash, SendId};
 use odyssey_domain::personal::EmailAddress;
@@ -97,8 +100,16 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("events-forwarded", "each event that a journey names and a profile holds came to journey"),
     ("triggers-accounted", "each trigger let its customer in, or something speaks against it"),
     ("silences-decided", "each silence was decided on"),
-    ("crossings-decided", "each order after the first and each complaint was decided on, once"),
+    (
+        "crossings-decided",
+        "each order, lead and complaint was decided on, and each day of videos and week of interest",
+    ),
     ("raised-once", "a profile raises no signal that it has raised before"),
+    (
+        "raised-with-cause",
+        "what a profile raises and tells, the events it held then say: the last deed, the silence, the number",
+    ),
+    ("raised-is-told", "at rest whatever a profile raised is on the bus"),
     ("stage-reached", "at rest everybody stands where their events put them"),
     ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
     ("confirmations-asked", "each request for consent came to a confirmation or a reason"),
@@ -109,6 +120,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ),
     ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
     ("segment-count", "at any time a segment's count is the number of its members"),
+    (
+        "segment-change-with-cause",
+        "whoever enters or leaves a segment does so by what is known of them then",
+    ),
     (
         "segment-as-evaluated",
         "at rest everybody is in the segments that what is known of them says",
@@ -150,7 +165,7 @@ pub(crate) struct Check {
     poisons: Vec<(Inbox, String)>,
     pacing: pacing::Pacing,
     profiles: profiles::Profiles,
-    raised: signals::Raised,
+    raised: causes::Raised,
     journeys: journeys::Journeys,
     segments: segments::Segments,
     timers: timers::Timers,
@@ -184,7 +199,7 @@ impl Check {
             poisons: Vec::new(),
             pacing: pacing::Pacing::default(),
             profiles: profiles::Profiles::default(),
-            raised: signals::Raised::default(),
+            raised: causes::Raised::default(),
             journeys: journeys::Journeys::default(),
             segments: segments::Segments::default(),
             timers: timers::Timers::default(),
@@ -347,9 +362,20 @@ impl Check {
         self.consents.answered(now, number, told);
     }
 
-    /// The workspace was published anew.
-    pub(crate) const fn republished(&mut self, _: Stamp) {
+    /// A version may be published from now on.
+    pub(crate) const fn publishing(&mut self, version: Version) {
+        self.segments.changed |= version.is_changed();
+    }
+
+    /// The workspace was published anew, by the so many-th publication.
+    pub(crate) fn republished(&mut self, version: Version, number: u32) {
         self.republished = true;
+        self.segments.declared(version, number);
+    }
+
+    /// A back-fill has left so many profiles as they were.
+    pub(crate) const fn filled(&mut self, left: u64) {
+        self.segments.unfilled = left;
     }
 
     // ---- the wires -----------------------------------------------------------------------------
@@ -357,7 +383,7 @@ impl Check {
     /// An entry is on the bus.
     pub(crate) fn published(&mut self, _: Actor, entry: &BusEntry) {
         match entry.detail_type {
-            detail_type::SIGNAL_RAISED => self.journeys.signal_published(&entry.detail),
+            detail_type::SIGNAL_RAISED => self.signal_told(&entry.detail),
             detail_type::MESSAGE_FEEDBACK => self.report_told(&entry.detail),
             detail_type::CONSENT_REQUESTED => {
                 if let Ok(asked) = serde_json::from_str::<ConsentRequested>(&entry.detail) {

@@ -173,6 +173,18 @@ fn of_feedback(fed: &MessageFeedback) -> Option<Delivered> {
     Some(Delivered { own, event, source, received: fed.at })
 }
 
+/// Names whose events are counted once more.
+const COUNTED: [&str; 8] = [
+    "Product Added",
+    "Product Viewed",
+    "Order Completed",
+    "Order Cancelled",
+    "Form Submitted",
+    "Page Left",
+    "Subscription Started",
+    "Video Content Started",
+];
+
 /// Whether facts are those of the reference. A state of a computed trait may be missing, where its
 /// rule was published later or was not known to who folded last; one that is there must be right,
 /// unless a timeline has an event `twice`, under two stamps: a back-fill takes the earlier.
@@ -237,6 +249,16 @@ impl Profiles {
         all.map(|((identity, _), folded)| (*identity, folded)).collect()
     }
 
+    /// The events in a root as it was just written, whether it is the one that stands or not.
+    pub(super) fn events_in(&self, root: &Root) -> Vec<&Event> {
+        let of = |own: &IdentityKey| {
+            let all = self.folded.range((*own, EventHash([0; 8]))..);
+            let own = *own;
+            all.take_while(move |((identity, _), _)| *identity == own)
+        };
+        root.accumulators.keys().flat_map(of).map(|(_, folded)| &folded.event).collect()
+    }
+
     /// Whose events a client's message was, as it was sent.
     pub(super) fn identity_of(&self, id: &str) -> Option<IdentityKey> {
         self.said.get(id).and_then(|(said, kind)| said.own(*kind))
@@ -276,7 +298,7 @@ impl Check {
                 Some(IdentityItem::Root(root)) => Some(root.as_ref()),
                 _ => None,
             };
-            self.raises_written(identity, stood, root);
+            self.raises_written(now, actor, identity, stood, root);
             let owner = Owner::Profile(identity.into());
             self.armed(now, owner, root.said.arm, root.said.due);
         } else {
@@ -294,7 +316,7 @@ impl Check {
                 continue;
             }
             if let ProfileEffect::Raise(raise) = effect {
-                let left = self.journeys.is_published(raise.id);
+                let left = self.is_signal_told(raise.id);
                 self.holds("effects-before-replaced", left, || {
                     format!("the signal {} {} was never published", raise.signal, raise.id)
                 });
@@ -469,7 +491,7 @@ impl Check {
                 events.iter().filter(|(_, folded)| is(folded)).count() as u64
             };
             let facts = root.facts().into_owned();
-            let wrong = ["Product Added", "Product Viewed", "Order Completed", "Order Cancelled"]
+            let wrong = COUNTED
                 .into_iter()
                 .find(|name| facts.counts.get(*name).copied().unwrap_or(0) != named(name));
             let total = events.len() as u64;

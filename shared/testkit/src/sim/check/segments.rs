@@ -1,23 +1,124 @@
 //! Segments: who is in them, and how many are counted.
 
+use super::super::workspace::{Version, keyring};
 use super::Check;
-use odyssey_domain::event::EventKind;
-use odyssey_domain::ids::IdentityKey;
+use super::consents::May;
+use super::past::{Cart, Past};
+use odyssey_domain::contact::{ConsentState, TopicId};
+use odyssey_domain::event::Event;
+use odyssey_domain::ids::ContactKey;
 use odyssey_domain::profile::{IdentityItem, Root};
-use odyssey_domain::segment::SegmentName;
+use odyssey_domain::segment::{SEGMENT_ENTERED, SegmentName};
+use odyssey_domain::signal::Raise;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{Key, Row, Table};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// The counters as they stand, by segment and shard.
+/// Every segment of any version.
+const NAMES: [&str; 7] = ["busy", "waiting", "warned", "reachable", "named", "spender", "regular"];
+/// What `spender` asks for: days, today among them, and minor units; and what each order comes to.
+const SPENDER_DAYS: i64 = 7;
+const SPENDER: usize = 9_000;
+const ORDER: usize = 4_990;
+
+/// What is known of segments.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
+    /// The counters as they stand, by segment and shard.
     counters: BTreeMap<(String, String), i64>,
+    /// What was published last, by number.
+    published: Option<(u32, Version)>,
+    /// A version with the later segments may have been published.
+    pub(super) changed: bool,
+    /// Profiles that the last back-fill left as they were.
+    pub(super) unfilled: u64,
+}
+
+/// What somebody's past says of their being in a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Yes,
+    No,
+    /// Nobody can say.
+    Either,
+    /// There is no such segment in that version.
+    Absent,
+}
+
+impl Says {
+    const fn of(held: bool) -> Says {
+        if held { Says::Yes } else { Says::No }
+    }
+}
+
+/// What segments are asked of, at an instant.
+struct Asked<'a> {
+    past: &'a Past<'a>,
+    root: &'a Root,
+    /// What the contact says of offers.
+    offers: Says,
+    at: Stamp,
+}
+
+impl Asked<'_> {
+    fn lately(&self, name: &str, minutes: u64) -> bool {
+        let from = self.at.minus(Span::MINUTE.times(minutes));
+        self.past.named(name).any(|event| event.at >= from)
+    }
+
+    /// The segments of the simulated workspace, said once more.
+    fn says(&self, name: &str, changed: bool) -> Says {
+        let Asked { past, root, .. } = self;
+        match name {
+            "busy" => Says::of(self.lately("Product Viewed", if changed { 90 } else { 40 })),
+            "waiting" if self.lately("Order Completed", 360) => Says::No,
+            "waiting" => match past.cart() {
+                Cart::Empty => Says::No,
+                Cart::Filled(_) => Says::Yes,
+                Cart::Unclear => Says::Either,
+            },
+            "warned" => {
+                let raised = root.said.raised.get("Cart Abandoned");
+                let from = self.at.minus(Span::HOUR.times(3));
+                Says::of(raised.is_some_and(|at| *at >= from))
+            }
+            "reachable" => self.offers,
+            "named" => Says::of(past.has_trait("first_name")),
+            "regular" if changed => Says::of(past.named("Order Completed").count() >= 2),
+            "spender" if changed => {
+                let from = self.at.day() - SPENDER_DAYS;
+                let days = || past.named("Order Completed").map(|event| event.at.day());
+                // A window goes with its day: an order that is dated ahead of the clock may count.
+                if days().any(|day| day > self.at.day()) {
+                    return Says::Either;
+                }
+                Says::of(days().filter(|day| *day > from).count() * ORDER >= SPENDER)
+            }
+            _ => Says::Absent,
+        }
+    }
+}
+
+impl Segments {
+    pub(super) fn declared(&mut self, version: Version, number: u32) {
+        if self.published.is_none_or(|(before, _)| before <= number) {
+            self.published = Some((number, version));
+        }
+    }
+
+    fn is_changed(&self) -> bool {
+        self.published.is_some_and(|(_, version)| version.is_changed())
+    }
 }
 
 /// The segment whose counter stands at a key.
 pub(super) fn of_counter(key: &Key) -> Option<&str> {
     key.pk.strip_prefix("segment#").filter(|_| key.table == Table::Workspace)
+}
+
+/// The contact behind a profile's address.
+fn contact_of(root: &Root) -> Option<ContactKey> {
+    root.facts().email.address().map(|email| keyring().contact_key(email))
 }
 
 impl Check {
@@ -52,38 +153,81 @@ impl Check {
         self.holds("segment-count", held, || found);
     }
 
+    /// Somebody enters or leaves a segment aloud: some version of it that a function may have held
+    /// says the same of what was known then.
+    pub(super) fn segment_change(
+        &mut self,
+        started: Stamp,
+        root: &Root,
+        past: &Past<'_>,
+        raise: &Raise,
+        name: SegmentName,
+    ) {
+        let entered = raise.signal == SEGMENT_ENTERED;
+        let Ok(topic) = TopicId::parse("offers") else { return };
+        // The contact was read at some instant since: a change that was on its way may count.
+        let may = contact_of(root).map(|contact| {
+            let May { granted, withdrawn, unknown } = self.consents.may(contact, &topic, started);
+            let late = self.consents.may(contact, &topic, Stamp::MAX);
+            (granted || late.granted, withdrawn || unknown || late.withdrawn)
+        });
+        let offers = match may {
+            None | Some((false, _)) => Says::No,
+            Some((true, true)) => Says::Either,
+            Some((true, false)) => Says::Yes,
+        };
+        let asked = Asked { past, root, offers, at: raise.at };
+        let versions = if self.segments.changed { &[false, true][..] } else { &[false] };
+        let wanted = if entered { Says::Yes } else { Says::No };
+        let said: Vec<Says> =
+            versions.iter().map(|changed| asked.says(name.as_str(), *changed)).collect();
+        let held = said.iter().any(|says| *says == wanted || *says == Says::Either);
+        self.holds("segment-change-with-cause", held, || {
+            format!("{} {name} at {}: its past says {said:?}", raise.signal, raise.at)
+        });
+    }
+
     /// At rest, when every timer has fired, each profile is in the segments that what is known of it
-    /// says.
+    /// says; none waits for a back-fill that has left nobody out.
     pub(super) fn segments_end(&mut self, now: Stamp) {
-        let mut found = Vec::new();
-        for (key, item) in &self.profiles.items {
-            let IdentityItem::Root(root) = item else { continue };
-            let members: BTreeSet<&str> =
-                root.said.segments.members.keys().map(SegmentName::as_str).collect();
-            found.push((members == self.expected(*key, root, now), format!("{key}: {members:?}")));
-        }
-        for (held, text) in found {
-            self.holds("segment-as-evaluated", held, || text);
+        let changed = self.segments.is_changed();
+        for (key, root) in self.profiles.roots() {
+            let events: Vec<Event> = self.profiles.events_in(&root).into_iter().cloned().collect();
+            let past = Past::of(&events);
+            let offers = Says::of(self.consents_to_offers(&root));
+            let asked = Asked { past: &past, root: &root, offers, at: now };
+            let belongs = &root.said.segments;
+            for name in NAMES {
+                let is_named = |held: &SegmentName| held.as_str() == name;
+                if belongs.waiting.iter().any(is_named) && self.segments.unfilled > 0 {
+                    continue;
+                }
+                let member = belongs.members.keys().any(is_named);
+                let says = asked.says(name, changed);
+                let held = match says {
+                    Says::Yes => member,
+                    Says::No | Says::Absent => !member,
+                    Says::Either => continue,
+                };
+                self.holds("segment-as-evaluated", held, || {
+                    format!("{key}: member of {name} {member}, its past says {says:?}")
+                });
+            }
+            let strange = belongs.members.keys().find(|held| !NAMES.contains(&held.as_str()));
+            self.holds("segment-as-evaluated", strange.is_none(), || {
+                format!("{key} is in {strange:?}, which is no segment")
+            });
         }
     }
 
-    /// The segments of the simulated workspace, said once more.
-    fn expected(&self, key: IdentityKey, root: &Root, now: Stamp) -> BTreeSet<&'static str> {
-        let events = self.profiles.events_of(key);
-        let lately = |name: &str, span: Span| {
-            events.iter().map(|(_, folded)| &folded.event).any(|event| {
-                let named = event.kind == EventKind::Track && event.name.as_deref() == Some(name);
-                named && event.at >= now.minus(span)
+    /// What stands in the contact behind a profile's address.
+    fn consents_to_offers(&self, root: &Root) -> bool {
+        let contact = contact_of(root).and_then(|key| self.contacts.get(&key));
+        contact.is_some_and(|contact| {
+            let mut answers = contact.consents.iter();
+            answers.any(|(topic, said)| {
+                topic.as_str() == "offers" && said.state == ConsentState::Granted
             })
-        };
-        let raised = root.said.raised.get("Cart Abandoned");
-        let minutes = |n| Span::MINUTE.times(n);
-        let filled = !root.facts().cart.lines().is_empty();
-        let holds = [
-            ("busy", lately("Product Viewed", minutes(40))),
-            ("waiting", filled && !lately("Order Completed", minutes(360))),
-            ("warned", raised.is_some_and(|at| *at >= now.minus(minutes(180)))),
-        ];
-        holds.into_iter().filter_map(|(name, holds)| holds.then_some(name)).collect()
+        })
     }
 }
