@@ -278,14 +278,18 @@ impl Nursery {
         Ok(Caught { mutant: mutant.clone(), by: caught? })
     }
 
+    /// Builds it among what `cargo odyssey sim` has built: its dependencies are there. Most mutants
+    /// fall to a few seeds, so that the three crates themselves are not optimised.
     fn build(&self, name: &str) -> Result<PathBuf, MutantError> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| self.root.join("target"), |folder| self.root.join(folder));
         let built = Command::new(cargo)
             .current_dir(&self.copy)
-            .env("CARGO_TARGET_DIR", self.copy.join("target"))
+            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_PROFILE_SIM_OPT_LEVEL", "0")
             .env("CARGO_INCREMENTAL", "1")
-            .env_remove("RUSTFLAGS")
-            .args(["build", "--quiet", "--offline", "--profile", "mutant"])
+            .args(["build", "--quiet", "--offline", "--profile", "sim"])
             .args(["--package", "odyssey-testkit", "--bin", "simulate"])
             .output()
             .map_err(io_error("cargo"))?;
@@ -293,7 +297,7 @@ impl Nursery {
             let output = String::from_utf8_lossy(&built.stderr).into_owned();
             return Err(MutantError::Broken { name: name.to_owned(), output });
         }
-        Ok(self.copy.join("target").join("mutant").join("simulate"))
+        Ok(target.join("sim").join("simulate"))
     }
 }
 
