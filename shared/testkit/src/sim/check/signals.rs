@@ -2,7 +2,8 @@
 //! what is raised has a cause is looked at in `causes`.
 
 use super::Check;
-use super::past::{Cart, Past};
+use super::outcomes::silence;
+use super::past::Past;
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, Position};
 use odyssey_domain::profile::Root;
@@ -11,7 +12,6 @@ use odyssey_domain::time::{Span, Stamp};
 
 /// The thresholds of the workspace.
 const DORMANT: Span = Span::HOUR.times(20);
-const CHECKOUT: Span = Span::HOUR.times(2);
 const REGISTRATION: Span = Span::HOUR.times(2);
 const ABSENT: Span = Span::HOUR.times(20);
 const DECLINING: u64 = 2;
@@ -124,15 +124,17 @@ impl Check {
         }
     }
 
-    /// Something went into the cart, then the checkout was begun, and nothing since.
+    /// Something is in the cart, or was looked at without one, and nothing was done since.
     fn abandonments_decided(&mut self, of: &AtRest<'_>) {
         let AtRest { past, now, .. } = of;
-        if let Cart::Filled(cart) = past.cart()
-            && let Some(begun) = cart.checkout
-            && begun.plus(Span::DAY.times(7)) >= cart.last.at
-            && cart.last.at.plus(CHECKOUT) < *now
-        {
-            self.decided(of, "Checkout Abandoned/2h", cart.last);
+        let rules = ["Cart Abandoned/4h", "Checkout Abandoned/2h", "Browse Abandoned/2h"];
+        for rule in rules {
+            let Some((last, over)) = silence(past, rule) else { continue };
+            // What is looked at and then put into the cart is no visit without one.
+            let at_cart = past.at_the_cart().filter(|_| rule.starts_with("Browse"));
+            if over < *now && at_cart.is_none_or(|at_cart| at_cart.at < last.at) {
+                self.decided(of, rule, last);
+            }
         }
     }
 
