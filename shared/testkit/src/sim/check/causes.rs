@@ -2,19 +2,18 @@
 
 use super::super::core::Actor;
 use super::Check;
-use super::past::{Cart, Filled, Past};
+use super::outcomes::{STALE, has_checkout};
+use super::past::{Cart, Past};
 use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, Position, SignalId};
 use odyssey_domain::profile::{ProfileEffect, Root};
-use odyssey_domain::signal::{Mark, Outcome, Raise, Threshold};
+use odyssey_domain::signal::{Mark, Raise, Threshold};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::SignalRaised;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A wake so little before its time is on time.
 const EARLY: Span = Span::SECOND.times(2);
-/// What was over for longer is noted and not raised; and of one session what lies no further apart.
-const STALE: Span = Span::DAY.times(7);
 /// So long after the first purchase somebody is no longer new.
 const NEW: Span = Span::HOUR.times(9);
 
@@ -26,8 +25,8 @@ pub(super) struct Raised {
     with: BTreeMap<SignalId, BTreeSet<(String, Threshold, Stamp, Stamp)>>,
     /// When a signal of each name was raised, anywhere.
     times: BTreeSet<(String, Stamp)>,
-    /// Absences that were noted.
-    noted: BTreeSet<(String, Position, Stamp)>,
+    /// Silences that were decided on: by which rule, what began them, and when.
+    marked: BTreeSet<(String, Position, Stamp)>,
     told: BTreeSet<SignalId>,
 }
 
@@ -63,9 +62,14 @@ impl Check {
             self.raised.with.entry(id).or_default().insert(with);
             self.raised.times.insert((raise.signal.clone(), raise.at));
         }
-        let noted = self.newly_noted(after);
-        if !new.is_empty() || !noted.is_empty() {
-            self.warranted(now, actor, key, after, &new, &noted);
+        let marks = self.newly_marked(after);
+        let crossed = before.is_none_or(|before| before.said.crossed != after.said.crossed);
+        if !new.is_empty() || !marks.is_empty() || crossed {
+            let events: Vec<Event> = self.profiles.events_in(after).into_iter().cloned().collect();
+            let past = Past::of(&events);
+            self.warranted(now, actor, key, (after, &past), &new);
+            self.marked(key, &past, &new, &marks);
+            self.reached(key, before, after, &past, &new);
         }
         for (signal, at) in &after.said.raised {
             let known = self.raised.times.contains(&(signal.clone(), *at));
@@ -75,13 +79,13 @@ impl Check {
         }
     }
 
-    /// Absences that no profile had noted before.
-    fn newly_noted(&mut self, after: &Root) -> Vec<Mark> {
-        let noted = after.said.marks.iter().filter(|(_, mark)| mark.outcome == Outcome::Noted);
+    /// What was decided on silences that no profile had decided on before.
+    fn newly_marked(&mut self, after: &Root) -> Vec<(String, Mark)> {
         let is_new = |(rule, mark): &(&String, &Mark)| {
-            self.raised.noted.insert(((*rule).clone(), mark.episode, mark.at))
+            self.raised.marked.insert(((*rule).clone(), mark.episode, mark.at))
         };
-        noted.filter(is_new).map(|(_, mark)| mark.clone()).collect()
+        let marks = after.said.marks.iter().filter(is_new);
+        marks.map(|(rule, mark)| (rule.clone(), mark.clone())).collect()
     }
 
     fn warranted(
@@ -89,23 +93,22 @@ impl Check {
         now: Stamp,
         actor: Actor,
         key: IdentityKey,
-        root: &Root,
+        (root, past): (&Root, &Past<'_>),
         raised: &[&Raise],
-        noted: &[Mark],
     ) {
         let started = self.invocations.get(&actor.invocation).map_or(now, |known| known.started);
-        // By no clock of the run was it later.
-        let latest = started.plus(Span::from_ms(self.skew_ms)).plus(EARLY);
-        let events: Vec<Event> = self.profiles.events_in(root).into_iter().cloned().collect();
-        let past = Past::of(&events);
+        // By no clock of the run was it later, or earlier.
+        let skew = Span::from_ms(self.skew_ms);
+        let time = started.minus(skew)..=started.plus(skew).plus(EARLY);
         let parted = !self.profiles.was_never_parted(key);
         for raise in raised {
             if let Threshold::Segment(name) = raise.threshold {
-                self.segment_change(started, root, &past, raise, name);
+                self.segment_change(started, root, past, raise, name);
                 continue;
             }
-            let cause = Cause { raise, past: &past, parted };
-            let missing = cause.missing().or_else(|| (raise.at > latest).then_some("its time"));
+            let cause = Cause { raise, past, parted };
+            let in_time = time.contains(&raise.at);
+            let missing = cause.missing().or_else(|| (!in_time).then_some("its time"));
             self.holds("raised-with-cause", missing.is_none(), || {
                 let (signal, threshold, since, at) =
                     (&raise.signal, raise.threshold, raise.since, raise.at);
@@ -113,13 +116,6 @@ impl Check {
                 format!(
                     "{key} raises {signal} {threshold} at {at} of {since}: {missing} is missing"
                 )
-            });
-        }
-        for mark in noted {
-            let Mark { episode, at, .. } = mark;
-            let silent = past.last_deed() == Some(*episode) && episode.at.plus(ABSENT) <= *at;
-            self.holds("raised-with-cause", silent && *at <= latest, || {
-                format!("{key} notes at {at} that nothing was done since {}", episode.at)
             });
         }
     }
@@ -152,9 +148,6 @@ impl Check {
         self.holds("raised-is-told", untold.is_none(), || untold.unwrap_or_default());
     }
 }
-
-/// The absence that a return ends, and that is noted.
-const ABSENT: Span = Span::HOUR.times(20);
 
 /// A raise, and what speaks for it.
 struct Cause<'c> {
@@ -219,14 +212,10 @@ impl Cause<'_> {
         (at > over.plus(STALE)).then_some("freshness")
     }
 
-    fn open_checkout(cart: Filled) -> bool {
-        cart.checkout.is_some_and(|begun| begun.plus(STALE) >= cart.last.at)
-    }
-
     fn cart(&self, span: Span) -> Option<&'static str> {
         match self.past.cart() {
             Cart::Empty => Some("a cart with something in it"),
-            Cart::Filled(cart) if Cause::open_checkout(cart) => Some("a cart without a checkout"),
+            Cart::Filled(cart) if has_checkout(cart) => Some("a cart without a checkout"),
             Cart::Filled(_) | Cart::Unclear => self.silence(self.past.at_the_cart(), span),
         }
     }
@@ -234,7 +223,7 @@ impl Cause<'_> {
     fn checkout(&self, span: Span) -> Option<&'static str> {
         match self.past.cart() {
             Cart::Empty => Some("a cart with something in it"),
-            Cart::Filled(cart) if !Cause::open_checkout(cart) => Some("a checkout"),
+            Cart::Filled(cart) if !has_checkout(cart) => Some("a checkout"),
             Cart::Unclear if !self.past.has("Checkout Started") => Some("a checkout"),
             Cart::Filled(_) | Cart::Unclear => self.silence(self.past.at_the_cart(), span),
         }

@@ -9,6 +9,7 @@ mod consents;
 mod ending;
 mod journeys;
 mod links;
+mod outcomes;
 mod pacing;
 mod past;
 mod profiles;
@@ -108,6 +109,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     (
         "raised-with-cause",
         "what a profile raises and tells, the events it held then say: the last deed, the silence, the number",
+    ),
+    (
+        "raised-where-due",
+        "what is decided on is raised, or was over for too long, or gives way to a deeper abandonment",
     ),
     ("raised-is-told", "at rest whatever a profile raised is on the bus"),
     ("stage-reached", "at rest everybody stands where their events put them"),

@@ -2,16 +2,16 @@
 //! what is raised has a cause is looked at in `causes`.
 
 use super::Check;
-use super::past::{Cart, Past};
+use super::outcomes::silence;
+use super::past::Past;
 use odyssey_domain::event::Event;
-use odyssey_domain::ids::{EventHash, IdentityKey, Position, SignalId};
+use odyssey_domain::ids::{IdentityKey, Position};
 use odyssey_domain::profile::Root;
 use odyssey_domain::signal::Stage;
 use odyssey_domain::time::{Span, Stamp};
 
 /// The thresholds of the workspace.
 const DORMANT: Span = Span::HOUR.times(20);
-const CHECKOUT: Span = Span::HOUR.times(2);
 const REGISTRATION: Span = Span::HOUR.times(2);
 const ABSENT: Span = Span::HOUR.times(20);
 const DECLINING: u64 = 2;
@@ -22,30 +22,25 @@ const INTEREST: u64 = 90;
 /// Days with videos, or with lingering, of which each is kept.
 const DAYS_KEPT: usize = 14;
 
-/// What is folded within so long is raised, not only noted.
-const FRESH: Span = Span::DAY.times(6);
-
 /// One profile, at rest.
 struct AtRest<'r> {
     key: IdentityKey,
     root: &'r Root,
     past: Past<'r>,
     now: Stamp,
-    /// It is one identifier's alone and always was, and nothing of it came late.
-    simple: bool,
 }
 
 impl Check {
     /// At rest: every rule has decided on what its customer did.
     pub(super) fn signals_end(&mut self, now: Stamp) {
         for (key, root) in self.profiles.roots() {
-            let folded = self.profiles.events_of(key);
-            let fresh = folded.iter().all(|(_, folded)| folded.at.since(folded.event.at) < FRESH);
-            let simple =
-                fresh && root.accumulators.len() == 1 && self.profiles.was_never_parted(key);
-            let events: Vec<Event> =
-                folded.into_iter().map(|(_, folded)| folded.event.clone()).collect();
-            let of = AtRest { key, root: &root, past: Past::of(&events), now, simple };
+            let events: Vec<Event> = self
+                .profiles
+                .events_of(key)
+                .into_iter()
+                .map(|(_, folded)| folded.event.clone())
+                .collect();
+            let of = AtRest { key, root: &root, past: Past::of(&events), now };
             self.crossings_decided(&of);
             self.keys_decided(&of);
             self.absence_decided(&of);
@@ -56,7 +51,7 @@ impl Check {
     }
 
     fn crossings_decided(&mut self, of: &AtRest<'_>) {
-        let AtRest { key, root, past, simple, .. } = of;
+        let AtRest { key, root, past, .. } = of;
         let (orders, complaints) = (past.orders().len(), past.complaints().len());
         for (rule, reached, least) in [
             ("First Purchase/1", orders.min(1), 1),
@@ -74,13 +69,6 @@ impl Check {
             self.holds("crossings-decided", held == reached || (parted && held > reached), || {
                 format!("{key} has reached {reached} by {rule}, decided on were {held}")
             });
-            for number in (least as u64..=reached).filter(|_| *simple) {
-                let of = EventHash::of(&number.to_string());
-                let told = self.is_signal_told(SignalId::derive(rule, (*key).into(), of));
-                self.holds("crossings-decided", told, || {
-                    format!("{key} has reached number {number} by {rule}, and nobody was told")
-                });
-            }
         }
     }
 
@@ -136,15 +124,17 @@ impl Check {
         }
     }
 
-    /// Something went into the cart, then the checkout was begun, and nothing since.
+    /// Something is in the cart, or was looked at without one, and nothing was done since.
     fn abandonments_decided(&mut self, of: &AtRest<'_>) {
         let AtRest { past, now, .. } = of;
-        if let Cart::Filled(cart) = past.cart()
-            && let Some(begun) = cart.checkout
-            && begun.plus(Span::DAY.times(7)) >= cart.last.at
-            && cart.last.at.plus(CHECKOUT) < *now
-        {
-            self.decided(of, "Checkout Abandoned/2h", cart.last);
+        let rules = ["Cart Abandoned/4h", "Checkout Abandoned/2h", "Browse Abandoned/2h"];
+        for rule in rules {
+            let Some((last, over)) = silence(past, rule) else { continue };
+            // What is looked at and then put into the cart is no visit without one.
+            let at_cart = past.at_the_cart().filter(|_| rule.starts_with("Browse"));
+            if over < *now && at_cart.is_none_or(|at_cart| at_cart.at < last.at) {
+                self.decided(of, rule, last);
+            }
         }
     }
 
@@ -162,7 +152,7 @@ impl Check {
 
     /// At rest every customer has lapsed, and nobody else has.
     fn stage_reached(&mut self, of: &AtRest<'_>) {
-        let AtRest { key, root, past, now, .. } = of;
+        let AtRest { key, root, past, now } = of;
         let Some(mark) = root.said.stages.get("Stage Changed/6h") else {
             // Written last before its events came, or by links alone.
             return;
