@@ -220,6 +220,7 @@ impl Nursery {
 
     fn copy(&self, folder: &Path) -> Result<(), MutantError> {
         let at = || folder.display().to_string();
+        fs::create_dir_all(self.copy.join(folder)).map_err(io_error(at()))?;
         for entry in fs::read_dir(self.root.join(folder)).map_err(io_error(at()))? {
             let entry = entry.map_err(io_error(at()))?;
             let path = folder.join(entry.file_name());
