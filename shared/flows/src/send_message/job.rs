@@ -9,7 +9,7 @@ use odyssey_domain::keyring::Keyring;
 use odyssey_domain::message::{LedgerItem, MailId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::policy::Paced;
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{
     BUS_SCHEMA, Command, ConsentRequested, Enrolled, Owner, Wake, Why, detail_type,
 };
@@ -145,11 +145,16 @@ impl Job {
     }
 }
 
+/// How far the clock that dated a request may be ahead of this one's.
+const AHEAD_MAX: Span = Span::MINUTE.times(5);
+
 /// The confirmation mail of a request. Its day is the request's own, so that every delivery means
-/// the same mail, however late it comes: one dated into the future means today's, so that no
-/// invented date makes a second mail, and one of long ago is skipped.
+/// the same mail, however late it comes and whatever clock it meets: one dated further into the
+/// future than clocks differ means today's, so that no invented date makes a second mail, and one of
+/// long ago is skipped.
 fn confirmation(asked: ConsentRequested, keys: &Keyring, mail: MailId, now: Stamp) -> Job {
-    let day = asked.at.min(now).day();
+    let dated = if asked.at <= now.plus(AHEAD_MAX) { asked.at } else { now };
+    let day = dated.day();
     let contact = keys.contact_key(&asked.email);
     Job {
         send: SendId::derive_confirmation(contact, asked.topic.as_str(), day),

@@ -67,6 +67,18 @@ fn each_day_is_another_and_invented_dates_are_not() {
     assert_eq!(send(tomorrow, tomorrow), 2);
 }
 
+/// The clock that dated it is seconds ahead of one that handles it, and midnight lies between.
+#[test]
+fn clocks_that_differ_at_midnight_ask_once() {
+    let world = World::empty();
+    let midnight = Stamp::from_ms((NOW.day() + 1) * Span::DAY.ms_i64());
+    let at = midnight.plus(Span::SECOND.times(4));
+    for now in [midnight.minus(Span::SECOND), at.plus(Span::SECOND.times(2))] {
+        assert_eq!(world.deliver(vec![wants("offers", at, 1)], now), [Disposition::Done]);
+        assert_eq!(world.memory.mails().len(), 1);
+    }
+}
+
 #[test]
 fn nobody_is_asked_for_nothing() {
     let world = World::empty();
