@@ -5,11 +5,12 @@
 
 use super::super::people::Told;
 use super::super::workspace::keyring;
-use odyssey_domain::contact::{ConsentState, TopicId};
+use odyssey_domain::contact::{Consent, ConsentState, TopicId};
 use odyssey_domain::ids::ContactKey;
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::Stamp;
-use std::collections::BTreeSet;
+use odyssey_domain::wire::ConsentChanged;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One wish to change a consent.
 #[derive(Debug)]
@@ -39,10 +40,11 @@ impl Wish {
     }
 }
 
-/// All wishes.
+/// All wishes, and what the bus was told of each consent.
 #[derive(Debug, Default)]
 pub(super) struct Consents {
     wishes: Vec<Wish>,
+    told: BTreeMap<(ContactKey, TopicId), Vec<(ConsentState, Stamp)>>,
 }
 
 /// What may be true of a consent.
@@ -78,6 +80,22 @@ impl Consents {
             // Whoever gave up does not know.
             Told::Later => {}
         }
+    }
+
+    /// The bus was told of a consent.
+    pub(super) fn told(&mut self, changed: ConsentChanged) {
+        let of = self.told.entry((changed.contact, changed.topic)).or_default();
+        of.push((changed.state, changed.at));
+    }
+
+    /// Whether somebody was told of an answer that stands in its contact: the bus, or else customers
+    /// who were answered so that nothing else can stand there. Who is answered 503 is to ask again,
+    /// which tells the bus; whoever gave up instead may have changed the contact and told nobody.
+    pub(super) fn is_told(&self, contact: ContactKey, topic: &TopicId, said: &Consent) -> bool {
+        let of = self.told.get(&(contact, topic.clone()));
+        let on_the_bus = of.is_some_and(|told| told.contains(&(said.state, said.at)));
+        let May { granted, withdrawn, unknown } = self.may(contact, topic, Stamp::MAX);
+        on_the_bus || (granted != withdrawn && !unknown)
     }
 
     /// What may be true of a consent at an instant.

@@ -3,10 +3,11 @@
 use super::super::core::Actor;
 use super::super::workspace::{Version, journeys as published, publication};
 use super::Check;
+use super::past::{Cart, Past};
 use odyssey_domain::event::Event;
-use odyssey_domain::ids::{ContentHash, EnrollmentId, ProfileId, SendId};
+use odyssey_domain::ids::{ContentHash, EnrollmentId, IdentityKey, ProfileId, SendId};
 use odyssey_domain::journey::{
-    Ending, Enrollment, Journey, JourneyEffect, JourneyId, ReEntry, StepId, StepKind,
+    Ending, Enrollment, Journey, JourneyEffect, ReEntry, StepId, StepKind,
 };
 use odyssey_domain::predicate::EventPredicate;
 use odyssey_domain::time::{Span, Stamp};
@@ -47,8 +48,18 @@ pub(super) struct Journeys {
     slots: BTreeMap<Key, EnrollmentId>,
     /// Everybody who ever entered, by id and slot.
     pub(super) lives: BTreeMap<(EnrollmentId, Key), Life>,
-    /// Occasions that were dealt with, and when first.
-    pub(super) processed: BTreeMap<String, (Occasion, Stamp)>,
+    /// Occasions that were dealt with, as they were first.
+    processed: BTreeMap<String, Processed>,
+}
+
+/// An occasion that was dealt with.
+#[derive(Debug, Clone)]
+struct Processed {
+    occasion: Occasion,
+    /// When that began.
+    at: Stamp,
+    /// Nothing may have been in the cart of its profile any more.
+    cart_gone: bool,
 }
 
 /// The occasion in a message of `journey`'s queue.
@@ -154,10 +165,6 @@ const fn is_moot(ending: Ending) -> bool {
 }
 
 impl Journeys {
-    pub(super) fn processed(&mut self, occasion: Occasion, at: Stamp) {
-        self.processed.entry(occasion.id.clone()).or_insert((occasion, at));
-    }
-
     pub(super) fn forget(&mut self, key: &Key) {
         if key.table == Table::Enrollments {
             self.slots.remove(key);
@@ -170,6 +177,41 @@ impl Journeys {
 }
 
 impl Check {
+    /// An occasion was dealt with by an invocation that began then.
+    pub(super) fn occasion_processed(&mut self, occasion: Occasion, begun: Stamp) {
+        if self.journeys.processed.contains_key(&occasion.id) {
+            return;
+        }
+        let is_filtered = published()
+            .values()
+            .any(|journey| journey.entry_filter.is_some() && occasion.triggers(journey));
+        let cart_gone = is_filtered && self.is_cart_gone(&occasion, begun);
+        let id = occasion.id.clone();
+        self.journeys.processed.insert(id, Processed { occasion, at: begun, cart_gone });
+    }
+
+    /// Whether the cart of an occasion's profile may have been gone when journey read it, which was
+    /// after `begun`: the id that filled it was split off, or went to whoever had claimed it earlier.
+    /// Only what is there still and was there by then fills it for sure.
+    fn is_cart_gone(&self, occasion: &Occasion, begun: Stamp) -> bool {
+        let own = IdentityKey::from(occasion.profile);
+        let Some(root) = self.profiles.root_of(own) else { return false };
+        let events = self.profiles.events_of(root);
+        let known = events.iter().filter(|(identity, folded)| {
+            let was_its = *identity == own || self.profiles.was_linked(*identity, begun);
+            was_its && folded.at < begun
+        });
+        match Past::of(known.map(|(_, folded)| &folded.event)).cart() {
+            Cart::Empty => true,
+            Cart::Filled(_) => false,
+            // It was filled when the signal was raised, and is still where nothing was split off.
+            Cart::Unclear => {
+                let raised = occasion.at.minus(Span::from_ms(self.skew_ms));
+                self.profiles.was_parted(own, raised)
+            }
+        }
+    }
+
     pub(super) fn enrollment_written(
         &mut self,
         now: Stamp,
@@ -275,14 +317,16 @@ impl Check {
         }
         let Some(root) = self.profiles.root_of(profile) else { return };
         let ends: Vec<&str> = journey.exit_when.iter().map(|event| event.event.as_str()).collect();
-        let known = self.profiles.events_of(root).into_iter().find(|(_, folded)| {
+        let known = self.profiles.events_of(root).into_iter().find(|(identity, folded)| {
             let event = &folded.event;
+            // Nor could it know what an id had done that was linked to it meanwhile.
+            let was_its = self.profiles.was_linked(*identity, begun);
             let named = event.name.as_deref().is_some_and(|name| ends.contains(&name));
             // Its own trigger does not end what it began, nor what was done at the instant of the
             // deed that a signal speaks of.
             let its_own = event.at == after.started
                 && (after.why.is_of_signal() || event.id == after.why.trigger_id);
-            named && event.at >= after.started && folded.at < begun && !its_own
+            named && event.at >= after.started && folded.at < begun && was_its && !its_own
         });
         let known = known.map(|(_, folded)| folded.event.at);
         self.holds("exits-held", known.is_none(), || {
@@ -355,14 +399,15 @@ impl Check {
     }
 
     fn occasions_end(&mut self, lives: &[((EnrollmentId, Key), Life)]) {
-        let processed: Vec<(Occasion, Stamp)> = self.journeys.processed.values().cloned().collect();
-        for (occasion, at) in processed {
+        let processed: Vec<Processed> = self.journeys.processed.values().cloned().collect();
+        for dealt in &processed {
+            let occasion = &dealt.occasion;
             for journey in published().values().filter(|journey| occasion.triggers(journey)) {
                 let entered = lives.iter().any(|((_, _), life)| {
                     life.enrollment.slot.journey == journey.id
                         && life.enrollment.why.trigger_id == occasion.id
                 });
-                let excused = entered || self.excuse(&occasion, at, &journey.id, journey, lives);
+                let excused = entered || self.excuse(dealt, journey, lives);
                 self.holds("triggers-accounted", excused, || {
                     format!(
                         "{} of {} let nobody into {}",
@@ -376,12 +421,15 @@ impl Check {
     /// Whether something speaks against letting an occasion's customer in.
     fn excuse(
         &self,
-        occasion: &Occasion,
-        at: Stamp,
-        id: &JourneyId,
+        dealt: &Processed,
         journey: &Journey,
         lives: &[((EnrollmentId, Key), Life)],
     ) -> bool {
+        let Processed { occasion, at, cart_gone } = dealt;
+        // The filter asks for something in the cart of the profile, which that had left by then.
+        if *cart_gone && journey.entry_filter.is_some() {
+            return true;
+        }
         let slack = Span::from_ms(self.skew_ms + 60_000);
         if at.plus(slack).since(occasion.at) > Span::DAY.times(3) {
             return true;
@@ -397,7 +445,7 @@ impl Check {
         let other = lives.iter().any(|((_, _), life)| {
             let enrollment = &life.enrollment;
             let slot = &enrollment.slot;
-            slot.journey == *id
+            slot.journey == journey.id
                 && same(slot.profile)
                 && (!keyed || occasion.has_key_of(journey, enrollment))
         });

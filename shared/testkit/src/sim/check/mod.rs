@@ -32,7 +32,9 @@ use odyssey_domain::contact::{ConsentState, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, EventHash, SendId};
 use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::time::Stamp;
-use odyssey_domain::wire::{BusEnvelope, Command, ConsentRequested, Parked, detail_type};
+use odyssey_domain::wire::{
+    BusEnvelope, Command, ConsentChanged, ConsentRequested, Parked, detail_type,
+};
 use odyssey_flows::ports::{BusEntry, Key, OutgoingMail, Queue, QueueMessage, Row, Table};
 use odyssey_flows::queue::{Disposition, QueueRecord};
 use odyssey_flows::stored::{self, Stored};
@@ -319,11 +321,12 @@ impl Check {
         let Some(known) = self.invocations.get_mut(&actor.invocation) else { return };
         let reports = std::mem::take(&mut known.reports);
         self.reports_disposed(&reports, dispositions);
-        let Some(known) = self.invocations.get(&actor.invocation) else { return };
+        let Some(known) = self.invocations.get_mut(&actor.invocation) else { return };
         if known.function == Function::Journey {
-            for (occasion, disposition) in known.triggers.iter().zip(dispositions) {
+            let (begun, triggers) = (known.started, std::mem::take(&mut known.triggers));
+            for (occasion, disposition) in triggers.into_iter().zip(dispositions) {
                 if let (Some(occasion), Disposition::Done) = (occasion, disposition) {
-                    self.journeys.processed(occasion.clone(), known.started);
+                    self.occasion_processed(occasion, begun);
                 }
             }
         }
@@ -390,6 +393,11 @@ impl Check {
         match entry.detail_type {
             detail_type::SIGNAL_RAISED => self.signal_told(&entry.detail),
             detail_type::MESSAGE_FEEDBACK => self.report_told(&entry.detail),
+            detail_type::CONSENT_CHANGED => {
+                if let Ok(changed) = serde_json::from_str::<ConsentChanged>(&entry.detail) {
+                    self.consents.told(changed);
+                }
+            }
             detail_type::CONSENT_REQUESTED => {
                 if let Ok(asked) = serde_json::from_str::<ConsentRequested>(&entry.detail) {
                     self.sends.asked_to_confirm(&asked);

@@ -194,7 +194,7 @@ impl Check {
         for (key, root) in self.profiles.roots() {
             let events: Vec<Event> = self.profiles.events_in(&root).into_iter().cloned().collect();
             let past = Past::of(&events);
-            let offers = Says::of(self.consents_to_offers(&root));
+            let offers = self.offers_at_rest(&root);
             let asked = Asked { past: &past, root: &root, offers, at: now };
             let belongs = &root.said.segments;
             for name in NAMES {
@@ -220,14 +220,19 @@ impl Check {
         }
     }
 
-    /// What stands in the contact behind a profile's address.
-    fn consents_to_offers(&self, root: &Root) -> bool {
-        let contact = contact_of(root).and_then(|key| self.contacts.get(&key));
-        contact.is_some_and(|contact| {
-            let mut answers = contact.consents.iter();
-            answers.any(|(topic, said)| {
-                topic.as_str() == "offers" && said.state == ConsentState::Granted
-            })
-        })
+    /// What stands in the contact behind a profile's address. An answer of which nobody was told
+    /// moves no profile before something else does.
+    fn offers_at_rest(&self, root: &Root) -> Says {
+        let Some(contact) = contact_of(root).and_then(|key| self.contacts.get(&key)) else {
+            return Says::No;
+        };
+        let mut answers = contact.consents.iter();
+        match answers.find(|(topic, _)| topic.as_str() == "offers") {
+            None => Says::No,
+            Some((topic, said)) if self.consents.is_told(contact.key, topic, said) => {
+                Says::of(said.state == ConsentState::Granted)
+            }
+            Some(_) => Says::Either,
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::super::functions::Function;
 use super::super::workspace::keyring;
 use super::Check;
 use odyssey_domain::contact::{Contact, TopicId};
-use odyssey_domain::ids::{ContactKey, OwnerToken, SendId};
+use odyssey_domain::ids::{ContactKey, IdentityKey, OwnerToken, SendId};
 use odyssey_domain::message::{LedgerItem, SendState};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{ConsentRequested, SendRequested};
@@ -220,12 +220,21 @@ impl Check {
         }
         // A read that is seconds old may not decide it.
         let before = started;
+        let joined = |own: IdentityKey| !self.profiles.was_linked(own, started);
+        // A profile that is part of another since was decided on while it stood alone.
+        let own = IdentityKey::from(profile);
+        let alone = joined(own);
         let mut email = None;
-        for (_, folded) in self.profiles.events_of(root) {
+        for (of, folded) in self.profiles.events_of(root) {
             let said = folded.event.traits.get("email").and_then(serde_json::Value::as_str);
-            if let Some(said) = said.filter(|_| folded.at <= before) {
-                email = odyssey_domain::personal::EmailAddress::parse(said).ok();
+            let Some(said) = said.filter(|_| folded.at <= before && (!alone || of == own)) else {
+                continue;
+            };
+            // An address that came with a link since may have been read or not.
+            if !alone && joined(of) {
+                return;
             }
+            email = odyssey_domain::personal::EmailAddress::parse(said).ok();
         }
         let Some(email) = email else { return };
         let contact = keyring().contact_key(&email);
