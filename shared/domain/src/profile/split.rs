@@ -209,6 +209,47 @@ mod tests {
         assert_eq!((stage(&split), raised(&split)), dormant);
     }
 
+    /// An earlier claim takes the return away, and with it what ended the silence. Its end is said
+    /// again when there is one, under the id that it had: nobody enters a journey twice by it.
+    #[test]
+    fn a_silence_whose_end_was_anothers_ends_again_under_the_same_id() {
+        let rules = [SignalRule {
+            stages: Some(Stages {
+                dormant: Span::MINUTE.times(20),
+                lapsed: Span::MINUTE.times(30),
+                ..Stages::default()
+            }),
+            ..SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::MINUTE.times(10))])
+        }];
+        let silence = |root: &mut Root, at| {
+            root.said.pending.clear();
+            root.rearm(&rules, minute(at));
+            let (arm, due) = (root.said.arm, root.said.due.unwrap());
+            assert_eq!(root.wake(OWN.into(), arm, &rules, due), Woken::Decided);
+            assert_eq!(root.said.stages.values().next().unwrap().stage, Stage::Lapsed);
+            raised(root)
+        };
+        let back = |root: &mut Root, key: IdentityKey, at| {
+            root.said.pending.clear();
+            add(root.accumulators.get_mut(&key).unwrap(), at, "Product Viewed");
+            root.cross(OWN.into(), &rules, minute(at));
+            let ids = root.said.pending.iter().filter_map(|effect| match effect {
+                ProfileEffect::Raise(raise) => Some(raise.id),
+                _ => None,
+            });
+            ids.collect::<Vec<_>>()
+        };
+        let mut root = root(&[], &[]);
+        add(root.accumulators.get_mut(&OWN).unwrap(), 1, "Order Completed");
+        root.cross(OWN.into(), &rules, minute(1));
+        assert_eq!(silence(&mut root, 45), 3);
+        let first = back(&mut root, OTHER, 50);
+        assert_eq!(first.len(), 1);
+        root.release(OTHER);
+        assert_eq!(silence(&mut root, 51), 0, "it was said before");
+        assert_eq!(back(&mut root, OWN, 90), first);
+    }
+
     /// The orders were the other's: without it nobody bought anything, and whoever then buys is no
     /// longer told of as new.
     #[test]

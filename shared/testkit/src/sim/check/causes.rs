@@ -39,7 +39,8 @@ fn raises(root: &Root) -> impl Iterator<Item = &Raise> {
 
 impl Check {
     /// A root was written: what it now wants raised it never wanted raised before, and its events say
-    /// the same. Roots that were linked or parted are others from then on.
+    /// the same. Roots that were linked or parted are others from then on, and where an earlier claim
+    /// took the return from a silence, its end is said again, under the id that it had.
     pub(super) fn raises_written(
         &mut self,
         now: Stamp,
@@ -55,7 +56,8 @@ impl Check {
         for raise in &new {
             let id = raise.id;
             let first = self.raised.once.insert((key, id));
-            self.holds("raised-once", first || !whole, || {
+            let once = first || !whole || self.has_lost_the_return(key, after, id);
+            self.holds("raised-once", once, || {
                 format!("{key} raises {id}, which it has raised before")
             });
             let with = (raise.signal.clone(), raise.threshold, raise.since, raise.at);
@@ -77,6 +79,19 @@ impl Check {
                 format!("{key} says that it raised {signal} at {at}, and nothing did")
             });
         }
+    }
+
+    /// Whether a signal was a change of stage, and whatever deeds it was raised of have left the
+    /// profile.
+    fn has_lost_the_return(&self, key: IdentityKey, root: &Root, id: SignalId) -> bool {
+        let (gone, held) = (self.profiles.events_gone(key, root), self.profiles.events_in(root));
+        let is_of = |events: &[&Event], since: Stamp| events.iter().any(|event| event.at == since);
+        let with = self.raised.with.get(&id);
+        with.is_some_and(|with| {
+            with.iter().all(|(name, _, since, _)| {
+                name == "Stage Changed" && is_of(&gone, *since) && !is_of(&held, *since)
+            })
+        })
     }
 
     /// What was decided on silences that no profile had decided on before.
@@ -101,12 +116,14 @@ impl Check {
         let skew = Span::from_ms(self.skew_ms);
         let time = started.minus(skew)..=started.plus(skew).plus(EARLY);
         let parted = !self.profiles.was_never_parted(key);
+        let gone: Vec<Event> = self.profiles.events_gone(key, root).into_iter().cloned().collect();
+        let gone = &Past::of(&gone);
         for raise in raised {
             if let Threshold::Segment(name) = raise.threshold {
                 self.segment_change(started, root, past, raise, name);
                 continue;
             }
-            let cause = Cause { raise, past, parted };
+            let cause = Cause { raise, past, gone, parted };
             let in_time = time.contains(&raise.at);
             let missing = cause.missing().or_else(|| (!in_time).then_some("its time"));
             self.holds("raised-with-cause", missing.is_none(), || {
@@ -153,6 +170,8 @@ impl Check {
 struct Cause<'c> {
     raise: &'c Raise,
     past: &'c Past<'c>,
+    /// What the profile held once and does not any more.
+    gone: &'c Past<'c>,
     /// Of a profile that was linked or split: what it was decided on may have left it.
     parted: bool,
 }
@@ -254,7 +273,9 @@ impl Cause<'_> {
         if absent.plus(span) >= *since {
             return Some("some of the absence");
         }
-        let left = self.past.deeds().any(|deed| deed.at == absent);
+        // An absence that was noted stays noted, though an earlier claim takes the deed before it.
+        let mut deeds = self.past.deeds().chain(self.gone.deeds());
+        let left = deeds.any(|deed| deed.at == absent);
         (!left && !self.parted).then_some("the deed before the absence")
     }
 

@@ -56,6 +56,8 @@ pub(super) struct Profiles {
     spilled: BTreeSet<(IdentityKey, EventHash)>,
     /// When an identity was linked into the root it is in.
     linked: BTreeMap<IdentityKey, Stamp>,
+    /// What each profile held once and does not any more: an earlier claim took it, or an operator.
+    left: BTreeMap<IdentityKey, BTreeSet<IdentityKey>>,
     /// What the operator has split, in order.
     pub(super) parted: Vec<Parted>,
     /// Whose timelines hold an event under two stamps: its client posted it again with another skew.
@@ -221,6 +223,7 @@ impl Profiles {
     }
 
     /// Whether a profile is the one it always was: never linked into another, nothing split off it.
+    /// What an earlier claim took out of it is in `events_gone`.
     pub(super) fn was_never_parted(&self, root: IdentityKey) -> bool {
         !self.linked.contains_key(&root) && !self.was_parted(root, Stamp::MIN)
     }
@@ -251,12 +254,20 @@ impl Profiles {
 
     /// The events in a root as it was just written, whether it is the one that stands or not.
     pub(super) fn events_in(&self, root: &Root) -> Vec<&Event> {
-        let of = |own: &IdentityKey| {
-            let all = self.folded.range((*own, EventHash([0; 8]))..);
-            let own = *own;
-            all.take_while(move |((identity, _), _)| *identity == own)
-        };
-        root.accumulators.keys().flat_map(of).map(|(_, folded)| &folded.event).collect()
+        root.accumulators.keys().flat_map(|own| self.events_under(*own)).collect()
+    }
+
+    /// The events of what has left a profile: what it decided on while it held them stays decided.
+    pub(super) fn events_gone(&self, key: IdentityKey, root: &Root) -> Vec<&Event> {
+        let left = self.left.get(&key).into_iter().flatten();
+        let gone = left.filter(|own| !root.accumulators.contains_key(*own));
+        gone.flat_map(|own| self.events_under(*own)).collect()
+    }
+
+    fn events_under(&self, own: IdentityKey) -> impl Iterator<Item = &Event> {
+        let all = self.folded.range((own, EventHash([0; 8]))..);
+        let all = all.take_while(move |((identity, _), _)| *identity == own);
+        all.map(|(_, folded)| &folded.event)
     }
 
     /// Whose events a client's message was, as it was sent.
@@ -298,6 +309,9 @@ impl Check {
                 Some(IdentityItem::Root(root)) => Some(root.as_ref()),
                 _ => None,
             };
+            let held = stood.into_iter().flat_map(|stood| stood.links.keys());
+            let gone = held.filter(|own| !root.links.contains_key(*own));
+            self.profiles.left.entry(identity).or_default().extend(gone);
             self.raises_written(now, actor, identity, stood, root);
             let owner = Owner::Profile(identity.into());
             self.armed(now, owner, root.said.arm, root.said.due);

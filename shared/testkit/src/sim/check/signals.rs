@@ -27,6 +27,8 @@ struct AtRest<'r> {
     key: IdentityKey,
     root: &'r Root,
     past: Past<'r>,
+    /// The same with what has left the profile.
+    ever: Past<'r>,
     now: Stamp,
 }
 
@@ -40,7 +42,10 @@ impl Check {
                 .into_iter()
                 .map(|(_, folded)| folded.event.clone())
                 .collect();
-            let of = AtRest { key, root: &root, past: Past::of(&events), now };
+            let gone = self.profiles.events_gone(key, &root);
+            let gone: Vec<Event> = gone.into_iter().cloned().collect();
+            let ever = Past::of(events.iter().chain(&gone));
+            let of = AtRest { key, root: &root, past: Past::of(&events), ever, now };
             self.crossings_decided(&of);
             self.keys_decided(&of);
             self.absence_decided(&of);
@@ -51,22 +56,27 @@ impl Check {
     }
 
     fn crossings_decided(&mut self, of: &AtRest<'_>) {
-        let AtRest { key, root, past, .. } = of;
-        let (orders, complaints) = (past.orders().len(), past.complaints().len());
-        for (rule, reached, least) in [
-            ("First Purchase/1", orders.min(1), 1),
-            ("Repeat Purchase/2", orders, 2),
-            ("Complaint Received/1", complaints, 1),
-            ("Lead Submitted/1", past.leads().len(), 1),
-        ] {
+        let AtRest { key, root, past, ever, .. } = of;
+        let counts = |past: &Past<'_>| {
+            let (orders, complaints) = (past.orders().len(), past.complaints().len());
+            [orders.min(1), orders, complaints, past.leads().len()].map(|count| count as u64)
+        };
+        let rules = [
+            ("First Purchase/1", 1),
+            ("Repeat Purchase/2", 2),
+            ("Complaint Received/1", 1),
+            ("Lead Submitted/1", 1),
+        ];
+        let reached = counts(past).into_iter().zip(counts(ever));
+        for ((rule, least), (reached, ever)) in rules.into_iter().zip(reached) {
             if reached < least {
                 continue;
             }
-            let reached = reached as u64;
             let held = root.said.crossed.get(rule).map_or(0, |crossed| crossed.number);
-            // A split takes events away, and not what was said of them.
+            // A split takes events away, and an earlier claim does, and not what was said of them.
             let parted = !self.profiles.was_never_parted(*key);
-            self.holds("crossings-decided", held == reached || (parted && held > reached), || {
+            let decided = held == reached || (held > reached && (parted || held <= ever));
+            self.holds("crossings-decided", decided, || {
                 format!("{key} has reached {reached} by {rule}, decided on were {held}")
             });
         }
@@ -152,7 +162,7 @@ impl Check {
 
     /// At rest every customer has lapsed, and nobody else has.
     fn stage_reached(&mut self, of: &AtRest<'_>) {
-        let AtRest { key, root, past, now } = of;
+        let AtRest { key, root, past, now, .. } = of;
         let Some(mark) = root.said.stages.get("Stage Changed/6h") else {
             // Written last before its events came, or by links alone.
             return;
