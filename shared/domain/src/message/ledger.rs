@@ -26,8 +26,7 @@
 //!
 //! A `Reject` or `Rendering Failure` event makes FAILED of every state but SKIPPED. An operator's
 //! [`Verdict`] makes SENT or FAILED of UNCONFIRMED; where SES says later that it did accept, SENT of
-//! that FAILED. No clock leads out of SENDING or UNCONFIRMED
-//! into another call.
+//! that FAILED. No clock leads out of SENDING or UNCONFIRMED into another call.
 
 use super::MailId;
 use super::feedback::Report;
