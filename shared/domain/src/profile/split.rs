@@ -168,24 +168,34 @@ mod tests {
         }
     }
 
+    /// Stages of minutes: at risk after ten, dormant after twenty, lapsed after thirty.
+    fn quick_stages() -> [SignalRule; 1] {
+        let stages = Stages {
+            dormant: Span::MINUTE.times(20),
+            lapsed: Span::MINUTE.times(30),
+            ..Stages::default()
+        };
+        let at_risk = Threshold::After(Span::MINUTE.times(10));
+        [SignalRule {
+            stages: Some(stages),
+            ..SignalRule::new(SignalKind::StageChanged, &[at_risk])
+        }]
+    }
+
+    /// Arms the next timer as of a minute, and has it fire at its time.
+    fn next_wake(root: &mut Root, rules: &[SignalRule], at: u64) -> Woken {
+        root.said.pending.clear();
+        root.rearm(rules, minute(at));
+        let (arm, due) = (root.said.arm, root.said.due.unwrap());
+        root.wake(OWN.into(), arm, rules, due)
+    }
+
     /// The customer fell silent, came back under the other id and fell silent again; without that
     /// id they never came back. The other id's own silence was said of the customer it was part of.
     #[test]
     fn a_return_that_was_anothers_is_none() {
-        let rules = [SignalRule {
-            stages: Some(Stages {
-                dormant: Span::MINUTE.times(20),
-                lapsed: Span::MINUTE.times(30),
-                ..Stages::default()
-            }),
-            ..SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::MINUTE.times(10))])
-        }];
-        let wake = |root: &mut Root, at| {
-            root.said.pending.clear();
-            root.rearm(&rules, minute(at));
-            let (arm, due) = (root.said.arm, root.said.due.unwrap());
-            root.wake(OWN.into(), arm, &rules, due)
-        };
+        let rules = quick_stages();
+        let wake = |root: &mut Root, at| next_wake(root, &rules, at);
         let stage = |root: &Root| root.said.stages.values().next().map(|mark| mark.stage);
         let mut root = root(&[], &[]);
         add(root.accumulators.get_mut(&OWN).unwrap(), 1, "Order Completed");
@@ -213,19 +223,9 @@ mod tests {
     /// again when there is one, under the id that it had: nobody enters a journey twice by it.
     #[test]
     fn a_silence_whose_end_was_anothers_ends_again_under_the_same_id() {
-        let rules = [SignalRule {
-            stages: Some(Stages {
-                dormant: Span::MINUTE.times(20),
-                lapsed: Span::MINUTE.times(30),
-                ..Stages::default()
-            }),
-            ..SignalRule::new(SignalKind::StageChanged, &[Threshold::After(Span::MINUTE.times(10))])
-        }];
+        let rules = quick_stages();
         let silence = |root: &mut Root, at| {
-            root.said.pending.clear();
-            root.rearm(&rules, minute(at));
-            let (arm, due) = (root.said.arm, root.said.due.unwrap());
-            assert_eq!(root.wake(OWN.into(), arm, &rules, due), Woken::Decided);
+            assert_eq!(next_wake(root, &rules, at), Woken::Decided);
             assert_eq!(root.said.stages.values().next().unwrap().stage, Stage::Lapsed);
             raised(root)
         };
