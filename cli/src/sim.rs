@@ -76,6 +76,9 @@ pub fn run(screen: &Screen, args: &SimArgs) -> Result<Exit, Failure> {
         if args.trace {
             simulate.arg("--trace");
         }
+        if args.whole {
+            simulate.arg("--no-shrinking");
+        }
     } else {
         simulate.args([
             "--seeds",

@@ -18,7 +18,7 @@ fn seeds_hold_every_invariant_and_run_the_same_twice() {
         threads: 4,
         rates: Rates::Swarm,
     };
-    let tally = campaign(plan, |_| {});
+    let tally = campaign(plan, |_, _| {});
     if let Some(broken) = tally.broken.first() {
         let shrunk = shrink(broken.seed, 60);
         let told = shrunk.map_or_else(String::new, |shrunk| report::shrunk(&shrunk, "here"));
@@ -43,7 +43,7 @@ fn every_invariant_that_is_checked_is_named() {
             threads: 4,
             rates: Rates::Swarm,
         },
-        |_| {},
+        |_, _| {},
     );
     for name in tally.checked.keys() {
         assert!(named.contains(name), "{name} is checked and not named");

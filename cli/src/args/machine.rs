@@ -54,9 +54,13 @@ pub struct SimArgs {
     /// One seed alone
     #[arg(long, value_name = "S", conflicts_with_all = ["seeds", "from", "twice", "json"])]
     pub seed: Option<u64>,
-    /// With --seed: show its every step
+    /// With --seed: show its every step; of a seed that breaks an invariant those of the smallest run
+    /// that breaks it still
     #[arg(long, requires = "seed")]
     pub trace: bool,
+    /// With --trace: the seed's whole run, whatever could be left out
+    #[arg(long, requires = "trace")]
+    pub whole: bool,
     /// Each seed twice: both runs must be the same to the byte
     #[arg(long)]
     pub twice: bool,

@@ -7,7 +7,7 @@
 //! simulate --mutants ROOT [--mutant NAME] [--seeds N] [--json]
 //! ```
 
-use odyssey_testkit::sim::mutants::{Caught, Mutant, MutantError, Nursery};
+use odyssey_testkit::sim::mutants::{FOLDER, Mutant, MutantError, Nursery};
 use odyssey_testkit::sim::{
     Backlog, Drained, Filter, Plan, Rates, campaign, drain, report, run, shrink,
 };
@@ -51,7 +51,7 @@ enum Flag {
     Twice,
     /// A broken seed does not end the run.
     KeepGoing,
-    /// A broken seed is told as it is.
+    /// A broken seed is told and traced as it is.
     NoShrinking,
 }
 
@@ -157,7 +157,13 @@ fn backlog(messages: u64, per_second: u64) -> ExitCode {
 
 /// One seed, in the open.
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
-    let outcome = run(seed, &Filter::default(), arguments.has(Flag::Trace));
+    let trace = arguments.has(Flag::Trace);
+    let smallest = if trace && !arguments.has(Flag::NoShrinking) {
+        shrink(seed, SHRINK_RUNS_MAX).map(|shrunk| shrunk.outcome)
+    } else {
+        None
+    };
+    let outcome = smallest.unwrap_or_else(|| run(seed, &Filter::default(), trace));
     for line in &outcome.log {
         say(line);
         say("\n");
@@ -184,7 +190,11 @@ fn many(arguments: &Arguments) -> ExitCode {
         threads: arguments.threads,
         rates: arguments.rates,
     };
-    let tally = campaign(plan, |through| {
+    let tally = campaign(plan, |outcome, through| {
+        if let (Some(found), true) = (&outcome.violation, plan.keep_going) {
+            let (seed, invariant) = (outcome.seed, found.invariant);
+            let _ = writeln!(io::stderr(), "seed {seed} breaks `{invariant}`");
+        }
         if through % step == 0 {
             let line_end = if terminal { '\r' } else { '\n' };
             let seconds = began.elapsed().as_secs();
@@ -196,7 +206,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     }
     let seconds = began.elapsed().as_secs_f64();
     if arguments.has(Flag::Json) {
-        say(&format!("{}\n", report::json(&tally, seconds)));
+        say(&format!("{}\n", report::json(&tally, seconds, &arguments.commit)));
     } else {
         say(&report::text(&tally, seconds));
         if let Rates::Stated { times } = arguments.rates {
@@ -237,22 +247,27 @@ fn all_mutants(root: &Path, arguments: &Arguments) -> Result<ExitCode, MutantErr
     let wanted =
         |mutant: &Mutant| arguments.mutant.as_ref().is_none_or(|name| *name == mutant.name);
     let mutants: Vec<Mutant> = Mutant::all(root)?.into_iter().filter(wanted).collect();
+    if mutants.is_empty() {
+        let name = arguments.mutant.as_deref().unwrap_or("*");
+        let folder = root.join(FOLDER);
+        let _ = writeln!(io::stderr(), "no mutant `{name}` in {}", folder.display());
+        return Ok(ExitCode::from(2));
+    }
     for mutant in &mutants {
         mutant.applied(root)?;
     }
     let nursery = Nursery::new(root)?;
     let began = Instant::now();
-    let mut raised: Vec<Caught> = Vec::new();
-    for mutant in &mutants {
-        let caught = nursery.raise(mutant, arguments.seeds)?;
+    let (planted, mut through) = (mutants.len(), 0);
+    let raised = nursery.raise(mutants, arguments.seeds, |caught| {
         let told = match &caught.by {
             Some((invariant, seeds)) => format!("caught by {invariant} after {seeds} seeds"),
             None => format!("NOT CAUGHT in {} seeds", arguments.seeds),
         };
-        let line = format!("{:<42} {told}", mutant.name);
-        let _ = writeln!(io::stderr(), "{line}");
-        raised.push(caught);
-    }
+        through += 1;
+        let name = &caught.mutant.name;
+        let _ = writeln!(io::stderr(), "{through:>3} of {planted}  {name:<42} {told}");
+    })?;
     let seconds = began.elapsed().as_secs_f64();
     let report = if arguments.has(Flag::Json) {
         format!("{}\n", report::mutants_json(&raised, seconds))

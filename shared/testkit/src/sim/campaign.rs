@@ -79,8 +79,8 @@ impl Tally {
 }
 
 /// Runs seeds until they are through or, unless it is to keep going, one breaks an invariant.
-/// `progress` is told, now and then, how many are through.
-pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
+/// `progress` is told of every seed that is through, and how many that makes.
+pub fn campaign(plan: Plan, progress: impl Fn(&Outcome, u64) + Sync) -> Tally {
     let next = AtomicU64::new(plan.from);
     let end = plan.from.saturating_add(plan.seeds);
     let through = AtomicU64::new(0);
@@ -105,8 +105,8 @@ pub fn campaign(plan: Plan, progress: impl Fn(u64) + Sync) -> Tally {
             if outcome.violation.is_some() && !plan.keep_going {
                 stop.store(true, Ordering::Relaxed);
             }
+            progress(&outcome, through.fetch_add(1, Ordering::Relaxed) + 1);
             mine.add(outcome);
-            progress(through.fetch_add(1, Ordering::Relaxed) + 1);
         }
         total.lock().unwrap_or_else(PoisonError::into_inner).merge(mine);
     };

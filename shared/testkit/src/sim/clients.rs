@@ -6,6 +6,7 @@ use super::faults::WireFault;
 use super::functions::Function;
 use super::people::{ConsentWish, Customer, Errand, Told, What};
 use super::running::{Trigger, http};
+use super::setup::Feature;
 use super::workload::Does;
 use super::workspace::PUBLIC_URL;
 use super::world::World;
@@ -77,7 +78,9 @@ impl World {
         let function = match &errand.what {
             What::Post { .. } => Function::Ingest,
             What::Consent { .. } | What::Ask { .. } => Function::Consent,
-            What::Publish { .. } | What::Fill { .. } | What::Split { .. } => Function::Operator,
+            What::Publish { .. } | What::Fill { .. } | What::Split { .. } | What::Settle { .. } => {
+                Function::Operator
+            }
         };
         let Some(instance) = self.take_instance(function) else {
             self.told(errand, Told::Later);
@@ -132,6 +135,18 @@ impl World {
         }
     }
 
+    /// The operator hears of unconfirmed sends, and looks them up once they are old enough; now and
+    /// then in the wrong place.
+    pub(super) fn heed_alarm(&mut self) {
+        let mut core = lock(&self.shared);
+        if !std::mem::take(&mut core.alarm) || !self.setup.has(Feature::Settles) {
+            return;
+        }
+        let ms = self.people.between(61 * 60_000, 5 * 3_600_000);
+        let what = What::Settle { finds: self.people.chance(400) };
+        core.plan_in(ms, Next::Errand(Box::new(Errand { what, tries: 0 })));
+    }
+
     /// Customers look at the mails that have reached them.
     pub(super) fn welcome_mails(&mut self) {
         let mails = std::mem::take(&mut lock(&self.shared).ses.arrivals);
@@ -172,10 +187,15 @@ impl World {
             1 => self.people.between(60_000, 4 * 3_600_000),
             _ => self.people.between(3_600_000, 8 * 86_400_000),
         };
+        // Mails are looked at again, and so are their links.
+        let again = matches!(change, ConsentWish::Confirm(_)) && self.people.chance(400);
+        let later = ms + self.people.between(60_000, 6 * 86_400_000);
         let mut core = lock(&self.shared);
-        let at = core.now.plus(Span::from_ms(ms));
-        let number = core.check.wished(at, &mail.to, &topic, state);
-        let what = What::Consent { number, change };
-        core.plan(at, Next::Errand(Box::new(Errand { what, tries: 0 })));
+        for ms in std::iter::once(ms).chain(again.then_some(later)) {
+            let at = core.now.plus(Span::from_ms(ms));
+            let number = core.check.wished(at, &mail.to, &topic, state);
+            let what = What::Consent { number, change: change.clone() };
+            core.plan(at, Next::Errand(Box::new(Errand { what, tries: 0 })));
+        }
     }
 }

@@ -119,6 +119,8 @@ pub(crate) struct Core {
     numbers: u64,
     /// Calls that will take effect although nobody waits for them.
     pub(crate) landing: u64,
+    /// Sends have become unconfirmed, and the operator has not seen it yet.
+    pub(crate) alarm: bool,
     /// Calls take their usual time and batches are full, instead of whatever may be.
     pub(crate) steady: bool,
     /// When the next tick is on the agenda.
@@ -151,6 +153,7 @@ impl Core {
             agenda: BinaryHeap::new(),
             numbers: 0,
             landing: 0,
+            alarm: false,
             steady: false,
             tick_at: None,
         }

@@ -144,6 +144,7 @@ impl Core {
                     return Ok(Written::Done);
                 }
                 for row in after.iter().flatten() {
+                    self.alarm |= super::check::state(row) == Some("unconfirmed");
                     self.trace.bytes(&row.body);
                     self.trace.bytes(&row.version.to_le_bytes());
                     self.trace.tell(self.now, || {
@@ -165,6 +166,7 @@ impl Core {
                     _ => Operation::Transact,
                 };
                 self.faults.conflict(actor.function, operation);
+                self.check.hindered(actor, operation);
                 let current = current.map(|row| seen(actor.newer, row));
                 Ok(Written::Conflict { index, current })
             }

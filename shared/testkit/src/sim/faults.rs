@@ -334,6 +334,8 @@ pub(crate) struct Faults {
     ordinal: u64,
     wire_draws: BTreeMap<WireFault, u64>,
     quiet: bool,
+    /// The rates of calls that send a mail are so many times those of others.
+    pub(crate) mail_times: u64,
     pub(crate) coverage: Coverage,
 }
 
@@ -352,6 +354,7 @@ impl Faults {
             ordinal: 0,
             wire_draws: BTreeMap::new(),
             quiet: false,
+            mail_times: 1,
             coverage: Coverage::default(),
         }
     }
@@ -383,7 +386,8 @@ impl Faults {
         if self.filter.calls_until.is_some_and(|until| ordinal >= until) {
             return (ordinal, None);
         }
-        let mut drawn = mix(self.seed ^ mix(ordinal ^ 0xfa17)) % 100_000;
+        let times = if operation == Operation::SendMail { self.mail_times } else { 1 };
+        let mut drawn = mix(self.seed ^ mix(ordinal ^ 0xfa17)) % 100_000 / times;
         for (fault, rate) in &self.calls {
             if drawn < *rate {
                 let strikes =

@@ -19,10 +19,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::sync_channel;
 
 /// Where they stand, below the Cargo workspace.
 pub const FOLDER: &str = "tests/sim/mutants";
-/// The crates that a mutant may change.
+/// The crates that a mutant may change, each above those that it uses.
 const CRATES: [&str; 3] = ["shared/domain", "shared/flows", "shared/testkit"];
 
 /// One replacement.
@@ -34,6 +35,13 @@ pub struct Edit {
     pub old: String,
     /// What takes its place.
     pub new: String,
+}
+
+impl Edit {
+    /// How many of the crates stand below the one that it changes.
+    fn depth(&self) -> Option<usize> {
+        CRATES.iter().position(|name| self.file.starts_with(name))
+    }
 }
 
 /// One deliberate bug.
@@ -195,8 +203,10 @@ impl Nursery {
     /// # Errors
     /// Where they cannot be copied.
     pub fn new(root: &Path) -> Result<Nursery, MutantError> {
+        // Cargo runs in the copy, where another path than from the root leads elsewhere.
+        let root = fs::canonicalize(root).map_err(io_error(root.display().to_string()))?;
         let copy = root.join("target").join("mutants");
-        let nursery = Nursery { root: root.to_path_buf(), copy };
+        let nursery = Nursery { root: root.clone(), copy };
         let manifest = root.join("Cargo.toml");
         let text = fs::read_to_string(&manifest).map_err(io_error("Cargo.toml"))?;
         let members = CRATES.map(|name| format!("\"{name}\"")).join(", ");
@@ -262,26 +272,64 @@ impl Nursery {
         fs::write(&path, bytes).map_err(io_error(at()))
     }
 
-    /// Builds a mutant and runs up to `seeds` seeds of it.
+    /// Builds mutants, each while up to `seeds` seeds of the one before run, and tells of each what
+    /// became of it. Those that change the same crate stand beside each other, so that little is
+    /// built anew.
     ///
     /// # Errors
-    /// Where it does not apply, does not compile, or cannot be run.
-    pub fn raise(&self, mutant: &Mutant, seeds: u64) -> Result<Caught, MutantError> {
+    /// Where one does not apply, does not compile, or cannot be run.
+    pub fn raise(
+        &self,
+        mut mutants: Vec<Mutant>,
+        seeds: u64,
+        mut tell: impl FnMut(&Caught),
+    ) -> Result<Vec<Caught>, MutantError> {
+        let deepest = |mutant: &Mutant| mutant.edits.iter().filter_map(Edit::depth).min();
+        mutants.sort_by_key(|mutant| (deepest(mutant), mutant.name.clone()));
+        let (built, ready) = sync_channel(1);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for mutant in mutants {
+                    let program = self.build(&mutant);
+                    let broken = program.is_err();
+                    if built.send((mutant, program)).is_err() || broken {
+                        break;
+                    }
+                }
+            });
+            let mut raised = Vec::new();
+            for (mutant, program) in ready {
+                let program = program?;
+                let by = run(&program, seeds)?;
+                fs::remove_file(&program).map_err(io_error(mutant.name.clone()))?;
+                let caught = Caught { mutant, by };
+                tell(&caught);
+                raised.push(caught);
+            }
+            raised.sort_by(|a, b| a.mutant.name.cmp(&b.mutant.name));
+            Ok(raised)
+        })
+    }
+
+    /// The mutant as a program of its own.
+    fn build(&self, mutant: &Mutant) -> Result<PathBuf, MutantError> {
         let files = mutant.applied(&self.root)?;
         for (file, text) in &files {
             self.put(file, text)?;
         }
-        let caught = self.build(&mutant.name).and_then(|program| run(&program, seeds));
+        let built = self.compile(&mutant.name);
         for file in files.keys() {
             let text = fs::read_to_string(self.root.join(file)).map_err(io_error(file))?;
             self.put(file, &text)?;
         }
-        Ok(Caught { mutant: mutant.clone(), by: caught? })
+        let program = self.copy.join(&mutant.name);
+        fs::copy(built?, &program).map_err(io_error(mutant.name.clone()))?;
+        Ok(program)
     }
 
     /// Builds it among what `cargo odyssey sim` has built: its dependencies are there. Most mutants
     /// fall to a few seeds, so that the three crates themselves are not optimised.
-    fn build(&self, name: &str) -> Result<PathBuf, MutantError> {
+    fn compile(&self, name: &str) -> Result<PathBuf, MutantError> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| self.root.join("target"), |folder| self.root.join(folder));
@@ -309,7 +357,7 @@ fn run(program: &Path, seeds: u64) -> Result<Option<(String, u64)>, MutantError>
         .output()
         .map_err(io_error(program.display().to_string()))?;
     let told: Value = serde_json::from_slice(&told.stdout).unwrap_or_default();
-    let found = &told["violation"];
+    let found = &told["violations"][0];
     let name = found["invariant"].as_str().map(str::to_owned);
     Ok(name.zip(found["seed"].as_u64().map(|seed| seed + 1)))
 }

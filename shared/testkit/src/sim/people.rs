@@ -17,6 +17,8 @@ pub(crate) struct Customer {
     pub(crate) email: String,
     /// The id by which the shop's back office knows them.
     pub(crate) crm: String,
+    /// The zone they live in, where their devices say it.
+    pub(crate) zone: Option<&'static str>,
     /// Follows the link in a confirmation mail, so often of 1,000.
     pub(crate) confirms: u64,
     /// Uses one-click unsubscribe, so often of 1,000 marketing mails.
@@ -34,6 +36,8 @@ pub(crate) struct Said {
     pub(crate) previous: Option<String>,
     /// `context.externalIds`: type and id.
     pub(crate) ids: Vec<(&'static str, String)>,
+    /// `context.timezone`
+    pub(crate) zone: Option<&'static str>,
     pub(crate) at: Stamp,
     pub(crate) properties: Map<String, Value>,
     pub(crate) traits: Map<String, Value>,
@@ -77,7 +81,14 @@ impl Said {
     pub(crate) fn context(&self) -> Option<Value> {
         let entry = |(kind, id): &(&str, String)| json!({"type": kind, "id": id, "collection": "users", "encoding": "none"});
         let ids: Vec<Value> = self.ids.iter().map(entry).collect();
-        (!ids.is_empty()).then(|| json!({"externalIds": ids}))
+        let mut context = Map::new();
+        if !ids.is_empty() {
+            context.insert("externalIds".to_owned(), ids.into());
+        }
+        if let Some(zone) = self.zone {
+            context.insert("timezone".to_owned(), zone.into());
+        }
+        (!context.is_empty()).then(|| context.into())
     }
 
     /// As the Segment API takes it.
@@ -131,6 +142,9 @@ pub(crate) enum What {
     Fill { number: u32 },
     /// The operator splits an id off the profile it is linked to.
     Split { identity: IdentityKey },
+    /// The operator says of unconfirmed sends whether SES accepted them; who looks in the wrong
+    /// place does not find what it did.
+    Settle { finds: bool },
 }
 
 /// How a consent is to change.

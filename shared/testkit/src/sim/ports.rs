@@ -89,7 +89,7 @@ impl Ports {
             fault = Some(CallFault::Unavailable);
         }
         if let Some(fault) = fault {
-            core.check.troubled(actor, fault);
+            core.check.troubled(actor, operation, fault);
         }
         let now = core.now;
         let words =
@@ -187,7 +187,7 @@ impl Ports {
         if meets && !core.faults.is_quiet() && core.latency.chance(300) {
             let site = core.faults.coverage.sites.entry((actor.function, operation)).or_default();
             *site.faults.entry(CallFault::TransactionConflict).or_default() += 1;
-            core.check.troubled(actor, CallFault::TransactionConflict);
+            core.check.troubled(actor, operation, CallFault::TransactionConflict);
             return Err(transient(operation, "a transaction is under way"));
         }
         if fault == Some(CallFault::Echoed) {
@@ -261,7 +261,9 @@ impl Ports {
     fn seen(&self, row: Option<Row>) -> Option<Row> {
         let row = row?;
         if !self.actor.newer && row.schema > schema_of(row.key.table) {
-            lock(&self.shared).faults.note(WireFault::NewerItem);
+            let mut core = lock(&self.shared);
+            core.faults.note(WireFault::NewerItem);
+            core.check.hindered(self.actor, Operation::Get(row.key.table));
         }
         Some(seen(self.actor.newer, row))
     }

@@ -29,7 +29,7 @@ fn why_zero(operation: crate::Operation, calls: u64) -> String {
 
 /// What a campaign came to, as JSON.
 #[must_use]
-pub fn json(tally: &Tally, seconds: f64) -> Value {
+pub fn json(tally: &Tally, seconds: f64, commit: &str) -> Value {
     let calls: Map<String, Value> =
         tally.coverage.by_kind().iter().map(|(k, n)| (k.name().to_owned(), (*n).into())).collect();
     let wires: Map<String, Value> =
@@ -45,19 +45,20 @@ pub fn json(tally: &Tally, seconds: f64) -> Value {
                    "why": why_zero(operation, calls)})
         })
         .collect();
-    let violation = tally.broken.first().and_then(|outcome| {
+    let broken = |outcome: &Outcome| {
         let found = outcome.violation.as_ref()?;
         Some(json!({"seed": outcome.seed, "invariant": found.invariant, "found": found.text}))
-    });
+    };
+    let violations: Vec<Value> = tally.broken.iter().filter_map(broken).collect();
     json!({
+        "commit": commit,
         "seeds": tally.seeds,
         "events": tally.events,
         "events_per_second": rate(tally.events, seconds),
         "seconds": seconds,
         "mails": tally.mails,
         "unconfirmed": tally.unconfirmed,
-        "violations": tally.broken.len(),
-        "violation": violation,
+        "violations": violations,
         "unsteady_seed": tally.unsteady,
         "digest": format!("{:016x}", tally.digest),
         "call_sites": tally.coverage.sites.len(),

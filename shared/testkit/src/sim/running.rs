@@ -1,6 +1,6 @@
 //! Invocations: the real flows as futures, with what the Lambda adaptor does around them.
 
-use super::core::Actor;
+use super::core::{Actor, lock};
 use super::functions::Inbox;
 use super::operator;
 use super::people::{ConsentWish, Said, Told, What};
@@ -129,7 +129,7 @@ async fn carry_out(
     now: Stamp,
 ) -> Vec<u64> {
     {
-        let mut core = super::core::lock(&ports.shared);
+        let mut core = lock(&ports.shared);
         core.check.disposed(ports.actor, &records, &dispositions);
     }
     let undecided = || Disposition::Retry { reason: "undecided".to_owned(), after: None };
@@ -207,6 +207,7 @@ pub(crate) fn http(ports: Ports, process: Arc<Process>, what: What, now: Stamp) 
             }
             What::Fill { .. } => Box::pin(operator::fill(&ports, now)).await,
             What::Split { identity } => Box::pin(operator::split(&ports, identity, now)).await,
+            What::Settle { finds } => Box::pin(operator::settle(&ports, finds, now)).await,
         };
         Answer::Http(told)
     })
@@ -240,7 +241,10 @@ async fn consent(ports: &Ports, wish: ConsentWish, now: Stamp) -> Told {
         ConsentWish::Server { email, user, topic, state } => {
             Some(server_change(&email, user, topic, state))
         }
-        ConsentWish::Confirm(token) => read(Purpose::Confirm, &token).map(Change::confirm),
+        ConsentWish::Confirm(token) => read(Purpose::Confirm, &token).map(|link| {
+            lock(&ports.shared).check.link_followed(ports.actor.invocation, link.issued);
+            Change::confirm(link)
+        }),
         ConsentWish::Unsubscribe { token, one_click } => {
             let manner = if one_click { Manner::OneClick } else { Manner::UnsubscribePage };
             read(Purpose::Unsubscribe, &token).map(|link| Change::unsubscribe(link, manner))

@@ -116,6 +116,8 @@ pub(crate) enum Feature {
     Poisons,
     /// Many deliveries of one id come at once.
     Hot,
+    /// SES's answers are lost and its reports late, and the operator is asked what became of mails.
+    Settles,
 }
 
 /// The stated rates of calls, in a million of each: assumed, not measured anywhere.
@@ -139,6 +141,14 @@ const STATED_WIRES: [(WireFault, u64); 5] = [
     (WireFault::ReportDoubled, 100),
 ];
 
+/// The longest that two releases run beside each other: a client tries again for no more than a day.
+const DEPLOY_MS_MAX: u64 = 12 * 3_600_000;
+/// Where SES's answers are lost: so many of 100,000 of any call's, times [`SILENT_MAILS`] of those that
+/// send; and so many of 100,000 of its reports are late.
+const SILENT_CALLS: u64 = 900;
+const SILENT_MAILS: u64 = 40;
+const LATE_REPORTS: u64 = 70_000;
+
 /// Instances of a function where many deliveries of one id come at once.
 const HOT_INSTANCES: usize = 6;
 
@@ -149,6 +159,11 @@ impl Setup {
     /// Whether it has this.
     pub(crate) fn has(&self, feature: Feature) -> bool {
         self.features.contains(&feature)
+    }
+
+    /// How much more often calls go wrong that send a mail.
+    pub(crate) fn mail_times(&self) -> u64 {
+        if self.has(Feature::Settles) { SILENT_MAILS } else { 1 }
     }
 
     /// Nothing goes wrong.
@@ -183,7 +198,9 @@ impl Setup {
         let calm = rng.chance(40);
         let deploys = !calm && rng.chance(150);
         let deploy_at = start.plus(Span::from_ms(rng.below(lasts.ms())));
-        let deploy_ms = rng.between(5_000, 600_000);
+        // All at once, or so slowly that both releases see what the other wrote.
+        let deploy_ms = rng.between(5_000, lasts.ms().min(DEPLOY_MS_MAX));
+        let deploy_over = deploy_at.plus(Span::from_ms(deploy_ms)).min(start.plus(lasts));
         let mut setup = Setup {
             start,
             lasts,
@@ -192,7 +209,7 @@ impl Setup {
             calls: if calm { BTreeMap::new() } else { calls(&mut rng) },
             wires: if calm { BTreeMap::new() } else { wires(&mut rng) },
             outages: if calm { Vec::new() } else { outages(&mut rng, start, lasts) },
-            deploy: deploys.then(|| (deploy_at, deploy_at.plus(Span::from_ms(deploy_ms)))),
+            deploy: deploys.then_some((deploy_at, deploy_over)),
             skew_ms: rng.pick(&[0, 50, 800, 5_000, 30_000]).unwrap_or(0),
             instances: rng.pick(&[1, 2, 3, 5]).unwrap_or(2),
             features: features(&mut rng, calm),
@@ -200,6 +217,10 @@ impl Setup {
         if setup.has(Feature::Hot) {
             // One at a time would get in nobody's way.
             setup.instances = HOT_INSTANCES;
+        }
+        if setup.has(Feature::Settles) {
+            setup.calls.insert(CallFault::AnswerLost, SILENT_CALLS);
+            setup.wires.insert(WireFault::ReportLate, LATE_REPORTS);
         }
         setup
     }
@@ -213,6 +234,7 @@ fn features(rng: &mut Rng, calm: bool) -> BTreeSet<Feature> {
         (Feature::Expires, 300),
         (Feature::Poisons, if calm { 0 } else { 250 }),
         (Feature::Hot, 10),
+        (Feature::Settles, if calm { 0 } else { 120 }),
     ];
     chances
         .into_iter()

@@ -10,7 +10,7 @@ use super::poison::poison;
 use super::rng::{Rng, Stream};
 use super::ses::Fate;
 use super::setup::{Feature, Setup};
-use super::workspace::Version;
+use super::workspace::{Version, ZONES};
 use odyssey_domain::contact::{ConsentState, TopicId};
 use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::time::{Span, Stamp};
@@ -118,6 +118,7 @@ impl Draw<'_> {
             devices,
             email: shared.unwrap_or_else(|| format!("customer-{number}@mail.example")),
             crm: format!("{}", 4_711 + number),
+            zone: self.rng.pick(&ZONES).flatten().map(|(zone, _)| zone),
             confirms: self.rng.pick(&[0, 700, 1_000]).unwrap_or(700),
             unsubscribes: self.rng.pick(&[0, 0, 150, 600]).unwrap_or(0),
         }
@@ -178,6 +179,7 @@ impl Draw<'_> {
             device,
             previous: None,
             ids: Vec::new(),
+            zone: customer.zone,
             at,
             properties: Map::new(),
             traits: Map::new(),

@@ -34,6 +34,9 @@ pub(crate) const CAPS: [(usize, Span); 2] = [(4, Span::DAY), (9, Span::DAY.times
 pub(crate) const JOURNEY_CAPS: [(&str, usize, Span); 1] = [("quick", 3, Span::HOUR.times(18))];
 /// The hours between which nobody is written to.
 pub(crate) const QUIET: (i64, i64) = (23, 5);
+/// Where customers may live, and by how many hours their clocks are ahead all year; most do not say.
+pub(crate) const ZONES: [Option<(&str, i64)>; 4] =
+    [None, None, Some(("Asia/Tokyo", 9)), Some(("America/Phoenix", -7))];
 
 /// Another version of two journeys: other waits, a step more. No exit rule is added or removed, so
 /// that what the checks know of the first version holds of this one.

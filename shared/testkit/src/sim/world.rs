@@ -69,7 +69,7 @@ struct Instance {
 
 pub(super) struct World {
     pub(super) shared: Shared,
-    setup: Setup,
+    pub(super) setup: Setup,
     pub(super) workload: Workload,
     clocks: Rng,
     pub(super) people: Rng,
@@ -90,7 +90,8 @@ pub(super) struct World {
 pub fn run(seed: u64, filter: &Filter, keep_log: bool) -> Outcome {
     let setup = Setup::of(seed).at(filter.rates);
     let workload = Workload::of(seed, &setup);
-    let faults = Faults::new(seed, setup.calls.clone(), setup.wires.clone(), filter.clone());
+    let mut faults = Faults::new(seed, setup.calls.clone(), setup.wires.clone(), filter.clone());
+    faults.mail_times = setup.mail_times();
     let check = Check::new(setup.skew_ms);
     let core = Core::new(seed, setup.start, faults, Trace::new(keep_log), check);
     let mut world = World::of(seed, setup, core);
@@ -170,6 +171,7 @@ impl World {
                 None => {}
             }
             self.welcome_mails();
+            self.heed_alarm();
         }
         let mut core = lock(&self.shared);
         let core = &mut *core;

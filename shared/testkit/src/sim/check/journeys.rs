@@ -230,15 +230,19 @@ impl Check {
         if entered {
             self.re_entry(now, before.as_ref().map(|life| &life.enrollment), &after);
         }
-        let mut wanted = match before {
-            Some(life) if !entered => life.wanted,
+        let mut wanted = match &before {
+            Some(life) if !entered => life.wanted.clone(),
             _ => BTreeMap::new(),
         };
+        let before = before.map(|life| life.enrollment).filter(|_| !entered);
+        if let Some(journey) = Journeys::journey_of(after.version) {
+            self.waits_as_said(now, journey, before.as_ref(), &after);
+        }
         for effect in &after.pending {
             let JourneyEffect::Send { step, iteration, .. } = effect else { continue };
             let send = SendId::derive(after.id, step.as_str(), *iteration);
             if wanted.insert(send, step.clone()).is_none() {
-                self.may_ask(now, actor, &after, step);
+                self.may_ask(now, actor, before.as_ref(), &after, step);
             }
         }
         self.armed(now, Owner::Enrollment(after.slot.clone()), after.arm, after.due);
@@ -299,7 +303,14 @@ impl Check {
     }
 
     /// A write wants a mail: not before its delays, and not after what ends it.
-    fn may_ask(&mut self, now: Stamp, actor: Actor, after: &Enrollment, step: &StepId) {
+    fn may_ask(
+        &mut self,
+        now: Stamp,
+        actor: Actor,
+        before: Option<&Enrollment>,
+        after: &Enrollment,
+        step: &StepId,
+    ) {
         let Some(journey) = Journeys::journey_of(after.version) else { return };
         let least = least(journey).get(step).copied().unwrap_or(0);
         let slack = Span::from_ms(2 * self.skew_ms + 2_500);
@@ -315,6 +326,7 @@ impl Check {
         if !self.profiles.was_linked(profile, begun) || self.profiles.was_parted(profile, begun) {
             return;
         }
+        self.way_taken(begun, journey, before, after, step);
         let Some(root) = self.profiles.root_of(profile) else { return };
         let ends: Vec<&str> = journey.exit_when.iter().map(|event| event.event.as_str()).collect();
         let known = self.profiles.events_of(root).into_iter().find(|(identity, folded)| {

@@ -4,9 +4,12 @@
 //! and compare the system with it. They decide nothing by the functions they check: consent, for
 //! one, is judged by what customers asked for and were told, not by `domain::policy`.
 
+mod backfills;
 mod causes;
 mod consents;
+mod contacts;
 mod ending;
+mod invariants;
 mod journeys;
 mod links;
 mod outcomes;
@@ -18,6 +21,7 @@ mod segments;
 mod sends;
 mod signals;
 mod timers;
+mod ways;
 
 use super::core::Actor;
 use super::deeds::schema_of;
@@ -28,6 +32,8 @@ use super::poison::is_poison;
 use super::running::Trigger;
 use super::store::Store;
 use super::workspace::Version;
+use crate::Operation;
+pub use invariants::INVARIANTS;
 use odyssey_domain::contact::{ConsentState, Contact, TopicId};
 use odyssey_domain::ids::{ContactKey, EventHash, SendId};
 use odyssey_domain::personal::EmailAddress;
@@ -50,93 +56,6 @@ pub struct Violation {
     pub text: String,
 }
 
-/// Every invariant and what it says.
-pub const INVARIANTS: &[(&str, &str)] = &[
-    ("one-acceptance", "SES accepts a send id at most once"),
-    ("accepted-under-sending", "SES accepts only what the ledger says is being sent, by its owner"),
-    (
-        "accepted-after-claim",
-        "SES accepts only what was claimed, and within 45 s of its last claim",
-    ),
-    ("consent-at-claim", "at the instant of the last claim the customer's consent allowed it"),
-    ("suppression-at-claim", "at the instant of the last claim the address was not suppressed"),
-    (
-        "caps-at-claim",
-        "no window of a cap's length holds more mails that SES accepted, by their last claims",
-    ),
-    ("quiet-at-claim", "nothing is claimed in quiet hours that is not exempt"),
-    ("held-with-cause", "a cap holds back only where other mails fill it, quiet hours at night"),
-    ("deferrals-end", "nothing is put off for longer than a message may wait"),
-    (
-        "claim-counts",
-        "a claim and its contact are written together, and nothing else of it changes",
-    ),
-    ("ledger-edges", "a send moves only along the ledger's table"),
-    ("contact-writers", "consents change through consent, suppressions through feedback"),
-    ("skip-with-cause", "nothing is skipped that the customer wanted and may have"),
-    ("versions-rise-by-one", "no write goes over another that it has not seen"),
-    ("newer-items-kept", "an older release never writes over a newer one's item"),
-    ("timeline-after-fold", "what is in the timeline is in its profile"),
-    ("facts-are-the-fold", "facts equal the fold of the distinct events, each counted once"),
-    ("events-as-said", "a folded event is one that a client sent, as it was sent"),
-    ("acknowledged-is-folded", "each acknowledged event is in its profile and in the timeline"),
-    ("links-by-first-claim", "an id belongs to the user of its first claim by who may claim it"),
-    ("splits-last", "what an operator has split is not linked again; nothing else parts a link"),
-    ("effects-before-replaced", "no effect of a committed write is missing when it is replaced"),
-    ("arms-never-reused", "an arm number stands for one time and never goes back"),
-    ("timers-armed", "whenever a queue is idle every armed timer has its wake"),
-    ("one-enrollment-a-slot", "an enrollment enters once, stays what it is and ends once"),
-    ("re-entry-held", "nobody enters again sooner than the journey lets them"),
-    ("exits-held", "nothing is sent after a known event that ends the enrollment"),
-    ("not-early", "nothing is asked for before its delays are over"),
-    ("parked-with-cause", "only what can never succeed is parked"),
-    ("poison-kept", "what is no message is parked, and stays in the dead letters as it came"),
-    ("every-record-decided", "a flow answers for every record of its batch"),
-    ("no-panic", "nothing panics"),
-    ("bus-entries-are-json", "what is published is JSON"),
-    ("requests-succeed", "a well-formed request is answered 200 in the end"),
-    ("on-time", "after the faults nothing is dealt with later than 20 minutes after it was due"),
-    ("it-ends", "after the faults everything comes to rest"),
-    ("nothing-left-over", "at rest the queues and the dead letters are empty, the due index too"),
-    ("enrollments-end", "at rest everybody has left the journeys"),
-    ("path-completed", "who completed a journey was sent every mail on a way through it"),
-    ("events-forwarded", "each event that a journey names and a profile holds came to journey"),
-    ("triggers-accounted", "each trigger let its customer in, or something speaks against it"),
-    ("silences-decided", "each silence was decided on"),
-    (
-        "crossings-decided",
-        "each order, lead and complaint was decided on, and each day of videos and week of interest",
-    ),
-    ("raised-once", "a profile raises no signal that it has raised before"),
-    (
-        "raised-with-cause",
-        "what a profile raises and tells, the events it held then say: the last deed, the silence, the number",
-    ),
-    (
-        "raised-where-due",
-        "what is decided on is raised, or was over for too long, or gives way to a deeper abandonment",
-    ),
-    ("raised-is-told", "at rest whatever a profile raised is on the bus"),
-    ("stage-reached", "at rest everybody stands where their events put them"),
-    ("sends-settled", "each mail asked for has an outcome, and it is the true one"),
-    ("confirmations-asked", "each request for consent came to a confirmation or a reason"),
-    ("consents-as-answered", "consents are what customers were told they are"),
-    (
-        "reports-recorded",
-        "a report that feedback is done with is in the ledger, on the contact and on the bus",
-    ),
-    ("suppressed-as-reported", "who bounced or complained is suppressed, and nobody else"),
-    ("segment-count", "at any time a segment's count is the number of its members"),
-    (
-        "segment-change-with-cause",
-        "whoever enters or leaves a segment does so by what is known of them then",
-    ),
-    (
-        "segment-as-evaluated",
-        "at rest everybody is in the segments that what is known of them says",
-    ),
-];
-
 /// What is known of one invocation.
 #[derive(Debug)]
 struct Invocation {
@@ -152,6 +71,13 @@ struct Invocation {
     refused: bool,
     /// Some fault struck it, or it died.
     troubled: bool,
+    /// A call for a contact failed, or met another's write.
+    contact_troubled: bool,
+}
+
+/// Whether a call reads or writes a contact alone.
+const fn is_of_contact(operation: Operation) -> bool {
+    matches!(operation, Operation::Get(Table::Contacts) | Operation::Write(Table::Contacts))
 }
 
 /// The account of a run.
@@ -175,6 +101,7 @@ pub(crate) struct Check {
     raised: causes::Raised,
     journeys: journeys::Journeys,
     segments: segments::Segments,
+    backfills: backfills::Backfills,
     timers: timers::Timers,
     contacts: BTreeMap<ContactKey, Contact>,
     /// The workspace was another than the first for a while.
@@ -209,6 +136,7 @@ impl Check {
             raised: causes::Raised::default(),
             journeys: journeys::Journeys::default(),
             segments: segments::Segments::default(),
+            backfills: backfills::Backfills::default(),
             timers: timers::Timers::default(),
             contacts: BTreeMap::new(),
             republished: false,
@@ -275,15 +203,24 @@ impl Check {
             reports,
             refused: false,
             troubled: false,
+            contact_troubled: false,
         };
         self.invocations.insert(actor.invocation, known);
     }
 
     /// Some fault struck a call of it.
-    pub(crate) fn troubled(&mut self, actor: Actor, fault: CallFault) {
+    pub(crate) fn troubled(&mut self, actor: Actor, operation: Operation, fault: CallFault) {
         if let Some(known) = self.invocations.get_mut(&actor.invocation) {
             known.troubled = true;
+            known.contact_troubled |= is_of_contact(operation);
             known.refused |= fault == CallFault::Refused;
+        }
+    }
+
+    /// A condition of its write failed, or it read what it cannot read.
+    pub(crate) fn hindered(&mut self, actor: Actor, operation: Operation) {
+        if let Some(known) = self.invocations.get_mut(&actor.invocation) {
+            known.contact_troubled |= is_of_contact(operation);
         }
     }
 
@@ -381,9 +318,9 @@ impl Check {
         self.segments.declared(version, number);
     }
 
-    /// A back-fill has left so many profiles as they were.
-    pub(crate) const fn filled(&mut self, left: u64) {
-        self.segments.unfilled = left;
+    /// An invocation follows a link in a confirmation mail, which was made then.
+    pub(crate) fn link_followed(&mut self, invocation: u32, issued: Stamp) {
+        self.sends.followed.insert(invocation, issued);
     }
 
     // ---- the wires -----------------------------------------------------------------------------
@@ -408,12 +345,21 @@ impl Check {
     }
 
     /// A function put a message on a queue.
-    pub(crate) fn enqueued(&mut self, now: Stamp, _: Actor, queue: Queue, message: &QueueMessage) {
-        if queue != Queue::Sender {
-            return;
-        }
-        if let Ok(Command::Send(request)) = serde_json::from_str(&message.body) {
-            self.sends.asked(now, *request);
+    pub(crate) fn enqueued(
+        &mut self,
+        now: Stamp,
+        actor: Actor,
+        queue: Queue,
+        message: &QueueMessage,
+    ) {
+        match queue {
+            Queue::Profile => self.backfills.asked(actor.invocation, message),
+            Queue::Journey => {}
+            Queue::Sender => {
+                if let Ok(Command::Send(request)) = serde_json::from_str(&message.body) {
+                    self.sends.asked(now, *request);
+                }
+            }
         }
     }
 
@@ -466,6 +412,7 @@ impl Check {
             }
         }
         self.segments_written(keys, after);
+        self.backfills.written(keys, after);
         // After the ledger, which looks at contacts as they stood before.
         for (key, after) in keys.iter().zip(after) {
             if let (Table::Contacts, Some(row)) = (key.table, after) {

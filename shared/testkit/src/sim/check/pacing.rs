@@ -1,14 +1,15 @@
 //! Caps and quiet hours: what SES accepted, counted over the times of the last claims, and what was
 //! held back.
 
-use super::super::workspace::{CAPS, JOURNEY_CAPS, QUIET};
+use super::super::core::Actor;
+use super::super::workspace::{CAPS, JOURNEY_CAPS, QUIET, ZONES};
 use super::Check;
-use odyssey_domain::ids::{ContactKey, SendId};
+use odyssey_domain::ids::{ContactKey, IdentityKey, SendId};
 use odyssey_domain::message::{LedgerItem, SendState};
 use odyssey_domain::policy::{Reason, ReasonCode};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Owner;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest that a message may wait: the workspace does not say otherwise.
 const DEFER_AT_MOST: Span = Span::DAY.times(3);
@@ -16,14 +17,15 @@ const DEFER_AT_MOST: Span = Span::DAY.times(3);
 /// Mails that are not exempt, by address: when they were claimed, and by which journey.
 #[derive(Debug, Default)]
 pub(super) struct Pacing {
-    accepted: BTreeMap<ContactKey, Vec<(Stamp, String)>>,
+    accepted: BTreeMap<ContactKey, BTreeMap<SendId, (Stamp, String)>>,
     /// Every claim, whatever became of it: the latest of each send.
     claimed: BTreeMap<ContactKey, BTreeMap<SendId, (Stamp, String)>>,
 }
 
-fn is_quiet(at: Stamp) -> bool {
+/// Whether it is quiet where clocks are so many hours ahead.
+fn is_quiet(at: Stamp, ahead: i64) -> bool {
     let (from, to) = QUIET;
-    let hour = at.ms() / Span::HOUR.ms_i64() % 24;
+    let hour = (at.ms().div_euclid(Span::HOUR.ms_i64()) + ahead).rem_euclid(24);
     hour >= from || hour < to
 }
 
@@ -62,7 +64,7 @@ fn is_full(
 
 impl Check {
     /// The ledger says so.
-    pub(super) fn paced_written(&mut self, now: Stamp, item: &LedgerItem) {
+    pub(super) fn paced_written(&mut self, now: Stamp, actor: Actor, item: &LedgerItem) {
         let send = item.send;
         if let Some(deferral) = &item.deferral {
             let due = match item.state {
@@ -76,7 +78,7 @@ impl Check {
             });
         }
         if let SendState::Deferred { reasons, .. } | SendState::Skipped { reasons } = &item.state {
-            self.held_back(item, reasons);
+            self.held_back(actor, item, reasons);
         }
         if item.state != SendState::Claimed || !is_paced(item) {
             return;
@@ -86,17 +88,46 @@ impl Check {
             let claim = claims.entry(send).or_insert_with(|| (item.at, journey.to_string()));
             claim.0 = claim.0.max(item.at);
         }
-        self.holds("quiet-at-claim", !is_quiet(item.at), || {
-            format!("{send} was claimed at {}, in quiet hours", item.at)
+        let clocks = self.clocks_of(actor, item);
+        let quiet = clocks.iter().all(|ahead| is_quiet(item.at, *ahead));
+        self.holds("quiet-at-claim", !quiet, || {
+            format!("{send} was claimed at {}, in quiet hours by clocks ahead {clocks:?}", item.at)
         });
     }
 
+    /// By how many hours the clocks may be ahead that a message's profile was known to go by: those
+    /// that its events say, and the workspace's where none was surely known.
+    fn clocks_of(&self, actor: Actor, item: &LedgerItem) -> BTreeSet<i64> {
+        let begun = self.invocations.get(&actor.invocation).map(|known| known.started);
+        let profile = item.profile.map(IdentityKey::from);
+        let root = profile.and_then(|profile| self.profiles.root_of(profile));
+        let (Some(begun), Some(root)) = (begun, root) else { return BTreeSet::from([0]) };
+        let mut clocks = BTreeSet::new();
+        let mut sure = false;
+        for (identity, folded) in self.profiles.events_of(root) {
+            let said = folded.event.context.get("timezone").and_then(serde_json::Value::as_str);
+            let zone = ZONES.iter().flatten().find(|(zone, _)| said == Some(zone));
+            if let Some((_, ahead)) = zone {
+                clocks.insert(*ahead);
+                sure |= folded.at < begun && self.profiles.was_linked(identity, begun);
+            }
+        }
+        if self.profiles.was_parted(root, begun) {
+            clocks.extend(ZONES.iter().flatten().map(|(_, ahead)| *ahead));
+        }
+        if !sure || self.profiles.was_parted(root, begun) {
+            clocks.insert(0);
+        }
+        clocks
+    }
+
     /// A cap holds back only where other messages fill its window, quiet hours only at night.
-    fn held_back(&mut self, item: &LedgerItem, reasons: &[Reason]) {
+    fn held_back(&mut self, actor: Actor, item: &LedgerItem, reasons: &[Reason]) {
         let says = |code| reasons.iter().any(|reason| reason.code == code);
         let (send, at) = (item.send, item.at);
         if says(ReasonCode::QuietHours) {
-            self.holds("held-with-cause", is_quiet(at), || {
+            let quiet = self.clocks_of(actor, item).iter().any(|ahead| is_quiet(at, *ahead));
+            self.holds("held-with-cause", quiet, || {
                 format!("{send} was held back for quiet hours at {at}")
             });
         }
@@ -111,6 +142,13 @@ impl Check {
         }
     }
 
+    /// An operator said that it was not sent: it counts against no cap, though it was.
+    pub(super) fn paced_taken_back(&mut self, send: SendId) {
+        for accepted in self.pacing.accepted.values_mut() {
+            accepted.remove(&send);
+        }
+    }
+
     /// SES accepted it.
     pub(super) fn paced_accepted(&mut self, item: &LedgerItem) {
         let (Some(contact), Some((journey, _)), true) =
@@ -119,11 +157,12 @@ impl Check {
             return;
         };
         let accepted = self.pacing.accepted.entry(contact).or_default();
-        accepted.push((item.at, journey.to_string()));
-        accepted.sort();
-        let all: Vec<Stamp> = accepted.iter().map(|(at, _)| *at).collect();
-        let own: Vec<Stamp> =
-            accepted.iter().filter(|(_, of)| of == journey.as_str()).map(|(at, _)| *at).collect();
+        accepted.insert(item.send, (item.at, journey.to_string()));
+        let mut all: Vec<Stamp> = accepted.values().map(|(at, _)| *at).collect();
+        let of_it = accepted.values().filter(|(_, of)| of == journey.as_str());
+        let mut own: Vec<Stamp> = of_it.map(|(at, _)| *at).collect();
+        all.sort_unstable();
+        own.sort_unstable();
         let broken = CAPS.iter().find(|(most, within)| !holds(&all, *most, *within));
         let own_broken = JOURNEY_CAPS
             .iter()

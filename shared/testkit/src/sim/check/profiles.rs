@@ -415,7 +415,7 @@ impl Check {
             said.name.map(str::to_owned) == event.name
                 && said.properties == event.properties
                 && said.traits == event.traits
-                && said.context().map(|ids| ids["externalIds"].clone()).as_ref()
+                && said.context().and_then(|context| context.get("externalIds").cloned()).as_ref()
                     == event.context.get("externalIds")
                 && event.at <= said.at
                 // A stamp past receipt is the receipt's, by a clock that may be behind.

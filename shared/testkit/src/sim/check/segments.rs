@@ -30,8 +30,6 @@ pub(super) struct Segments {
     published: Option<(u32, Version)>,
     /// A version with the later segments may have been published.
     pub(super) changed: bool,
-    /// Profiles that the last back-fill left as they were.
-    pub(super) unfilled: u64,
 }
 
 /// What somebody's past says of their being in a segment.
@@ -199,7 +197,7 @@ impl Check {
             let belongs = &root.said.segments;
             for name in NAMES {
                 let is_named = |held: &SegmentName| held.as_str() == name;
-                if belongs.waiting.iter().any(is_named) && self.segments.unfilled > 0 {
+                if belongs.waiting.iter().any(is_named) && self.backfills.left > 0 {
                     continue;
                 }
                 let member = belongs.members.keys().any(is_named);

@@ -4,9 +4,9 @@ use super::super::core::Actor;
 use super::super::functions::Function;
 use super::super::workspace::keyring;
 use super::Check;
-use odyssey_domain::contact::{Contact, TopicId};
+use odyssey_domain::contact::TopicId;
 use odyssey_domain::ids::{ContactKey, IdentityKey, OwnerToken, SendId};
-use odyssey_domain::message::{LedgerItem, SendState};
+use odyssey_domain::message::{LedgerItem, SendState, Witness};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{ConsentRequested, SendRequested};
 use odyssey_flows::ports::{Key, OutgoingMail, Row, Table};
@@ -41,12 +41,16 @@ pub(super) struct Sends {
     pub(super) to_suppress: BTreeSet<String>,
     /// Addresses that bounce for good.
     pub(super) hard: BTreeSet<String>,
+    /// What an operator said SES had not accepted, though it had.
+    misjudged: BTreeSet<SendId>,
+    /// When the links were made that invocations of `consent` followed.
+    pub(super) followed: BTreeMap<u32, Stamp>,
     /// How often SES accepted each.
     pub(super) accepted: BTreeMap<SendId, usize>,
 }
 
 /// A state's name, for the table of edges.
-const fn name(state: &SendState) -> &'static str {
+pub(super) const fn name(state: &SendState) -> &'static str {
     match state {
         SendState::Deferred { .. } => "deferred",
         SendState::Claimed => "claimed",
@@ -79,14 +83,20 @@ fn is_edge(by: Function, from: Option<&LedgerItem>, to: &LedgerItem) -> bool {
         (Function::Sender, "skipped", "claimed" | "skipped") => to.asked_by.is_none(),
         (Function::Sender, "claimed", "sending")
         | (Function::Sender, "sending", "sent" | "failed" | "released" | "unconfirmed")
-        | (Function::Sender, "unconfirmed", "sent" | "failed")
+        | (Function::Sender | Function::Operator, "unconfirmed", "sent" | "failed")
         | (
             Function::Feedback,
             "claimed" | "released" | "deferred" | "sending" | "unconfirmed" | "sent",
             "sent" | "failed",
         ) => mine,
+        (Function::Feedback, "failed", "sent") => mine && from.is_some_and(is_by_verdict),
         _ => false,
     }
+}
+
+/// Whether an operator said that it was not sent.
+fn is_by_verdict(item: &LedgerItem) -> bool {
+    matches!(item.state, SendState::Failed { witness: Witness::Operator, .. })
 }
 
 impl Sends {
@@ -122,12 +132,23 @@ impl Check {
                 name(&item.state)
             )
         });
-        self.paced_written(now, &item);
+        self.paced_written(now, actor, &item);
         self.outcome_written(now, before.as_ref(), &item);
         match &item.state {
             SendState::Claimed => self.claimed(now, keys, &item),
             SendState::Sending => {
                 self.sends.calling.insert(send, actor.invocation);
+            }
+            SendState::Released { .. } | SendState::Failed { witness: Witness::Ses, .. }
+                if actor.function == Function::Sender =>
+            {
+                self.taken_back(actor, &item);
+            }
+            SendState::Failed { witness: Witness::Operator, .. } => {
+                self.paced_taken_back(send);
+                if self.sends.accepted.contains_key(&send) {
+                    self.sends.misjudged.insert(send);
+                }
             }
             SendState::Skipped { reasons } => {
                 let codes: Vec<String> =
@@ -255,26 +276,6 @@ impl Check {
         });
     }
 
-    pub(super) fn contact_written(&mut self, actor: Actor, row: &Row) {
-        let Some(after) = super::item::<Contact>(row) else { return };
-        let before =
-            self.contacts.get(&after.key).cloned().unwrap_or_else(|| Contact::new(after.key));
-        let consents = before.consents == after.consents && before.verified == after.verified;
-        let suppression = before.suppression == after.suppression;
-        let (may_consent, may_suppress) = match actor.function {
-            Function::Consent => (true, false),
-            Function::Feedback => (false, true),
-            _ => (false, false),
-        };
-        self.holds("contact-writers", consents || may_consent, || {
-            format!("{} changed the consents of {}", actor.function.name(), after.key)
-        });
-        self.holds("contact-writers", suppression || may_suppress, || {
-            format!("{} changed the suppression of {}", actor.function.name(), after.key)
-        });
-        self.contacts.insert(after.key, after);
-    }
-
     pub(super) fn mail_accepted(
         &mut self,
         now: Stamp,
@@ -333,7 +334,10 @@ impl Check {
                 caller.and_then(|id| self.invocations.get(id)).is_some_and(|i| i.troubled);
             let true_outcome = match &item.state {
                 SendState::Sent { .. } => accepted,
-                SendState::Failed { .. } => refused,
+                SendState::Failed { witness: Witness::Ses, .. } => refused,
+                SendState::Failed { witness: Witness::Operator, .. } => {
+                    !reported && accepted == self.sends.misjudged.contains(&send)
+                }
                 SendState::Skipped { .. } => !accepted,
                 SendState::Unconfirmed { .. } => !reported && troubled,
                 SendState::Claimed
@@ -362,40 +366,5 @@ impl Check {
             });
         }
         self.contacts_end();
-    }
-
-    fn contacts_end(&mut self) {
-        for (contact, topic) in self.consents.all() {
-            let may = self.consents.may(contact, &topic, Stamp::MAX);
-            let stood = self.contacts.get(&contact);
-            let answer = stood.and_then(|stood| stood.consents.get(&topic));
-            let said = answer.map(|consent| format!("{:?}", consent.state));
-            let fits = match said.as_deref() {
-                Some("Granted") => may.granted,
-                Some(_) => may.withdrawn,
-                None => may.unknown,
-            };
-            let (_, verified) = self.consents.verified(contact, Stamp::MAX);
-            let known = stood.is_some_and(|stood| stood.verified.is_some());
-            self.holds("consents-as-answered", fits && (known || !verified), || {
-                format!("{contact} says {said:?} to {topic}, verified: {known}; expected {may:?}")
-            });
-        }
-        let reported: BTreeSet<ContactKey> = self
-            .sends
-            .to_suppress
-            .iter()
-            .filter_map(|email| odyssey_domain::personal::EmailAddress::parse(email).ok())
-            .map(|email| keyring().contact_key(&email))
-            .collect();
-        let suppressed: BTreeSet<ContactKey> = self
-            .contacts
-            .values()
-            .filter(|contact| contact.suppression.is_some())
-            .map(|contact| contact.key)
-            .collect();
-        self.holds("suppressed-as-reported", reported == suppressed, || {
-            format!("suppressed are {suppressed:?}, reported were {reported:?}")
-        });
     }
 }
