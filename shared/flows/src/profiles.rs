@@ -24,6 +24,8 @@ pub fn identity_key(identity: IdentityKey) -> Key {
 
 /// Rows of one page of a scan.
 const ROWS_PER_SCAN: usize = 200;
+/// An identity whose links others keep moving is looked for so often.
+const FIND_READS: usize = 6;
 
 /// One part of all profiles, counted from 0, of so many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,16 +72,23 @@ pub enum Found {
 /// # Errors
 /// Where the port fails or an item cannot be read.
 pub async fn find(tables: &impl Tables, identity: IdentityKey) -> Result<Found, StoredError> {
-    let mut at = identity;
-    // A pointer leads to a root in one step; the second covers a link made between two reads.
-    for _ in 0..3 {
+    let (mut at, mut claimed) = (identity, None);
+    // A pointer leads to a root in one step; the others cover links made between two reads.
+    for _ in 0..FIND_READS {
         let key = identity_key(at);
         match load::<IdentityItem>(tables, key, Consistency::Strong).await? {
             None => return Ok(Found::Nobody),
             Some(Versioned { item: IdentityItem::Tombstone { .. }, .. }) => {
                 return Ok(Found::Erased);
             }
-            Some(Versioned { item: IdentityItem::Pointer { to, .. }, .. }) => at = to,
+            Some(Versioned { item: IdentityItem::Pointer { to, claim }, .. }) => {
+                (at, claimed) = (to, Some(claim));
+            }
+            Some(Versioned { item: IdentityItem::Root(root), .. })
+                if claimed.is_some_and(|claim| !root.is_home_of(identity, claim)) =>
+            {
+                (at, claimed) = (identity, None);
+            }
             Some(Versioned { item: IdentityItem::Root(root), version, key }) => {
                 let found = Versioned { key, version, item: *root };
                 return Ok(Found::Profile(at.into(), Box::new(found)));

@@ -155,6 +155,15 @@ impl Root {
         self.links.get(&identity).is_some_and(|held| held.is_final() || held.claim() <= claim)
     }
 
+    /// Whether the events of an identifier whose pointer leads here, by this claim, are still here. A
+    /// pointer is read before its root, and another write may have moved the identifier in between.
+    #[must_use]
+    pub fn is_home_of(&self, identity: IdentityKey, claim: Position) -> bool {
+        claim == FINAL
+            || self.links.contains_key(&identity)
+            || self.accumulators.contains_key(&identity)
+    }
+
     /// Takes an accumulator in, whole, with what its profile had said. `said.arm` is remembered: no
     /// number is used twice, should the identifier ever be a profile again.
     pub fn adopt(&mut self, identity: IdentityKey, moved: Moved, link: Link) {

@@ -251,7 +251,7 @@ pub fn change(
         if silences {
             change.fall_silent(&bounds);
         }
-        change.reach(&bounds);
+        change.reach(milestones(facts, &bounds, now));
         if held != Some(&change.mark) {
             decided.stages.insert(change.id, change.mark);
         }
@@ -336,6 +336,9 @@ impl Change<'_> {
             if over > self.now {
                 continue;
             }
+            // What was reached before it was over comes first, however late both are decided on.
+            let before = milestones(self.facts, bounds, over.min(self.now));
+            self.reach(before.into_iter().filter(|(_, since)| *since < over));
             // Decided before, of somebody who stands below it: a split took the return away.
             let decided = self.mark.is_decided(stage, last);
             if !decided {
@@ -356,11 +359,11 @@ impl Change<'_> {
 
     /// Milestones, each from the one before. Those of somebody who is silent wait for the return, so
     /// that it makes no difference which of the two arrives first.
-    fn reach(&mut self, bounds: &Bounds) {
+    fn reach(&mut self, milestones: impl IntoIterator<Item = (Stage, Stamp)>) {
         if self.mark.stage >= Stage::AtRisk {
             return;
         }
-        for (stage, since) in milestones(self.facts, bounds, self.now) {
+        for (stage, since) in milestones {
             if stage <= self.mark.reached {
                 if stage > self.mark.stage {
                     self.enter(stage, since, None);

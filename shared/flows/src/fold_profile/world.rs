@@ -146,20 +146,22 @@ impl<'a, T: Tables> World<'a, T> {
         Ok(self.known(identity))
     }
 
-    /// Where the events of an identity fold; `None` where a pointer led to no root, which another
-    /// write between two reads can cause.
+    /// Where the events of an identity fold; `None` where a pointer led to no root, or to one that the
+    /// identity has left, which another write between two reads can cause.
     pub(super) async fn place(
         &mut self,
         identity: IdentityKey,
     ) -> Result<Option<Place>, StoredError> {
-        let to = match self.item(identity).await? {
+        let (to, claim) = match self.item(identity).await? {
             None => return Ok(Some(Place::Nobody)),
             Some(IdentityItem::Root(_)) => return Ok(Some(Place::Root(identity))),
             Some(IdentityItem::Tombstone { erased }) => return Ok(Some(Place::Erased(*erased))),
-            Some(IdentityItem::Pointer { to, .. }) => *to,
+            Some(IdentityItem::Pointer { to, claim }) => (*to, *claim),
         };
         Ok(match self.item(to).await? {
-            Some(IdentityItem::Root(_)) => Some(Place::Root(to)),
+            Some(IdentityItem::Root(root)) if root.is_home_of(identity, claim) => {
+                Some(Place::Root(to))
+            }
             Some(IdentityItem::Tombstone { erased }) => Some(Place::Erased(*erased)),
             _ => None,
         })

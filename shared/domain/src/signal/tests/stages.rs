@@ -28,7 +28,8 @@ fn changes(told: &mut Told) -> Vec<(String, String)> {
     told.raised.clear();
     // What conditions read is where it ended.
     let stage = told.root.view(Told::profile()).facts["stage"].clone();
-    let bounds = Bounds { at_risk: DAY.times(30), stages: Stages::default() };
+    let Some(Threshold::After(at_risk)) = told.rules[0].each().next() else { panic!() };
+    let bounds = Bounds { at_risk, stages: Stages::default() };
     assert_eq!(stage, Stage::of(&told.root.facts(), &bounds, told.now).name());
     changes
 }
@@ -88,6 +89,25 @@ fn others_doings_end_no_silence_and_the_same_order_twice_is_one() {
     assert_eq!(changes(&mut told), of(&[("at risk", "new"), ("new", "active")]));
     told.pass(DAY.times(40)).tell("Looked In", &json!({}));
     assert_eq!(changes(&mut told), of(&[("active", "at risk"), ("at risk", "active")]));
+}
+
+/// The simulator's seed 5578: an order came late, in one write with the timer of the silence after it.
+/// The customer was at risk as a visitor, and a visitor again when they came back.
+#[test]
+fn what_was_reached_before_a_silence_is_said_before_it() {
+    let stage = SignalRule::new(SignalKind::StageChanged, &[Threshold::After(DAY)]);
+    let browse = SignalRule::new(SignalKind::BrowseAbandoned, &[Threshold::After(DAY.times(2))]);
+    let mut told = Told::under(vec![stage, browse]);
+    told.tell("Product Viewed", &product("a"));
+    // Nothing but the order is told between the two.
+    told.now = told.now.plus(DAY.times(2)).minus(HOUR);
+    told.fold("Order Completed", &order(1), HOUR.times(44));
+    told.now = told.now.plus(HOUR);
+    told.pass(Span::ZERO);
+    let expected = [("visitor", "lead"), ("lead", "new"), ("new", "at risk")];
+    assert_eq!(changes(&mut told), of(&expected));
+    told.pass(HOUR).tell("Looked In", &json!({}));
+    assert_eq!(changes(&mut told), of(&[("at risk", "new")]));
 }
 
 #[test]

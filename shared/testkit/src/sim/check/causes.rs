@@ -130,8 +130,9 @@ impl Check {
                 let (signal, threshold, since, at) =
                     (&raise.signal, raise.threshold, raise.since, raise.at);
                 let missing = missing.unwrap_or_default();
+                let shown = serde_json::Value::from(raise.evidence.clone());
                 format!(
-                    "{key} raises {signal} {threshold} at {at} of {since}: {missing} is missing"
+                    "{key} raises {signal} {threshold} at {at} of {since} ({shown}): {missing} is missing"
                 )
             });
         }
