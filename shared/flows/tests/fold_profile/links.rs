@@ -9,6 +9,7 @@ use odyssey_flows::fold_profile::run;
 use odyssey_flows::ports::{
     Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
 };
+use odyssey_flows::profiles::{Found, find};
 use odyssey_flows::queue::Disposition;
 use odyssey_testkit::{Fault, Memory, Operation};
 use serde_json::json;
@@ -284,8 +285,18 @@ struct Between<F> {
     happen: F,
 }
 
+impl<F: Fn() + Send + Sync> Between<F> {
+    fn read(&self, keys: &[Key]) {
+        let of_profiles = keys.iter().any(|key| key.sk == "identity");
+        if of_profiles && self.reads.fetch_add(1, Ordering::SeqCst) == 1 {
+            (self.happen)();
+        }
+    }
+}
+
 impl<F: Fn() + Send + Sync> Tables for Between<F> {
     async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
+        self.read(std::slice::from_ref(key));
         self.memory.get(key, how).await
     }
     async fn get_many(
@@ -293,9 +304,7 @@ impl<F: Fn() + Send + Sync> Tables for Between<F> {
         keys: &[Key],
         how: Consistency,
     ) -> Result<Vec<Option<Row>>, PortError> {
-        if self.reads.fetch_add(1, Ordering::SeqCst) == 1 {
-            (self.happen)();
-        }
+        self.read(keys);
         self.memory.get_many(keys, how).await
     }
     async fn write(&self, write: Write) -> Result<Written, PortError> {
@@ -345,4 +354,24 @@ fn an_identifier_that_moves_between_two_reads_takes_its_event_along() {
     assert!(tables.reads.load(Ordering::SeqCst) > 2, "it was read again");
     assert_eq!(world.view(world.user("ann")).facts["cart.items"], 2);
     assert_eq!(world.view(world.user("bob")).facts["cart.items"], 1);
+}
+
+#[test]
+fn an_identifier_that_moves_between_two_reads_is_found_where_it_is() {
+    let world = World::new();
+    let (ann, bob) = (
+        json!({"userId": "ann", "anonymousId": "tablet"}),
+        json!({"userId": "bob", "anonymousId": "tablet"}),
+    );
+    world.fold_done(vec![accepted(9, vec![browse("1", 5, &bob)])], minute(9));
+    let tables = Between {
+        memory: world.memory.clone(),
+        reads: AtomicUsize::new(0),
+        happen: || {
+            world.fold_done(vec![accepted(9, vec![browse("2", 2, &ann)])], minute(9));
+        },
+    };
+    let found = odyssey_testkit::run(find(&tables, world.anonymous("tablet"))).unwrap();
+    let Found::Profile(profile, _) = found else { panic!("nobody was found") };
+    assert_eq!(profile, world.user("ann").into());
 }
