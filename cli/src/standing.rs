@@ -26,6 +26,8 @@ pub struct Plan {
     pub speed: u32,
     /// What the clock shows at the start; the real time where none is given.
     pub start: Option<Stamp>,
+    /// For so long the clock stands still first.
+    pub standstill: Duration,
     /// The API's port; 0 for any.
     pub port: u16,
     /// A `SQLite` file; memory where none is given.
@@ -95,6 +97,7 @@ pub async fn start_with(
         .map_err(|error| Failure::Asked(error.to_string()))?;
     options.rate = plan.speed;
     options.start = plan.start;
+    options.standstill = plan.standstill;
     options.api_port = plan.port;
     // The next port, where `infra/local.env` tells `cargo lambda watch` to look.
     options.endpoint_port = if plan.port == 0 { 0 } else { plan.port.saturating_add(1) };

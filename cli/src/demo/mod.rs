@@ -20,6 +20,8 @@ use std::time::Duration;
 use story::Story;
 use telling::Telling;
 
+/// Cold starts take seconds, which are hours of a story: its clock waits for them.
+const STANDSTILL: Duration = Duration::from_secs(6);
 /// How long one waits, after a story is over, for what is still under way.
 const SETTLING: Duration = Duration::from_secs(20);
 /// The name that stands for every story.
@@ -67,15 +69,16 @@ async fn play_one(
         root: root.to_owned(),
         speed: story.speed,
         start: Some(story.start),
+        standstill: STANDSTILL,
         port: 0,
         data: None,
         functions: None,
     };
     let standing = standing::start(screen, plan).await?;
+    standing.stack.warm().await;
     introduce(screen, &standing, story);
     let keys = standing.stack.keyring().map_err(|error| Failure::Stack(error.to_string()))?;
     let telling = Telling::begin(screen.clone(), &standing.stack, story, &keys);
-    play::warm(&standing).await?;
     play::story(&standing, story, &telling).await?;
     settle(&standing, story).await;
     let ended = telling.end().await;

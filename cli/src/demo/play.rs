@@ -32,16 +32,6 @@ struct Player {
     signed_in: bool,
 }
 
-/// Has the API answer once, so that the story does not begin with a cold start.
-///
-/// # Errors
-/// Where it does not answer.
-pub(super) async fn warm(standing: &Standing) -> Result<(), Failure> {
-    let Some(key) = standing.write_keys.values().next() else { return Ok(()) };
-    let url = format!("{}/v1/projects/{key}/settings", standing.stack.api_url());
-    Http::new().request("GET", &url, &[], String::new()).await.map(drop)
-}
-
 /// Plays the whole story.
 ///
 /// # Errors

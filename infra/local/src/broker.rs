@@ -415,7 +415,7 @@ mod tests {
         let redrive =
             Redrive { target: "arn:aws:sqs:eu-west-1:1:dead".into(), max_receive_count: 2 };
         let specs = [queue("work", Some(redrive)), queue("dead", None)];
-        let clock = Clock::start(rate, Some(Stamp::from_ms(1_800_000_000_000)));
+        let clock = Clock::start(rate, Some(Stamp::from_ms(1_800_000_000_000)), Duration::ZERO);
         let broker = Broker::new(&specs, clock, Arc::new(Feed::new()), Activity::new());
         broker.consumed("work");
         broker

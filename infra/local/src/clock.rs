@@ -22,10 +22,12 @@ pub(crate) fn wall() -> Stamp {
 }
 
 impl Clock {
-    /// A clock that shows `start` now and runs `rate` (1 or more) times as fast as the wall's.
-    pub(crate) fn start(rate: u32, start: Option<Stamp>) -> Self {
-        let real_start = wall();
-        Self { real_start, start: start.unwrap_or(real_start), rate: rate.max(1) }
+    /// A clock that shows `start`, stands still for `standstill`, and then runs `rate` (1 or more) times
+    /// as fast as the wall's.
+    pub(crate) fn start(rate: u32, start: Option<Stamp>, standstill: Duration) -> Self {
+        let now = wall();
+        let real_start = now.plus(Span::from_ms(standstill.as_millis().try_into().unwrap_or(0)));
+        Self { real_start, start: start.unwrap_or(now), rate: rate.max(1) }
     }
 
     /// What it shows.
@@ -33,6 +35,12 @@ impl Clock {
     pub fn now(&self) -> Stamp {
         let passed = wall().since(self.real_start);
         self.start.plus(Span::from_ms(passed.ms().saturating_mul(self.rate.into())))
+    }
+
+    /// How long it still stands still.
+    #[must_use]
+    pub fn standstill(&self) -> Duration {
+        Duration::from_millis(self.real_start.since(wall()).ms())
     }
 
     /// Seconds of customer time in a second.
@@ -62,7 +70,7 @@ mod tests {
     #[test]
     fn an_hour_in_two_seconds() {
         let start = Stamp::from_ms(1_700_000_000_000);
-        let clock = Clock::start(1_800, Some(start));
+        let clock = Clock::start(1_800, Some(start), Duration::ZERO);
         assert_eq!(clock.real(Span::HOUR), Duration::from_secs(2));
         assert!(clock.now() >= start);
         assert!(clock.variable().ends_with(",1700000000000,1800"));
@@ -70,6 +78,14 @@ mod tests {
 
     #[test]
     fn a_rate_of_nothing_is_the_walls() {
-        assert_eq!(Clock::start(0, None).rate(), 1);
+        assert_eq!(Clock::start(0, None, Duration::ZERO).rate(), 1);
+    }
+
+    #[test]
+    fn it_stands_still_first() {
+        let start = Stamp::from_ms(1_700_000_000_000);
+        let clock = Clock::start(1_800, Some(start), Duration::from_secs(3_600));
+        assert_eq!(clock.now(), start);
+        assert!(clock.standstill() > Duration::from_secs(3_000));
     }
 }

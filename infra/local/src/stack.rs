@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::feed::Happening;
 use crate::iam::Unused;
-use crate::lambda::process;
+use crate::lambda::{self, process};
 use crate::mailbox::Mailbox;
 use crate::state::Shared;
 use crate::template::{self, Resources};
@@ -71,6 +71,12 @@ impl Stack {
     #[must_use]
     pub fn now(&self) -> Stamp {
         self.shared.clock.now()
+    }
+
+    /// Has a process of every function ready, and the clock running.
+    pub async fn warm(&self) {
+        let begins = self.shared.clock.standstill();
+        tokio::join!(lambda::warm(&self.shared), tokio::time::sleep(begins));
     }
 
     /// What happens from now on. A listener that lags loses the oldest happenings.

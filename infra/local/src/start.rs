@@ -128,7 +128,8 @@ impl LocalStack {
         let kept = kept::take(&options.storage)?;
         // Customers' time never goes back: what was due then is due now.
         let start = options.start.max(kept.as_ref().map(|kept| kept.at.max(clock::wall())));
-        let (clock, feed) = (Clock::start(options.rate, start), Arc::new(Feed::new()));
+        let (clock, feed) =
+            (Clock::start(options.rate, start, options.standstill), Arc::new(Feed::new()));
         let activity = Activity::new();
         let host = match options.functions.clone() {
             Functions::Binaries(binaries) => Host::Processes(binaries),

@@ -65,7 +65,7 @@ pub enum Disposition {
     Retry {
         /// For the log.
         reason: String,
-        /// Sooner than the doubling says, where the flow knows better.
+        /// Instead of what the doubling says, where the flow knows better.
         after: Option<Span>,
     },
     /// Put it into the dead-letter queue with its reason and delete it: it can never succeed.
@@ -87,6 +87,14 @@ impl Disposition {
         }
     }
 
+    /// What this message asked to write may still take effect, and whoever decides anew before it does
+    /// may find nothing to do: it comes back when that is settled, and not sooner than others would.
+    #[must_use]
+    pub fn unanswered(message_id: &str, receipts: u32, reason: String) -> Disposition {
+        let hidden = Span::SECOND.times(hidden_for(message_id, receipts).into());
+        Disposition::Retry { reason, after: Some(hidden.max(UNANSWERED)) }
+    }
+
     /// Retry for what may pass, park for what will not.
     #[must_use]
     pub fn of_port_error(error: &PortError) -> Disposition {
@@ -102,6 +110,10 @@ impl Disposition {
 const RETRY_MIN_SECONDS: u32 = 2;
 /// … up to this.
 const RETRY_MAX_SECONDS: u32 = 900;
+
+/// A write whose answer never came has taken effect after this, or never will: a caller gives up after
+/// seconds, and what it had sent is on its way no longer than that.
+pub const UNANSWERED: Span = Span::from_ms(30_000);
 
 /// How many seconds a message stays hidden after its `receipts`-th receipt failed: 2 s, 4 s …
 /// 15 min, less up to a quarter that its id alone decides, so that what failed together does not

@@ -40,6 +40,7 @@ pub(crate) struct Instance {
     next: tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>,
     asked: Mutex<Option<(String, oneshot::Sender<Outcome>)>>,
     alive: AtomicBool,
+    begun: Notify,
     end: Notify,
 }
 
@@ -54,6 +55,7 @@ impl Instance {
             next: tokio::sync::Mutex::new(next),
             asked: Mutex::default(),
             alive: AtomicBool::new(true),
+            begun: Notify::new(),
             end: Notify::new(),
         }
     }
@@ -61,6 +63,11 @@ impl Instance {
     /// Whether its process runs.
     pub(crate) fn is_alive(&self) -> bool {
         self.alive.load(Ordering::SeqCst)
+    }
+
+    /// Returns when the process has first asked for work, or ended; for one listener.
+    pub(crate) async fn has_begun(&self) {
+        self.begun.notified().await;
     }
 
     /// Ends its process.
@@ -90,6 +97,7 @@ impl Instance {
 
     /// The next event, when there is one.
     pub(crate) async fn next(&self) -> Option<Invocation> {
+        self.begun.notify_one();
         self.next.lock().await.recv().await
     }
 
@@ -108,6 +116,7 @@ impl Instance {
     /// The process has ended, or could not begin.
     pub(crate) fn exited(&self, cause: &str) {
         self.alive.store(false, Ordering::SeqCst);
+        self.begun.notify_one();
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, sender)) = asked.take() {
             let _ = sender.send(Outcome::Exited(cause.to_owned()));

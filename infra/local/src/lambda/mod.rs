@@ -145,6 +145,26 @@ impl Lambda {
     }
 }
 
+/// Starts a process of every function that has none yet, as provisioned concurrency does, and returns
+/// when all have asked for work. One that does not start is told by its first invocation.
+pub(crate) async fn warm(shared: &Arc<Shared>) {
+    let each = shared.lambda.functions.values().map(|hosted| async move {
+        let Some(_slot) = shared.lambda.slot(&hosted.spec.id).await else { return };
+        let instance = match take_idle(hosted) {
+            Some(instance) => instance,
+            None => match process::start(shared, &hosted.spec) {
+                Ok(instance) => {
+                    instance.has_begun().await;
+                    instance
+                }
+                Err(_) => return,
+            },
+        };
+        hosted.idle.lock().unwrap_or_else(PoisonError::into_inner).push(instance);
+    });
+    futures_util::future::join_all(each).await;
+}
+
 /// One invocation to make.
 #[derive(Debug)]
 pub(crate) struct Ask {

@@ -182,7 +182,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
                 return Ok(());
             }
             self.settle(&slot.item, Some(&enrollment), input).await?;
-            match slots::save(self.tables, &mut enrollment, Some(slot.version)).await? {
+            match self.save(&mut enrollment, Some(slot.version)).await? {
                 Written::Done => return Ok(work.effects.add(&enrollment, &effects)?),
                 Written::Conflict { current: Some(row), .. } => slot = slots::read(row)?,
                 Written::Conflict { current: None, .. } => {
@@ -195,6 +195,14 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
             }
         }
         Err(AdvanceError::Contended)
+    }
+
+    async fn save(
+        &self,
+        enrollment: &mut Enrollment,
+        read_at: Option<u64>,
+    ) -> Result<Written, AdvanceError> {
+        slots::save(self.tables, enrollment, read_at).await.map_err(AdvanceError::of_write)
     }
 
     async fn decide(
@@ -282,7 +290,7 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
                         self.settle(&stood.item, None, Input::Entered).await?;
                     }
                     let read_at = stood.map(|slot| slot.version);
-                    if slots::save(self.tables, &mut enrollment, read_at).await? == Written::Done {
+                    if self.save(&mut enrollment, read_at).await? == Written::Done {
                         work.counts.entered += 1;
                         return Ok(work.effects.add(&enrollment, &effects)?);
                     }

@@ -71,6 +71,9 @@ pub enum AdvanceError {
     /// A table or queue failed, or an item cannot be read.
     #[error("an enrollment cannot be moved on")]
     Stored(#[from] StoredError),
+    /// A slot's write was not answered, and may take effect later.
+    #[error("an enrollment's write was not answered")]
+    Unanswered(#[source] StoredError),
     /// Others kept writing to the same slot.
     #[error("a slot was written to by others {ATTEMPTS_MAX} times in a row")]
     Contended,
@@ -87,7 +90,16 @@ impl AdvanceError {
             | AdvanceError::Unexpected { .. } => false,
             AdvanceError::Catalog(error) => error.is_transient(),
             AdvanceError::Stored(error) => error.is_transient(),
-            AdvanceError::Contended => true,
+            AdvanceError::Unanswered(_) | AdvanceError::Contended => true,
+        }
+    }
+
+    /// Of a slot's write that failed.
+    fn of_write(error: StoredError) -> AdvanceError {
+        if error.is_transient() {
+            AdvanceError::Unanswered(error)
+        } else {
+            AdvanceError::Stored(error)
         }
     }
 
@@ -101,7 +113,7 @@ impl AdvanceError {
             AdvanceError::Catalog(_) => "workspace",
             AdvanceError::Stored(StoredError::TooLarge { .. }) => "item_too_large",
             AdvanceError::Stored(StoredError::Corrupt { .. }) => "corrupt_item",
-            AdvanceError::Stored(StoredError::Port(_)) => "refused",
+            AdvanceError::Stored(StoredError::Port(_)) | AdvanceError::Unanswered(_) => "refused",
             AdvanceError::Contended => "contended",
         }
     }
@@ -305,9 +317,13 @@ pub async fn run_counted(
     let (effects, outcomes): (Vec<Effects>, Vec<_>) =
         works.into_iter().map(|work| (work.effects, (work.failure, work.early))).unzip();
     let carried_out = carry_out_all(tables, queues, effects, now).await;
-    let results = outcomes.into_iter().zip(carried_out);
+    let results = outcomes.into_iter().zip(carried_out).zip(&records);
     let dispositions = results
-        .map(|((failure, early), carried_out)| match (failure, carried_out) {
+        .map(|(((failure, early), carried_out), record)| match (failure, carried_out) {
+            (Some(error @ AdvanceError::Unanswered(_)), _) => {
+                let reason = chain(&error).join(": ");
+                Disposition::unanswered(&record.message_id, record.receive_count, reason)
+            }
             // What may pass comes first: the record must come back for it.
             (_, Err(error)) if error.is_transient() => AdvanceError::from(error).disposition(),
             (Some(failure), _) => failure.disposition(),

@@ -4,7 +4,7 @@ use crate::world::{START, World, ada, after, event, folded, two_mails, wake_of};
 use odyssey_domain::journey::Ending;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::{Queue, Table};
-use odyssey_flows::queue::{Disposition, QueueRecord};
+use odyssey_flows::queue::{Disposition, QueueRecord, UNANSWERED};
 use odyssey_testkit::{Call, Fault, Operation};
 use proptest::prelude::*;
 
@@ -167,4 +167,32 @@ fn a_wake_before_its_time_stays_on_the_queue() {
     assert_eq!(world.memory.rows(), before.0);
     let calls = world.memory.calls().split_off(before.1);
     assert!(calls.iter().all(|call| matches!(call, Operation::Get(_))), "{calls:?}");
+}
+
+/// The simulator's seed 44401: letting somebody in timed out and took effect nine seconds later. The
+/// record had come back before, found the order cancelled by then, and was done with; nobody armed
+/// what landed.
+#[test]
+fn a_record_comes_back_when_its_unanswered_write_must_have_landed() {
+    let mut world = World::new(&two_mails());
+    let added = event("Product Added", "m-1", START);
+    world.fold(ada(), &added);
+    world.memory.on_call(|call| match call.operation {
+        Operation::Write(Table::Enrollments) => Fault::FailBefore,
+        _ => Fault::None,
+    });
+    for (receipts, least) in [(1, UNANSWERED), (2, UNANSWERED), (12, Span::MINUTE.times(10))] {
+        let done = world.deliver(&[folded(ada(), &[ada()], &added)], receipts, START);
+        let [Disposition::Retry { after: Some(after), .. }] = done.as_slice() else {
+            panic!("{done:?}")
+        };
+        assert!(*after >= least, "{after} after {receipts} receipts");
+    }
+    // A read has no effect to wait for.
+    world.memory.on_call(|call| match call.operation {
+        Operation::Get(Table::Profiles) => Fault::FailBefore,
+        _ => Fault::None,
+    });
+    let done = world.deliver(&[folded(ada(), &[ada()], &added)], 1, START);
+    assert!(matches!(done.as_slice(), [Disposition::Retry { after: None, .. }]), "{done:?}");
 }
