@@ -92,6 +92,7 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
         root,
         speed: 1_800,
         start: None,
+        standstill: Duration::ZERO,
         port: 0,
         data: None,
         functions: None,
