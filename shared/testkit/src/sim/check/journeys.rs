@@ -467,8 +467,12 @@ impl Check {
         if self.profiles.root_of(occasion.profile.into()).is_none() {
             return true;
         }
-        // What ends it, or empties what it is about.
-        kin.iter().flat_map(|root| self.profiles.events_of(*root)).any(|(_, folded)| {
+        // What ends it, or empties what it is about; it may have left the profile since.
+        let mut known = kin.iter().flat_map(|root| {
+            let of_it = self.profiles.events_of(*root).into_iter().map(|(_, folded)| folded);
+            of_it.chain(self.profiles.ever_gone(*root))
+        });
+        known.any(|folded| {
             let name = folded.event.name.as_deref().unwrap_or("");
             let ends = journey.exit_when.iter().any(|exit| exit.event == name);
             let empties = matches!(name, "Product Removed" | "Order Completed")

@@ -254,20 +254,30 @@ impl Profiles {
 
     /// The events in a root as it was just written, whether it is the one that stands or not.
     pub(super) fn events_in(&self, root: &Root) -> Vec<&Event> {
-        root.accumulators.keys().flat_map(|own| self.events_under(*own)).collect()
+        root.accumulators
+            .keys()
+            .flat_map(|own| self.folded_under(*own))
+            .map(|folded| &folded.event)
+            .collect()
     }
 
     /// The events of what has left a profile: what it decided on while it held them stays decided.
     pub(super) fn events_gone(&self, key: IdentityKey, root: &Root) -> Vec<&Event> {
         let left = self.left.get(&key).into_iter().flatten();
         let gone = left.filter(|own| !root.accumulators.contains_key(*own));
-        gone.flat_map(|own| self.events_under(*own)).collect()
+        gone.flat_map(|own| self.folded_under(*own)).map(|folded| &folded.event).collect()
     }
 
-    fn events_under(&self, own: IdentityKey) -> impl Iterator<Item = &Event> {
+    /// The events under every identifier that an earlier claim ever took out of a profile.
+    pub(super) fn ever_gone(&self, root: IdentityKey) -> impl Iterator<Item = &Folded> {
+        let left = self.left.get(&root).into_iter().flatten();
+        left.flat_map(|own| self.folded_under(*own))
+    }
+
+    fn folded_under(&self, own: IdentityKey) -> impl Iterator<Item = &Folded> {
         let all = self.folded.range((own, EventHash([0; 8]))..);
         let all = all.take_while(move |((identity, _), _)| *identity == own);
-        all.map(|(_, folded)| &folded.event)
+        all.map(|(_, folded)| folded)
     }
 
     /// Whose events a client's message was, as it was sent.
