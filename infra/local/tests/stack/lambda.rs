@@ -165,3 +165,17 @@ async fn stopping_ends_every_process() {
     within(stack.idle(stack.now())).await;
     within(stack.stop()).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_warm_answers_its_first_request_without_a_cold_start() {
+    let stack = start().await;
+    stack.warm().await;
+    let mut feed = stack.feed();
+    let url = format!("{}/v1/x", stack.api_url());
+    assert_eq!(http(Method::POST, &url, &[], "").await.unwrap().status, 200);
+    let cold = happens(&mut feed, |what| match what {
+        What::Invoked { function, cold, .. } if function == "IngestFunction" => Some(*cold),
+        _ => None,
+    });
+    assert!(!cold.await);
+}
