@@ -75,6 +75,7 @@ async fn play_one(
         functions: None,
     };
     let standing = standing::start(screen, plan).await?;
+    screen.line("starting the functions …");
     standing.stack.warm().await;
     introduce(screen, &standing, story);
     let keys = standing.stack.keyring().map_err(|error| Failure::Stack(error.to_string()))?;
