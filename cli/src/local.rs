@@ -4,7 +4,7 @@ use crate::args::LocalArgs;
 use crate::screen::{Screen, Style};
 use crate::standing::{self, Plan, Standing};
 use crate::{Exit, Failure};
-use std::time::Duration;
+use odyssey_local::Pace;
 
 /// Runs the command until it is interrupted.
 ///
@@ -19,7 +19,7 @@ pub async fn run(screen: &Screen, args: &LocalArgs) -> Result<Exit, Failure> {
         workspace,
         speed: args.speed,
         start: None,
-        standstill: Duration::ZERO,
+        pace: Pace::Steady,
         port: args.port,
         data: args.data.clone(),
         functions: args.functions.clone(),

@@ -39,27 +39,8 @@ pub struct Connection {
     aws: Aws,
     env: Env,
     tables: Vec<Table>,
-    clock: Option<Scale>,
-}
-
-/// How fast the local stack's time runs: at real `from` it showed `shown`.
-#[derive(Debug, Clone, Copy)]
-struct Scale {
-    from: i64,
-    shown: i64,
-    rate: i64,
-}
-
-impl Scale {
-    fn parse(text: &str) -> Option<Scale> {
-        let mut numbers = text.split(',').map(|part| part.trim().parse::<i64>().ok());
-        let mut next = || numbers.next().flatten();
-        Some(Scale { from: next()?, shown: next()?, rate: next()? })
-    }
-
-    fn at(self, real: Stamp) -> Stamp {
-        Stamp::from_ms(self.shown.saturating_add((real.ms() - self.from).saturating_mul(self.rate)))
-    }
+    /// The local stack's `ODYSSEY_CLOCK`.
+    clock: Option<String>,
 }
 
 /// The folder in which a local stack writes and is looked for: the nearest at or above the current
@@ -131,7 +112,7 @@ fn open(
     environment: BTreeMap<String, String>,
     tables: &[Table],
 ) -> Result<Connection, Failure> {
-    let clock = environment.get("ODYSSEY_CLOCK").and_then(|text| Scale::parse(text));
+    let clock = environment.get("ODYSSEY_CLOCK").cloned();
     let env = Env::from_variables(environment);
     let aws = Aws::connect(&env);
     for table in tables {
@@ -258,7 +239,7 @@ impl Connection {
     /// The stack's time: scaled where the local stack's is.
     #[must_use]
     pub fn now(&self) -> Stamp {
-        let real = odyssey_aws::clock::now();
-        self.clock.map_or(real, |scale| scale.at(real))
+        let local = self.clock.as_deref().and_then(odyssey_local::shown);
+        local.unwrap_or_else(odyssey_aws::clock::now)
     }
 }

@@ -9,7 +9,7 @@ use crate::stack::{LOCAL_FILE, LocalFile};
 use indicatif::{ProgressBar, ProgressStyle};
 use odyssey_domain::time::Stamp;
 use odyssey_local::{
-    Beside, Build, BuildError, Functions, LocalStack, Options, Progress, StartError, Storage,
+    Beside, Build, BuildError, Functions, LocalStack, Options, Pace, Progress, StartError, Storage,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,8 @@ pub struct Plan {
     pub speed: u32,
     /// What the clock shows at the start; the real time where none is given.
     pub start: Option<Stamp>,
-    /// For so long the clock stands still first.
-    pub standstill: Duration,
+    /// How its time passes.
+    pub pace: Pace,
     /// The API's port; 0 for any.
     pub port: u16,
     /// A `SQLite` file; memory where none is given.
@@ -97,7 +97,7 @@ pub async fn start_with(
         .map_err(|error| Failure::Asked(error.to_string()))?;
     options.rate = plan.speed;
     options.start = plan.start;
-    options.standstill = plan.standstill;
+    options.pace = plan.pace;
     options.api_port = plan.port;
     // The next port, where `infra/local.env` tells `cargo lambda watch` to look.
     options.endpoint_port = if plan.port == 0 { 0 } else { plan.port.saturating_add(1) };

@@ -14,6 +14,7 @@ use axum::response::Html;
 use axum::routing::{get, post};
 use odyssey::screen::Screen;
 use odyssey::standing::{self, Plan};
+use odyssey_local::Pace;
 use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -92,7 +93,7 @@ async fn a_visitor_abandons_a_cart_and_is_reminded() {
         root,
         speed: 1_800,
         start: None,
-        standstill: Duration::ZERO,
+        pace: Pace::Steady,
         port: 0,
         data: None,
         functions: None,

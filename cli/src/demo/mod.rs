@@ -15,13 +15,12 @@ use crate::standing::{self, Plan, Standing};
 use crate::{Exit, Failure, local};
 use odyssey_domain::catalog::JourneyState;
 use odyssey_domain::time::Span;
+use odyssey_local::Pace;
 use std::path::Path;
 use std::time::Duration;
 use story::Story;
 use telling::Telling;
 
-/// Cold starts take seconds, which are hours of a story: its clock waits for them.
-const STANDSTILL: Duration = Duration::from_secs(6);
 /// How long one waits, after a story is over, for what is still under way.
 const SETTLING: Duration = Duration::from_secs(20);
 /// The name that stands for every story.
@@ -69,7 +68,7 @@ async fn play_one(
         root: root.to_owned(),
         speed: story.speed,
         start: Some(story.start),
-        standstill: STANDSTILL,
+        pace: Pace::Patient,
         port: 0,
         data: None,
         functions: None,
@@ -110,15 +109,14 @@ fn introduce(screen: &Screen, standing: &Standing, story: &Story) {
     let hour = Span::HOUR.ms() / speed / 1_000;
     let whole = story.until.since(story.start).ms() / speed / 1_000;
     screen.line(&format!(
-        "1 h = {hour} s; times are the customers' own, the whole takes {whole} s\n"
+        "1 h = {hour} s; times are the customers' own, the whole takes {whole} s or more: their clock waits for slow machines\n"
     ));
 }
 
 /// Waits until the story is over and nothing is under way.
 async fn settle(standing: &Standing, story: &Story) {
     let stack = &standing.stack;
-    let left = stack.clock().real(story.until.since(stack.now()));
-    tokio::time::sleep(left).await;
+    stack.clock().until(story.until).await;
     // What is still under way after that is told by the table.
     let _ = tokio::time::timeout(SETTLING, stack.idle(story.until)).await;
 }

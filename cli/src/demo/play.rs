@@ -60,8 +60,7 @@ pub(super) async fn story(
         let teller = telling.teller();
         tasks.spawn(async move {
             for (at, deed) in deeds {
-                let wait = player.stack.clock().real(at.since(player.stack.now()));
-                tokio::time::sleep(wait).await;
+                player.stack.clock().until(at).await;
                 teller.deed(player.stack.now(), &deed.who, &deed.says);
                 player.act(&deed).await?;
             }
@@ -135,6 +134,7 @@ impl Player {
             headers.push(("authorization", value));
         }
         let mut answer = None;
+        let _busy = self.stack.busy();
         for _ in 0..POSTS {
             let now = self.stack.now();
             let body = fill(&request.body, self.midnight, now, &self.write_keys).to_string();
@@ -172,6 +172,7 @@ impl Player {
             })
             .await?;
         let form = [("content-type", "application/x-www-form-urlencoded")];
+        let _busy = self.stack.busy();
         self.http.request("POST", &link, &form, String::new()).await
     }
 
@@ -186,6 +187,7 @@ impl Player {
             .await?;
         let form = [("content-type", "application/x-www-form-urlencoded")];
         let body = "List-Unsubscribe=One-Click".to_owned();
+        let _busy = self.stack.busy();
         self.http.request("POST", &link, &form, body).await
     }
 }

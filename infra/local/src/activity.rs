@@ -13,7 +13,8 @@ pub(crate) struct Activity {
 
 /// Something that goes on until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Busy(Activity);
+#[must_use]
+pub struct Busy(Activity);
 
 impl Activity {
     /// Nothing yet.

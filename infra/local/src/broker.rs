@@ -1,6 +1,6 @@
 //! The queues: delays, visibility, receive counts and redrive, as SQS standard queues have them.
 //!
-//! A delay is customer time and passes at the stack's rate; visibility is real time.
+//! A delay is customer time; visibility is real time.
 
 use crate::activity::Activity;
 use crate::clock::Clock;
@@ -40,11 +40,19 @@ struct Message {
     body: Arc<str>,
     sender: Arc<str>,
     sent: Stamp,
+    /// The end of its delay; customer time.
     due: Stamp,
+    /// The end of its invisibility; real time.
     visible: Instant,
     first_received: Option<Stamp>,
     receive_count: u32,
     receipt: Option<String>,
+}
+
+impl Message {
+    fn can_be_received(&self, customer_now: Stamp, now: Instant) -> bool {
+        self.due <= customer_now && self.visible <= now
+    }
 }
 
 /// A message as it is kept while no stack runs. What was being worked on is visible at once.
@@ -149,7 +157,7 @@ impl Broker {
             sender: Arc::from(sender),
             sent: now,
             due: now.plus(delay),
-            visible: Instant::now() + self.clock.real(delay),
+            visible: Instant::now(),
             first_received: None,
             receive_count: 0,
             receipt: None,
@@ -170,7 +178,7 @@ impl Broker {
         id
     }
 
-    /// Takes up to `max` visible messages, least visible time first; what was received too often
+    /// Takes up to `max` visible messages, those that are due longest first; what was received too often
     /// goes to the dead-letter queue instead.
     pub(crate) fn receive(
         &self,
@@ -189,15 +197,17 @@ impl Broker {
         {
             let mut messages = state.messages();
             if let Some(redrive) = &state.spec.redrive {
-                let spent =
-                    |m: &Message| m.visible <= now && m.receive_count >= redrive.max_receive_count;
+                let spent = |m: &Message| {
+                    m.can_be_received(customer_now, now)
+                        && m.receive_count >= redrive.max_receive_count
+                };
                 let (out, keep) = std::mem::take(&mut *messages).into_iter().partition(spent);
                 *messages = keep;
                 dead = out;
             }
             let mut due: Vec<&mut Message> =
-                messages.iter_mut().filter(|message| message.visible <= now).collect();
-            due.sort_by_key(|message| message.visible);
+                messages.iter_mut().filter(|m| m.can_be_received(customer_now, now)).collect();
+            due.sort_by_key(|message| (message.due, message.visible));
             for message in due.into_iter().take(max) {
                 message.receive_count += 1;
                 message.visible = now + lasts.min(VISIBILITY_MAX);
@@ -279,14 +289,44 @@ impl Broker {
             let arrival = state.arrival.notified();
             tokio::pin!(arrival);
             arrival.as_mut().enable();
-            let next = state.messages().iter().map(|message| message.visible).min();
-            match next {
-                Some(at) if at <= Instant::now() => return,
-                Some(at) => {
-                    let _ = tokio::time::timeout_at(at, arrival).await;
-                }
-                None => arrival.await,
+            let (customer_now, now) = (self.clock.now(), Instant::now());
+            if state.messages().iter().any(|m| m.can_be_received(customer_now, now)) {
+                return;
             }
+            self.next(state, arrival, customer_now, now).await;
+        }
+    }
+
+    /// Returns when a delay or an invisibility ends, or `arrival` does.
+    async fn next(
+        &self,
+        state: &State,
+        arrival: impl Future<Output = ()>,
+        customer_now: Stamp,
+        now: Instant,
+    ) {
+        let (due, visible) = {
+            let messages = state.messages();
+            let due = messages.iter().map(|message| message.due).filter(|due| *due > customer_now);
+            let visible = messages.iter().map(|message| message.visible).filter(|at| *at > now);
+            (due.min(), visible.min())
+        };
+        let delay = async {
+            match due {
+                Some(due) => self.clock.until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let invisibility = async {
+            match visible {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = arrival => {}
+            () = delay => {}
+            () = invisibility => {}
         }
     }
 
@@ -296,16 +336,7 @@ impl Broker {
             return std::future::pending().await;
         };
         let arrival = state.arrival.notified();
-        let now = Instant::now();
-        let later = |message: &Message| message.visible > now;
-        let next =
-            state.messages().iter().filter(|m| later(m)).map(|message| message.visible).min();
-        match next {
-            Some(at) => {
-                let _ = tokio::time::timeout_at(at, arrival).await;
-            }
-            None => arrival.await,
-        }
+        self.next(state, arrival, self.clock.now(), Instant::now()).await;
     }
 
     /// How many messages it holds.
@@ -313,10 +344,10 @@ impl Broker {
         let Some(state) = self.queues.get(queue) else {
             return Depth::default();
         };
-        let now = Instant::now();
+        let (customer_now, now) = (self.clock.now(), Instant::now());
         let mut depth = Depth::default();
         for message in state.messages().iter() {
-            if message.visible <= now {
+            if message.can_be_received(customer_now, now) {
                 depth.visible += 1;
             } else if message.receive_count > 0 {
                 depth.in_flight += 1;
@@ -366,7 +397,6 @@ impl Broker {
     /// Puts kept messages back where they were; those of a queue that is no longer in the template
     /// are dropped.
     pub(crate) fn restore(&self, kept: Vec<KeptMessage>) {
-        let now = self.clock.now();
         for message in kept {
             let Some(state) = self.queues.get(&message.queue) else { continue };
             state.messages().push(Message {
@@ -375,7 +405,7 @@ impl Broker {
                 sender: Arc::from(message.sender),
                 sent: message.sent,
                 due: message.due,
-                visible: Instant::now() + self.clock.real(message.due.since(now)),
+                visible: Instant::now(),
                 first_received: message.first_received,
                 receive_count: message.receive_count,
                 receipt: None,
@@ -415,7 +445,7 @@ mod tests {
         let redrive =
             Redrive { target: "arn:aws:sqs:eu-west-1:1:dead".into(), max_receive_count: 2 };
         let specs = [queue("work", Some(redrive)), queue("dead", None)];
-        let clock = Clock::start(rate, Some(Stamp::from_ms(1_800_000_000_000)), Duration::ZERO);
+        let clock = Clock::steady(rate, Some(Stamp::from_ms(1_800_000_000_000)));
         let broker = Broker::new(&specs, clock, Arc::new(Feed::new()), Activity::new());
         broker.consumed("work");
         broker

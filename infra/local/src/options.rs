@@ -1,11 +1,11 @@
 //! How a stack is started.
 
+use crate::pace::Pace;
 use crate::stack::Stack;
 use odyssey_domain::time::Stamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where the tables live.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub struct Options {
     pub rate: u32,
     /// What the clock shows at the start; the real time where none is given.
     pub start: Option<Stamp>,
-    /// For so long the clock stands still first, for what needs its time to begin.
-    pub standstill: Duration,
+    /// How its time passes.
+    pub pace: Pace,
     /// Where the tables live.
     pub storage: Storage,
     /// The port of the API and the pages; 0 for any.
@@ -88,7 +88,7 @@ impl Options {
             functions,
             rate: 1,
             start: None,
-            standstill: Duration::ZERO,
+            pace: Pace::Steady,
             storage: Storage::Memory,
             api_port: 0,
             endpoint_port: 0,

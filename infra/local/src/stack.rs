@@ -1,5 +1,6 @@
 //! The handle of a running stack: what one asks it, and how one breaks it.
 
+use crate::activity::Busy;
 use crate::broker::{Depth, Received};
 use crate::clock::Clock;
 use crate::faults::Faults;
@@ -7,6 +8,7 @@ use crate::feed::Happening;
 use crate::iam::Unused;
 use crate::lambda::{self, process};
 use crate::mailbox::Mailbox;
+use crate::pace;
 use crate::state::Shared;
 use crate::template::{self, Resources};
 use crate::usage::Usage;
@@ -64,7 +66,7 @@ impl Stack {
     /// The clock that the stack lives by.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.shared.clock
+        self.shared.clock.clone()
     }
 
     /// Customer time.
@@ -73,10 +75,18 @@ impl Stack {
         self.shared.clock.now()
     }
 
-    /// Has a process of every function ready, and the clock running.
+    /// Has a process of every function ready; then a patient clock begins. To be called once.
     pub async fn warm(&self) {
-        let begins = self.shared.clock.standstill();
-        tokio::join!(lambda::warm(&self.shared), tokio::time::sleep(begins));
+        lambda::warm(&self.shared).await;
+        if self.shared.clock.is_granted() {
+            tokio::spawn(pace::run(self.shared.clone()));
+        }
+    }
+
+    /// Somebody outside does something about this moment, until that is dropped: nobody takes the
+    /// stack for idle, and a patient clock waits.
+    pub fn busy(&self) -> Busy {
+        self.shared.activity.begin()
     }
 
     /// What happens from now on. A listener that lags loses the oldest happenings.
@@ -255,14 +265,13 @@ impl Stack {
 
     fn is_idle(&self, until: Stamp) -> bool {
         let shared = &self.shared;
-        let quiet = || shared.activity.is_quiet() && !shared.broker.has_work(until);
-        if !quiet() {
+        if !shared.is_quiet(until) {
             return false;
         }
         let due = shared.resources.tables.iter().find(|table| table.id == "DueTable");
         let last = format!("{}~", odyssey_flows::due::sort_key_at(until));
         let waits = due.is_some_and(|table| wire::any_up_to(&shared.database, &table.name, &last));
         // What was due may have been handed over between the two questions.
-        !waits && quiet()
+        !waits && shared.is_quiet(until)
     }
 }

@@ -12,6 +12,7 @@ use crate::kept::{self, Kept, KeptError};
 use crate::lambda::{Host, Lambda, poller, schedule};
 use crate::mailbox::Mailbox;
 use crate::options::{Functions, MAIL_IDENTITY, Options, Storage};
+use crate::pace::Pace;
 use crate::pattern::PatternError;
 use crate::secrets::{self, SecretsError};
 use crate::stack::Stack;
@@ -45,6 +46,9 @@ pub enum StartError {
     /// The database cannot be opened, or a table not be made.
     #[error("database: {0}")]
     Database(String),
+    /// The functions cannot be told the time.
+    #[error("the clock's file: {0}")]
+    Clock(std::io::Error),
     /// What the stack before left cannot be read.
     #[error(transparent)]
     Kept(#[from] KeptError),
@@ -128,8 +132,11 @@ impl LocalStack {
         let kept = kept::take(&options.storage)?;
         // Customers' time never goes back: what was due then is due now.
         let start = options.start.max(kept.as_ref().map(|kept| kept.at.max(clock::wall())));
-        let (clock, feed) =
-            (Clock::start(options.rate, start, options.standstill), Arc::new(Feed::new()));
+        let clock = match options.pace {
+            Pace::Steady => Clock::steady(options.rate, start),
+            Pace::Patient => Clock::granted(options.rate, start).map_err(StartError::Clock)?,
+        };
+        let feed = Arc::new(Feed::new());
         let activity = Activity::new();
         let host = match options.functions.clone() {
             Functions::Binaries(binaries) => Host::Processes(binaries),
@@ -141,7 +148,7 @@ impl LocalStack {
         let shared = Arc::new(Shared {
             bus: Bus::new(&resources)?,
             iam: Iam::new(resources.roles.clone(), resources.guards.clone()),
-            broker: Broker::new(&resources.queues, clock, feed.clone(), activity.clone()),
+            broker: Broker::new(&resources.queues, clock.clone(), feed.clone(), activity.clone()),
             database: database(&options.storage, &resources)?,
             secrets: secrets::generate(&resources.secrets, &options.storage)?,
             lambda: Lambda::new(host, &resources.functions, options.concurrency, environment),

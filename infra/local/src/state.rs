@@ -12,6 +12,7 @@ use crate::mailbox::Mailbox;
 use crate::template::{Place, Resources};
 use crate::usage::Book;
 use crate::wire::Bus;
+use odyssey_domain::time::Stamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +41,22 @@ impl Shared {
     /// Tells the feed.
     pub(crate) fn tell(&self, what: What) {
         self.feed.tell(self.clock.now(), what);
+    }
+
+    /// Whether nothing goes on, and no message is being handled or due until `until`.
+    pub(crate) fn is_quiet(&self, until: Stamp) -> bool {
+        self.activity.is_quiet() && !self.broker.has_work(until)
+    }
+
+    /// Returns when all that is due is done.
+    pub(crate) async fn quiet(&self) {
+        let mut changes = self.activity.watch();
+        loop {
+            changes.mark_unchanged();
+            if self.is_quiet(self.clock.now()) || changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 

@@ -7,19 +7,17 @@ use crate::template::{Function, Schedule};
 use bytes::Bytes;
 use serde_json::json;
 use std::sync::Arc;
-use tokio::time::{MissedTickBehavior, interval};
 
 /// Starts a function at its rate until the stack closes. A start that falls into the one before is
 /// left out: the next comes as soon.
 pub(crate) async fn run(shared: Arc<Shared>, function: Function, schedule: Schedule) {
-    let mut beat =
-        interval(shared.clock.real(schedule.every).max(std::time::Duration::from_millis(1)));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut next = shared.clock.now();
     loop {
         tokio::select! {
-            _ = beat.tick() => {}
+            () = shared.clock.until(next) => {}
             () = shared.closing.wait() => return,
         }
+        next = shared.clock.now().plus(schedule.every);
         let Some(slot) = shared.lambda.slot(&function.id).await else {
             return;
         };

@@ -50,6 +50,10 @@ async fn act(what: &str, record: &Value) -> Result<bool, Error> {
         "error" => Err("asked to fail".into()),
         "crash" => std::process::exit(7),
         "hang" => std::future::pending().await,
+        "slow" => {
+            tokio::time::sleep(std::time::Duration::from_millis(400)).await;
+            Ok(false)
+        }
         "log" => {
             println!("a line in the log");
             Ok(false)

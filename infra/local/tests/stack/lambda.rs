@@ -3,7 +3,7 @@
 use crate::harness::{call, happens, http, options, start, within};
 use http::Method;
 use odyssey_domain::time::{Span, Stamp};
-use odyssey_local::{Ended, LocalStack, What};
+use odyssey_local::{Ended, LocalStack, Pace, What};
 use serde_json::{Value, json};
 
 async fn send(stack: &LocalStack, what: &str, delay_seconds: u32) -> String {
@@ -178,4 +178,44 @@ async fn what_is_warm_answers_its_first_request_without_a_cold_start() {
         _ => None,
     });
     assert!(!cold.await);
+}
+
+#[tokio::test]
+async fn a_patient_clock_waits_for_a_slow_machine() {
+    let start = Stamp::parse("2027-03-01T07:00:00Z").unwrap();
+    let mut options = options();
+    (options.rate, options.start, options.pace) = (18_000, Some(start), Pace::Patient);
+    let stack = LocalStack::start(options).await.unwrap();
+    let mut feed = stack.feed();
+    send(&stack, "slow", 900).await;
+    assert_eq!(stack.now(), start, "it stands still until all is warm");
+    within(stack.warm()).await;
+    let due = start.plus(Span::MINUTE.times(15));
+    let answered = within(async {
+        loop {
+            let happening = feed.recv().await.unwrap();
+            match &happening.what {
+                What::Invoked { function, .. } if function == "JourneyFunction" => {
+                    return happening.at;
+                }
+                _ => {}
+            }
+        }
+    });
+    let answered = answered.await;
+    // At a steady pace its 400 ms are two hours; two slices of time are a quarter of an hour.
+    let late = answered.since(due);
+    assert!(
+        answered >= due && late <= Span::MINUTE.times(15),
+        "{} minutes late",
+        late.ms() / 60_000
+    );
+    let (busy, clock) = (stack.busy(), stack.clock());
+    let held = stack.now().plus(Span::HOUR);
+    tokio::select! {
+        () = clock.until(held) => panic!("it went on while somebody was busy"),
+        () = tokio::time::sleep(std::time::Duration::from_millis(300)) => {}
+    }
+    drop(busy);
+    within(clock.until(held)).await;
 }

@@ -8,7 +8,7 @@ fn shown(endpoint: &str) -> i64 {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "clock::the_child", "--ignored", "--nocapture"])
         // It shows one second past 1970 until the real time given.
-        .env("ODYSSEY_CLOCK", format!("{FUTURE},1000,1"))
+        .env("ODYSSEY_CLOCK", format!("{FUTURE},1000,1,{FUTURE}"))
         .env("AWS_ENDPOINT_URL", endpoint)
         .output()
         .unwrap();
