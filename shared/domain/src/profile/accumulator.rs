@@ -54,6 +54,7 @@ impl Accumulator {
             (_, held) => earlier(held, watched.published),
         };
         self.facts.fold(event, at, source.kind, watched);
+        self.facts.requests.fold(event, at, &source.name);
         if source.is_feedback() {
             self.facts.rhythm.reported(event, at);
         }

@@ -8,6 +8,7 @@ use super::forms::Forms;
 use super::mailings::Mailings;
 use super::names::is_counted;
 use super::orders::Orders;
+use super::requests::Requests;
 use super::rhythm::Rhythm;
 use super::sessions::Sessions;
 use super::setting::Setting;
@@ -106,6 +107,9 @@ pub struct Facts {
     /// Forms that were begun, sent off, given up.
     #[serde(default, skip_serializing_if = "Forms::is_empty")]
     pub forms: Forms,
+    /// Consent that was asked for without an address.
+    #[serde(default, skip_serializing_if = "Requests::is_empty")]
+    pub requests: Requests,
     /// Tickets, complaints, scores.
     #[serde(default, skip_serializing_if = "Support::is_empty")]
     pub support: Support,
@@ -342,6 +346,7 @@ impl Facts {
         self.sessions.merge(&other.sessions);
         self.content.merge(&other.content);
         self.forms.merge(&other.forms);
+        self.requests.merge(&other.requests);
         self.support.merge(&other.support);
         self.mailings.merge(&other.mailings);
         self.channels.merge(&other.channels);
@@ -371,6 +376,7 @@ impl Facts {
             ("content", self.content.is_trimmed()),
             ("forms", self.forms.is_trimmed()),
             ("support", self.support.is_trimmed()),
+            ("consent requests", self.requests.is_trimmed()),
             ("mails", self.mailings.is_trimmed()),
             ("matches", self.matches.is_trimmed()),
         ];
@@ -388,6 +394,7 @@ impl Facts {
         self.sessions.bound_to(max);
         self.content.bound_to(max);
         self.forms.bound_to(max);
+        self.requests.bound_to(max);
         self.support.bound_to(max);
         self.mailings.bound_to(max);
         self.matches.bound(max.max(16));

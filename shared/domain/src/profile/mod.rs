@@ -7,8 +7,8 @@
 //!
 //! What belongs where: `top`, `tally`, `buckets`, `lately`, `money`, `number`, `product` and `text`
 //! are the values; `computed` folds what the workspace declares, `fill` makes up for what it
-//! missed; `cart`, `orders`, `browse`, `sessions`, `content`, `forms`, `support`, `mailings`,
-//! `setting`, `rhythm` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators
+//! missed; `cart`, `orders`, `browse`, `sessions`, `content`, `forms`, `requests`, `support`,
+//! `mailings`, `setting`, `rhythm` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators
 //! between roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and
 //! `touchpoints` are what everyone else reads.
 
@@ -32,6 +32,7 @@ mod names;
 mod number;
 mod orders;
 mod product;
+mod requests;
 mod rhythm;
 mod said;
 mod sessions;
@@ -75,6 +76,7 @@ pub use money::{Currency, Money};
 pub use names::COUNTED_EVENTS;
 pub use orders::{ORDERS_MAX, OrderKey, OrderTotal, Orders};
 pub use product::Product;
+pub use requests::{REQUESTS_MAX, Requested, Requests};
 pub use rhythm::{NOT_THE_CUSTOMERS, RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
 pub use sessions::{ATTENTION_DAYS_MAX, LINGERED_CATEGORIES_PER_DAY_MAX, Left, Sessions};

@@ -1,13 +1,16 @@
 //! What a profile has said to the outside and what it has armed. Not facts: excluded from their
 //! laws, but stored in the same write, so that no crash parts a deed from its record.
 
-use super::Root;
+use super::{Facts, Root};
+use crate::contact::TopicId;
 use crate::ids::{IdentityKey, ProfileId};
 use crate::journey::OVERDUE;
+use crate::personal::EmailAddress;
 use crate::segment::{Memberships, SEGMENT_ENTERED, SEGMENT_EXITED};
 use crate::signal::{self, Crossed, Decided, Mark, Outcome, Raise, SignalRule, StageMark};
 use crate::time::{Span, Stamp};
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 /// A timer that was already due when it was armed (its events came late) waits this long, so that
@@ -41,6 +44,9 @@ pub struct Said {
     /// Where the profile stands in the lifecycle, by rule (`Stage Changed/30d`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub stages: BTreeMap<String, StageMark>,
+    /// The last request for each topic that the profile's address was asked about.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub asked: BTreeMap<TopicId, Stamp>,
     /// The last arming's number; never reused.
     #[serde(default)]
     pub arm: u64,
@@ -62,6 +68,17 @@ pub struct Said {
 pub enum ProfileEffect {
     /// Publish a signal.
     Raise(Raise),
+    /// Ask the owner of an address for consent.
+    Ask {
+        /// The profile's address.
+        email: EmailAddress,
+        /// Consent to what.
+        topic: TopicId,
+        /// When it was requested.
+        at: Stamp,
+        /// The name of the source that said so.
+        via: String,
+    },
     /// Have the profile woken.
     Arm {
         /// The arming.
@@ -109,6 +126,9 @@ impl Said {
         for (signal, at) in other.raised {
             later(&mut self.raised, &signal, at);
         }
+        for (topic, at) in other.asked {
+            later(&mut self.asked, &topic, at);
+        }
         self.segments.absorb(other.segments);
         for (rule, stage) in other.stages {
             match self.stages.get_mut(&rule) {
@@ -131,6 +151,22 @@ impl Said {
             later(&mut last, name, at);
         }
         last
+    }
+
+    /// What the profile's address is to be asked, once for each request that gave none; and what it
+    /// was asked then.
+    fn asks(&self, facts: &Facts) -> (Vec<ProfileEffect>, BTreeMap<TopicId, Stamp>) {
+        let requests = &facts.requests;
+        let held = self.asked.iter().filter(|(topic, _)| requests.has(topic));
+        let mut asked = held.map(|(topic, at)| (topic.clone(), *at)).collect();
+        let Some(email) = facts.email.address() else { return (Vec::new(), asked) };
+        let mut asks = Vec::new();
+        for (topic, at, via) in requests.open(&self.asked) {
+            later(&mut asked, topic, at);
+            let (topic, via) = (topic.clone(), via.to_owned());
+            asks.push(ProfileEffect::Ask { email: email.clone(), topic, at, via });
+        }
+        (asks, asked)
     }
 
     /// Forgets when signals were last raised that no rule raises any more, after a while.
@@ -168,10 +204,14 @@ impl Said {
 }
 
 /// Notes the later of two times.
-fn later(times: &mut BTreeMap<String, Stamp>, name: &str, at: Stamp) {
-    match times.get_mut(name) {
+fn later<K, Q>(times: &mut BTreeMap<K, Stamp>, key: &Q, at: Stamp)
+where
+    K: Ord + Borrow<Q>,
+    Q: Ord + ToOwned<Owned = K> + ?Sized,
+{
+    match times.get_mut(key) {
         Some(held) => *held = at.max(*held),
-        None => drop(times.insert(name.to_owned(), at)),
+        None => drop(times.insert(key.to_owned(), at)),
     }
 }
 
@@ -213,7 +253,10 @@ impl Root {
         let facts = self.facts();
         let decided = signal::cross(&facts, marks, crossed, profile, rules, now);
         let staged = signal::change(&facts, &self.said.stages, profile, rules, now, false);
+        let (asks, asked) = self.said.asks(&facts);
         drop(facts);
+        self.said.asked = asked;
+        self.said.pending.extend(asks);
         self.said.take(decided);
         self.said.take(staged);
         self.said.crossed.retain(|rule, crossed| {

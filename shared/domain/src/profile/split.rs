@@ -60,6 +60,7 @@ impl Root {
         root.said = moved.said;
         root.accumulators.insert(identity, moved.accumulator);
         let facts = root.facts().into_owned();
+        root.said.asked = self.said.asked.clone();
         root.said.marks = signal::own_marks(&facts, &self.said.marks, rules);
         // What the identifier's own facts have reached was said of the profile that it was part of.
         let (marks, crossed) = (BTreeMap::new(), BTreeMap::new());

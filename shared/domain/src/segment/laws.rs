@@ -140,7 +140,7 @@ impl Lived {
                 ProfileEffect::Arm { arm, due } => {
                     assert_eq!((arm, Some(due)), (self.root.said.arm, self.root.said.due));
                 }
-                ProfileEffect::Settle { .. } => {}
+                ProfileEffect::Ask { .. } | ProfileEffect::Settle { .. } => {}
             }
         }
         changed

@@ -1,7 +1,7 @@
 //! What leaves after the commit.
 //!
-//! What is a function of a delivered message alone (timeline, forwarded events, consent requests)
-//! leaves on every delivery, so it needs no outbox. What a change of state decided stands in the item
+//! What is a function of a delivered message alone (timeline, forwarded events, requests that give
+//! an address) leaves on every delivery, so it needs no outbox. What a change of state decided stands in the item
 //! until another write replaces it.
 
 use super::delivery::{Content, Delivery, Item};
@@ -16,18 +16,14 @@ use crate::profiles::identity_key;
 use crate::signals;
 use crate::stored::{StoredError, decode};
 use futures_util::StreamExt as _;
-use odyssey_domain::contact::TopicId;
-use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::event::Event;
 use odyssey_domain::ids::{IdentityKey, ProfileId};
-use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::profile::{IdentityItem, ProfileEffect, Root};
+use odyssey_domain::profile::{IdentityItem, ProfileEffect, Requested, Root};
 use odyssey_domain::wire::{
-    BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, SourceRef, Wake, detail_type,
-    source,
+    BUS_SCHEMA, ConsentRequested, EventFolded, Owner, SignalRaised, Wake, detail_type, source,
 };
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Rows of one delivery that are put at a time, and effects of states that are carried out.
@@ -54,7 +50,7 @@ pub(super) async fn settle_foreign<T: Tables, B: Bus, Q: Queues>(
 /// down, put one more wake on the queue that does the same: twice as many with every round.
 fn is_superseded(root: Option<&Root>, effect: &ProfileEffect) -> bool {
     match effect {
-        ProfileEffect::Raise(_) | ProfileEffect::Settle { .. } => false,
+        ProfileEffect::Raise(_) | ProfileEffect::Ask { .. } | ProfileEffect::Settle { .. } => false,
         ProfileEffect::Arm { arm, due } => {
             root.is_none_or(|root| root.said.arm != *arm || root.said.due != Some(*due))
         }
@@ -227,6 +223,13 @@ async fn carry_own<T: Tables, B: Bus, Q: Queues>(
             outbox.push(None, detail_type::SIGNAL_RAISED, &raised);
             signals::keep(setting.tables, key, raise).await
         }
+        ProfileEffect::Ask { email, topic, at, via } => {
+            let (email, topic, via) = (email.clone(), topic.clone(), via.clone());
+            let profile = Some(profile);
+            let asked = ConsentRequested { v: BUS_SCHEMA, email, topic, profile, at: *at, via };
+            outbox.push(None, detail_type::CONSENT_REQUESTED, &asked);
+            Ok(())
+        }
         ProfileEffect::Settle { .. } => Ok(()),
     }
 }
@@ -247,7 +250,8 @@ pub(super) fn kept<'a>(
     })
 }
 
-/// Forwards the events that live journeys name, and consent requests.
+/// Forwards the events that live journeys name, and requests for consent that give an address; what
+/// others ask for is an effect of the profile's state, which knows or will know one.
 fn forward<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &World<'_, T>,
@@ -264,36 +268,12 @@ fn forward<T: Tables, B, Q>(
             let folded = EventFolded { v: BUS_SCHEMA, profile, owners, event: item.event.clone() };
             outbox.push(Some(delivery.index), detail_type::EVENT_FOLDED, &folded);
         }
-        let known = || world.root(root).and_then(|held| held.facts().email.address().cloned());
-        if let Some(request) = consent_request(&item.event, source, profile, known) {
-            outbox.push(Some(delivery.index), detail_type::CONSENT_REQUESTED, &request);
+        if let Some(Requested { topic, email: Some(email) }) = Requested::of(&item.event) {
+            let (profile, at, via) = (Some(profile), item.event.at, source.name.clone());
+            let asked = ConsentRequested { v: BUS_SCHEMA, email, topic, profile, at, via };
+            outbox.push(Some(delivery.index), detail_type::CONSENT_REQUESTED, &asked);
         }
     }
-}
-
-/// A track event `Consent Requested` that names a topic, and an address or a profile that has one.
-fn consent_request(
-    event: &Event,
-    source: &SourceRef,
-    profile: ProfileId,
-    known: impl FnOnce() -> Option<EmailAddress>,
-) -> Option<ConsentRequested> {
-    let named = event.kind == EventKind::Track
-        && event.name.as_deref() == Some(detail_type::CONSENT_REQUESTED);
-    let text = |name: &str| event.properties.get(name).and_then(Value::as_str);
-    let topic = TopicId::parse(text("topic").filter(|_| named)?).ok()?;
-    let email = match text("email") {
-        Some(given) => EmailAddress::parse(given).ok()?,
-        None => known()?,
-    };
-    Some(ConsentRequested {
-        v: BUS_SCHEMA,
-        email,
-        topic,
-        profile: Some(profile),
-        at: event.at,
-        via: source.name.clone(),
-    })
 }
 
 /// Writes a delivery's events into the timeline, and has those looked at whom a change of consent

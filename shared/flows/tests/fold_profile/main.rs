@@ -19,6 +19,7 @@ mod laws;
 mod links;
 mod plan;
 mod redelivery;
+mod requests;
 mod segments;
 mod silences;
 mod sizes;

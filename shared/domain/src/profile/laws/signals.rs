@@ -50,7 +50,7 @@ fn rules(step: Span) -> Vec<SignalRule> {
 fn raised(root: &Root) -> impl Iterator<Item = Raise> {
     root.said.pending.iter().filter_map(|effect| match effect {
         ProfileEffect::Raise(raise) => Some(raise.clone()),
-        ProfileEffect::Arm { .. } | ProfileEffect::Settle { .. } => None,
+        _ => None,
     })
 }
 

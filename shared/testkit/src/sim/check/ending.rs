@@ -10,6 +10,7 @@ use odyssey_domain::ids::{IdentityKey, Position};
 use odyssey_domain::profile::IdentityItem;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::ports::Table;
+use std::collections::BTreeMap;
 
 /// What is done to a cart, or instead of it.
 pub(super) const CART_EVENTS: [&str; 6] = [
@@ -46,6 +47,7 @@ impl Check {
             self.idle(inbox);
         }
         self.profiles_end();
+        self.requests_end();
         self.silences_end(now);
         self.signals_end(now);
         self.raised_end();
@@ -53,6 +55,36 @@ impl Check {
         self.journeys_end();
         if !self.expiring {
             self.sends_end();
+        }
+    }
+
+    /// The last request for each topic in a profile that has an address was asked of one.
+    fn requests_end(&mut self) {
+        let mut last: BTreeMap<(IdentityKey, String), Stamp> = BTreeMap::new();
+        for (key, item) in &self.profiles.items {
+            let IdentityItem::Root(root) = item else { continue };
+            if root.facts().email.address().is_none() {
+                continue;
+            }
+            for (_, folded) in self.profiles.events_of(*key) {
+                let event = &folded.event;
+                let topic = event.properties.get("topic").and_then(|topic| topic.as_str());
+                let named = event.name.as_deref() == Some("Consent Requested");
+                if let Some(topic) = topic.filter(|_| named)
+                    && event.kind == EventKind::Track
+                    && !event.properties.contains_key("email")
+                {
+                    let held = last.entry((*key, topic.to_owned())).or_insert(event.at);
+                    *held = event.at.max(*held);
+                }
+            }
+        }
+        for ((key, topic), at) in last {
+            let mut asked = self.sends.to_confirm.iter();
+            let asked = asked.any(|(_, of, when)| of.as_str() == topic && *when == at);
+            self.holds("requests-reach-the-address", asked, || {
+                format!("{key} has an address, and asked for {topic} at {at}: nobody was asked")
+            });
         }
     }
 

@@ -34,6 +34,10 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("acknowledged-is-folded", "each acknowledged event is in its profile and in the timeline"),
     ("links-by-first-claim", "an id belongs to the user of its first claim by who may claim it"),
     ("splits-last", "what an operator has split is not linked again; nothing else parts a link"),
+    (
+        "requests-reach-the-address",
+        "a request for consent is asked of its profile's address, whichever comes first",
+    ),
     ("effects-before-replaced", "no effect of a committed write is missing when it is replaced"),
     ("arms-never-reused", "an arm number stands for one time and never goes back"),
     ("timers-armed", "whenever a queue is idle every armed timer has its wake"),

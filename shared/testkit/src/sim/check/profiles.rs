@@ -345,6 +345,13 @@ impl Check {
                     format!("the signal {} {} was never published", raise.signal, raise.id)
                 });
             }
+            if let ProfileEffect::Ask { email, topic, at, .. } = effect {
+                let asked = (keyring().contact_key(email), topic.clone(), *at);
+                let left = self.sends.to_confirm.contains(&asked);
+                self.holds("effects-before-replaced", left, || {
+                    format!("nobody was asked for {topic}, which was requested at {at}")
+                });
+            }
         }
     }
 
