@@ -53,8 +53,7 @@ impl Accumulator {
             (0, _) => watched.published,
             (_, held) => earlier(held, watched.published),
         };
-        self.facts.fold(event, at, source.kind, watched);
-        self.facts.requests.fold(event, at, &source.name);
+        self.facts.fold(event, at, source, watched);
         if source.is_feedback() {
             self.facts.rhythm.reported(event, at);
         }

@@ -20,7 +20,7 @@ use crate::ids::{Position, PredicateKey};
 use crate::personal::EmailAddress;
 use crate::predicate::EventPredicate;
 use crate::time::Stamp;
-use crate::wire::SourceKind;
+use crate::wire::{SourceKind, SourceRef};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -229,7 +229,7 @@ impl Facts {
         &mut self,
         event: &Event,
         at: Position,
-        source: SourceKind,
+        source: &SourceRef,
         watched: &Watched,
     ) {
         Seen::include(&mut self.seen, Seen { first: at.at, last: at.at });
@@ -237,7 +237,7 @@ impl Facts {
             self.computed.begin(&watched.computing);
         }
         self.total = self.total.saturating_add(1);
-        self.fold_traits(event, at, source);
+        self.fold_traits(event, at, source.kind);
         self.fold_context(event, at);
         let known_as = EventPredicate::name_of(event).unwrap_or("");
         self.computed.fold(&watched.computing, known_as, event, at);
@@ -258,6 +258,7 @@ impl Facts {
         self.rhythm.fold(track, event, at);
         if is_track {
             self.fold_track(known_as, event, at);
+            self.requests.fold(event, at, &source.name);
         }
     }
 

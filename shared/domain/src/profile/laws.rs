@@ -111,7 +111,8 @@ fn any_merge_gives_the_same_bytes(events: &[Told], parts: &[u8]) {
     let mut three = [Facts::default(), Facts::default(), Facts::default()];
     for (n, told) in events.iter().enumerate() {
         let at = told.0.position();
-        three[usize::from(part(n))].fold(&told.0, at, told.1, watched());
+        let source = SourceRef { name: "s".to_owned(), kind: told.1 };
+        three[usize::from(part(n))].fold(&told.0, at, &source, watched());
     }
     let expected = bytes(&folded(events).facts);
     for [a, b, c] in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {

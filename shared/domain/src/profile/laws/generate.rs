@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// One event of a history, and through which kind of source it came.
 pub(super) type Told = (Event, SourceKind);
 
-const NAMES: [&str; 42] = [
+const NAMES: [&str; 43] = [
     "Product Added",
     "Product Added",
     "Product Added",
@@ -53,6 +53,7 @@ const NAMES: [&str; 42] = [
     "Subscription Cancelled",
     "Live Chat Conversation Started",
     "Call Answered",
+    "Consent Requested",
 ];
 
 /// How many different products, traits and orders a history has, and how many steps of which
@@ -106,9 +107,12 @@ fn touched(all: &mut Value, key: u32, n: u32, cents: u64) {
         "scroll_depth": cents % 140, "session_id": format!("s{key}"), "brand": format!("b{key}"),
         "dwell": [{"product_id": format!("p{key}"), "category": format!("c{key}"), "seconds": n,
             "hovers": n}, {"category": "c0", "seconds": cents % 60}],
-        "channel": (["phone", "Store", "letter", "semaphore", ""][n as usize])});
+        "topic": format!("t{key}"), "channel": (["phone", "Store", "letter", "semaphore", ""][n as usize])});
     let more = more.as_object().cloned().unwrap_or_default();
     all.as_object_mut().unwrap().extend(more);
+    if n == 3 {
+        all["email"] = "given@example.com".into();
+    }
 }
 
 /// What comes with most events.
