@@ -3,19 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "what goes wrong in a test has failed it")]
 
 use odyssey_domain::event::Event;
-use odyssey_domain::ids::EventHash;
 use odyssey_domain::plan::{Declared, Inferred, VIOLATIONS_MAX, ViolationKind};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_flows::observe_plan::{
     FLUSH_AFTER, NEWS_MAX, Noted, PlanWatch, inferred, inferred_key,
 };
-use odyssey_flows::ports::{
-    Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
-};
+use odyssey_flows::ports::{Consistency, Row, Table};
 use odyssey_flows::stored::{self, Stored as _};
 use odyssey_testkit::{Fault, Memory, Operation, run};
 use serde_json::{Value, json};
-use std::sync::Mutex;
 
 fn at(seconds: u64) -> Stamp {
     Stamp::from_ms(1_795_000_000_000).plus(Span::SECOND.times(seconds))
@@ -45,54 +41,6 @@ fn count(memory: &Memory, name: &str) -> u64 {
 
 fn writes(memory: &Memory) -> usize {
     memory.calls().iter().filter(|call| matches!(call, Operation::Write(_))).count()
-}
-
-/// Tables in which another process writes this row just before our first write.
-struct BehindOnce {
-    memory: Memory,
-    theirs: Mutex<Option<Row>>,
-}
-
-impl Tables for BehindOnce {
-    async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Row>, PortError> {
-        self.memory.get(key, consistency).await
-    }
-    async fn get_many(
-        &self,
-        keys: &[Key],
-        consistency: Consistency,
-    ) -> Result<Vec<Option<Row>>, PortError> {
-        self.memory.get_many(keys, consistency).await
-    }
-    async fn write(&self, write: Write) -> Result<Written, PortError> {
-        if let Some(theirs) = self.theirs.lock().unwrap().take() {
-            self.memory.seed(theirs);
-        }
-        self.memory.write(write).await
-    }
-    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
-        self.memory.transact(writes, token).await
-    }
-    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
-        self.memory.query(query).await
-    }
-    async fn query_index(
-        &self,
-        table: Table,
-        index_pk: &str,
-        limit: usize,
-    ) -> Result<Vec<Row>, PortError> {
-        self.memory.query_index(table, index_pk, limit).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
-        self.memory.scan(scan).await
-    }
-    async fn add_ids(&self, key: &Key, ids: &[EventHash], expires: Stamp) -> Result<(), PortError> {
-        self.memory.add_ids(key, ids, expires).await
-    }
-    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.memory.have_ids(keys, ids).await
-    }
 }
 
 #[test]
@@ -205,8 +153,9 @@ fn two_processes_at_once_lose_nothing() {
     let theirs = elsewhere.rows_of(Table::Workspace).remove(0);
     // … stands there when this one has read and is about to write: the first answer it hears is
     // that it must look again.
-    let behind = BehindOnce { memory: memory.clone(), theirs: Mutex::new(Some(theirs)) };
-    assert!(matches!(run(one.note(&behind, &seen(&["c"]), at(1))), Noted::Written));
+    let here = memory.clone();
+    memory.meanwhile(|call| matches!(call, Operation::Write(_)), 0, move || here.seed(theirs));
+    assert!(matches!(run(one.note(&memory, &seen(&["c"]), at(1))), Noted::Written));
     let stored = run(inferred(&memory)).unwrap();
     assert_eq!(stored.events.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
 }

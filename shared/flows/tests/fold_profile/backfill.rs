@@ -3,19 +3,16 @@
 use super::world::{World, accepted, accepted_from, catalog, identify, minute, track};
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::event::Event;
-use odyssey_domain::ids::{EventHash, IdentityKey};
+use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::profile::{NotYet, ProfileView};
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::backfill::{self, Later, Outcome, PARTS, Report};
 use odyssey_flows::catalog::CatalogCache;
-use odyssey_flows::ports::{
-    Consistency, Expect, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
-};
+use odyssey_flows::ports::{Expect, Row, Table, Tables, Write};
 use odyssey_flows::queue::QueueRecord;
-use odyssey_testkit::{Fault, Memory, Operation, run, run_or_halt};
+use odyssey_testkit::{Fault, Operation, run, run_or_halt};
 use serde_json::{Value, json};
-use std::sync::Mutex;
 
 /// Orders and what they come to, and what was looked at lately.
 fn declared() -> Catalog {
@@ -182,65 +179,24 @@ fn a_fault_at_any_call_is_healed_by_another_run() {
     }
 }
 
-/// Tables behind which something happens once, before or after a timeline is read.
-struct Meanwhile<F> {
-    memory: Memory,
-    before: Mutex<Option<F>>,
-    after: Mutex<Option<F>>,
-}
-
-impl<F: FnOnce() + Send> Tables for Meanwhile<F> {
-    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
-        self.memory.get(key, how).await
-    }
-    async fn get_many(
-        &self,
-        keys: &[Key],
-        how: Consistency,
-    ) -> Result<Vec<Option<Row>>, PortError> {
-        self.memory.get_many(keys, how).await
-    }
-    async fn write(&self, write: Write) -> Result<Written, PortError> {
-        self.memory.write(write).await
-    }
-    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
-        self.memory.transact(writes, token).await
-    }
-    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
-        if let Some(happen) = self.before.lock().unwrap().take() {
-            happen();
-        }
-        let rows = self.memory.query(query).await;
-        if let Some(happen) = self.after.lock().unwrap().take() {
-            happen();
-        }
-        rows
-    }
-    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
-        self.memory.query_index(t, pk, limit).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
-        self.memory.scan(scan).await
-    }
-    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
-        self.memory.add_ids(key, ids, at).await
-    }
-    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.memory.have_ids(keys, ids).await
-    }
-}
-
 #[test]
 fn an_event_that_is_folded_meanwhile_is_counted_once() {
-    let ann = json!({"userId": "ann"});
-    let next = || vec![accepted(11, vec![order("o9", 11, &ann), order("o3", 5, &ann)])];
+    let next = || {
+        let ann = json!({"userId": "ann"});
+        vec![accepted(11, vec![order("o9", 11, &ann), order("o3", 5, &ann)])]
+    };
     for late in [false, true] {
         let world = declared_late();
         let key = world.user("ann");
-        let (memory, happen) = (world.memory.clone(), || drop(world.fold(next(), minute(11))));
-        let (before, after) = if late { (None, Some(happen)) } else { (Some(happen), None) };
-        let tables = Meanwhile { memory, before: Mutex::new(before), after: Mutex::new(after) };
-        let outcome = fill(&tables, key, minute(11));
+        let other = world.beside();
+        // Just before its timeline is read, or between that and the write.
+        let of = move |call| match call {
+            Operation::Query(_) => !late,
+            Operation::Write(_) | Operation::Transact => late,
+            _ => false,
+        };
+        world.memory.meanwhile(of, 0, move || drop(other.fold(next(), minute(11))));
+        let outcome = fill(&world.memory, key, minute(11));
         assert!(matches!(outcome, Outcome::Filled { .. }), "{late}: {outcome:?}");
         assert_eq!(view(&world, key, minute(12)).traits["orders"], 3, "{late}");
         let early = World::of(declared());
@@ -259,13 +215,12 @@ fn a_link_meanwhile_is_no_harm() {
     world.fold_done(vec![accepted(1, vec![order("o1", 1, &cookie)])], minute(1));
     world.publish(declared(), minute(10));
     let (device, ann) = (world.anonymous("a1"), world.user("ann"));
-    let link = || drop(world.fold(vec![accepted(11, vec![order("o2", 11, &both)])], minute(11)));
-    let tables = Meanwhile {
-        memory: world.memory.clone(),
-        before: Mutex::new(Some(link)),
-        after: Mutex::default(),
-    };
-    assert_eq!(fill(&tables, device, minute(11)), Outcome::Complete, "it is a pointer now");
+    let other = world.beside();
+    let link = vec![accepted(11, vec![order("o2", 11, &both)])];
+    let timeline_is_read = |call| matches!(call, Operation::Query(_));
+    world.memory.meanwhile(timeline_is_read, 0, move || drop(other.fold(link, minute(11))));
+    let outcome = fill(&world.memory, device, minute(11));
+    assert_eq!(outcome, Outcome::Complete, "it is a pointer now");
     let read = view(&world, ann, minute(11));
     assert_eq!(read.facts["computed.filling"], json!(["favourite", "orders", "spent_30d"]));
     assert!(matches!(fill(&world.memory, ann, minute(12)), Outcome::Filled { events: 1, .. }));

@@ -1,19 +1,14 @@
 //! Links: late is early, shared devices weld nobody.
 
 use crate::world::*;
-use odyssey_domain::ids::EventHash;
 use odyssey_domain::profile::{IdentityItem, RefusedLink};
-use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::fold_profile::run;
-use odyssey_flows::ports::{
-    Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
-};
+use odyssey_flows::ports::Table;
 use odyssey_flows::profiles::{Found, find};
-use odyssey_flows::queue::Disposition;
-use odyssey_testkit::{Fault, Memory, Operation};
+use odyssey_flows::queue::QueueRecord;
+use odyssey_testkit::{Fault, Operation};
 use serde_json::json;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn browse(id: &str, at: i64, who: &serde_json::Value) -> odyssey_domain::event::Event {
     track(id, at, "Product Added", who, &json!({"product_id": id, "price": "1.50"}))
@@ -278,56 +273,11 @@ fn whom_a_device_leaves_is_armed_whatever_happens() {
     }
 }
 
-/// Tables behind which something happens between two reads of profiles.
-struct Between<F> {
-    memory: Memory,
-    reads: AtomicUsize,
-    happen: F,
-}
-
-impl<F: Fn() + Send + Sync> Between<F> {
-    fn read(&self, keys: &[Key]) {
-        let of_profiles = keys.iter().any(|key| key.sk == "identity");
-        if of_profiles && self.reads.fetch_add(1, Ordering::SeqCst) == 1 {
-            (self.happen)();
-        }
-    }
-}
-
-impl<F: Fn() + Send + Sync> Tables for Between<F> {
-    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
-        self.read(std::slice::from_ref(key));
-        self.memory.get(key, how).await
-    }
-    async fn get_many(
-        &self,
-        keys: &[Key],
-        how: Consistency,
-    ) -> Result<Vec<Option<Row>>, PortError> {
-        self.read(keys);
-        self.memory.get_many(keys, how).await
-    }
-    async fn write(&self, write: Write) -> Result<Written, PortError> {
-        self.memory.write(write).await
-    }
-    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
-        self.memory.transact(writes, token).await
-    }
-    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
-        self.memory.query(query).await
-    }
-    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
-        self.memory.query_index(t, pk, limit).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
-        self.memory.scan(scan).await
-    }
-    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
-        self.memory.add_ids(key, ids, at).await
-    }
-    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.memory.have_ids(keys, ids).await
-    }
+/// Another process folds these between the first read of an identifier and the second.
+fn between_two_reads(world: &World, records: Vec<QueueRecord>) {
+    let other = world.beside();
+    let reads = |call| matches!(call, Operation::Get(Table::Profiles) | Operation::GetMany);
+    world.memory.meanwhile(reads, 1, move || drop(other.fold_done(records, minute(9))));
 }
 
 /// The simulator's seed 23193: the pointer was read, an earlier claim moved the identifier, then the
@@ -341,17 +291,8 @@ fn an_identifier_that_moves_between_two_reads_takes_its_event_along() {
     );
     world.fold_done(vec![accepted(9, vec![browse("1", 5, &bob)])], minute(9));
     let unnamed = accepted(9, vec![browse("3", 9, &json!({"anonymousId": "tablet"}))]);
-    let tables = Between {
-        memory: world.memory.clone(),
-        reads: AtomicUsize::new(0),
-        happen: || {
-            world.fold_done(vec![accepted(9, vec![browse("2", 2, &ann)])], minute(9));
-        },
-    };
-    let World { memory, keyring, catalog, .. } = &world;
-    let fold = run(&tables, memory, memory, keyring, catalog, vec![unnamed], minute(9));
-    assert_eq!(odyssey_testkit::run(fold), [Disposition::Done]);
-    assert!(tables.reads.load(Ordering::SeqCst) > 2, "it was read again");
+    between_two_reads(&world, vec![accepted(9, vec![browse("2", 2, &ann)])]);
+    world.fold_done(vec![unnamed], minute(9));
     assert_eq!(world.view(world.user("ann")).facts["cart.items"], 2);
     assert_eq!(world.view(world.user("bob")).facts["cart.items"], 1);
 }
@@ -364,14 +305,8 @@ fn an_identifier_that_moves_between_two_reads_is_found_where_it_is() {
         json!({"userId": "bob", "anonymousId": "tablet"}),
     );
     world.fold_done(vec![accepted(9, vec![browse("1", 5, &bob)])], minute(9));
-    let tables = Between {
-        memory: world.memory.clone(),
-        reads: AtomicUsize::new(0),
-        happen: || {
-            world.fold_done(vec![accepted(9, vec![browse("2", 2, &ann)])], minute(9));
-        },
-    };
-    let found = odyssey_testkit::run(find(&tables, world.anonymous("tablet"))).unwrap();
+    between_two_reads(&world, vec![accepted(9, vec![browse("2", 2, &ann)])]);
+    let found = odyssey_testkit::run(find(&world.memory, world.anonymous("tablet"))).unwrap();
     let Found::Profile(profile, _) = found else { panic!("nobody was found") };
     assert_eq!(profile, world.user("ann").into());
 }

@@ -2,11 +2,9 @@
 
 use crate::world::*;
 use odyssey_domain::ids::EventHash;
-use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{SourceKind, detail_type};
-use odyssey_flows::ports::{
-    Consistency, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
-};
+use odyssey_flows::ports::{Row, Table};
+use odyssey_flows::profiles::identity_key;
 use odyssey_flows::queue::Disposition;
 use odyssey_testkit::{Fault, Operation};
 use serde_json::json;
@@ -98,7 +96,7 @@ fn an_item_of_the_reference_workload_is_small() {
         ));
     }
     world.fold_done(vec![accepted(20, events)], minute(20));
-    let key = odyssey_flows::profiles::identity_key(world.user("ann"));
+    let key = identity_key(world.user("ann"));
     let row = world.memory.rows().into_iter().find(|row| row.key == key).unwrap();
     assert!(row.body.len() < 1_900, "{} bytes", row.body.len());
 }
@@ -206,91 +204,6 @@ fn what_the_timeline_does_not_take_reaches_the_bus_once() {
     assert_eq!(of_the_message(), 2);
 }
 
-/// Tables to whose every profile somebody else just wrote.
-struct Contended(odyssey_testkit::Memory);
-
-impl Tables for Contended {
-    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
-        self.0.get(key, how).await
-    }
-    async fn get_many(
-        &self,
-        keys: &[Key],
-        how: Consistency,
-    ) -> Result<Vec<Option<Row>>, PortError> {
-        self.0.get_many(keys, how).await
-    }
-    async fn write(&self, _: Write) -> Result<Written, PortError> {
-        Ok(Written::Conflict { index: 0, current: None })
-    }
-    async fn transact(&self, _: Vec<Write>, _: &str) -> Result<Written, PortError> {
-        Ok(Written::Conflict { index: 0, current: None })
-    }
-    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
-        self.0.query(query).await
-    }
-    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
-        self.0.query_index(t, pk, limit).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
-        self.0.scan(scan).await
-    }
-    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
-        self.0.add_ids(key, ids, at).await
-    }
-    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.0.have_ids(keys, ids).await
-    }
-}
-
-/// Tables whose first write of a profile takes effect, loses its answer, and is written over by one
-/// that keeps what it stored, as a back-fill's does.
-struct Overtaken(odyssey_testkit::Memory, std::sync::atomic::AtomicBool);
-
-impl Tables for Overtaken {
-    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
-        self.0.get(key, how).await
-    }
-    async fn get_many(
-        &self,
-        keys: &[Key],
-        how: Consistency,
-    ) -> Result<Vec<Option<Row>>, PortError> {
-        self.0.get_many(keys, how).await
-    }
-    async fn write(&self, write: Write) -> Result<Written, PortError> {
-        let mut above = match &write {
-            Write::Put { row, .. } if row.key.sk == "identity" => row.clone(),
-            _ => return self.0.write(write).await,
-        };
-        if self.1.swap(true, std::sync::atomic::Ordering::SeqCst) {
-            return self.0.write(write).await;
-        }
-        assert_eq!(self.0.write(write).await?, Written::Done);
-        above.version += 1;
-        self.0.seed(above);
-        Err(PortError::Transient { operation: "write", cause: "its answer was lost".to_owned() })
-    }
-    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
-        self.0.transact(writes, token).await
-    }
-    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
-        self.0.query(query).await
-    }
-    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
-        self.0.query_index(t, pk, limit).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
-        self.0.scan(scan).await
-    }
-    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
-        self.0.add_ids(key, ids, at).await
-    }
-    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.0.have_ids(keys, ids).await
-    }
-}
-
 #[test]
 fn what_a_lost_write_decided_is_carried_out_by_the_next_attempt() {
     let world = World::new();
@@ -298,18 +211,24 @@ fn what_a_lost_write_decided_is_carried_out_by_the_next_attempt() {
     let added = track("1", 0, "Product Added", &who, &json!({"product_id": "p"}));
     world.fold_done(vec![accepted(0, vec![added])], minute(0));
     let wake = world.memory.take(odyssey_flows::ports::Queue::Profile, minute(10));
-    let World { memory, keyring, catalog, .. } = &world;
-    let tables = Overtaken(memory.clone(), std::sync::atomic::AtomicBool::new(false));
-    let done = odyssey_testkit::run(odyssey_flows::fold_profile::run(
-        &tables,
-        memory,
-        memory,
-        keyring,
-        catalog,
-        wake,
-        minute(10),
-    ));
-    assert_eq!(done, [Disposition::Done]);
+    let (identity, here) = (identity_key(world.user("ann")), world.memory.clone());
+    // The write takes effect and loses its answer, and is written over by one that keeps what it
+    // stored, as a back-fill's does.
+    let (mut lost, mut over) = (false, false);
+    world.memory.on_call(move |call| {
+        if lost && !over {
+            let stands = here.rows().into_iter().find(|row| row.key == identity);
+            stands.into_iter().for_each(|row| here.seed(Row { version: row.version + 1, ..row }));
+            over = true;
+        }
+        if lost || call.operation != Operation::Write(Table::Profiles) {
+            return Fault::None;
+        }
+        lost = true;
+        Fault::FailAfter
+    });
+    world.fold_done(wake, minute(10));
+    world.memory.calm();
     assert_eq!(world.signals().len(), 1, "the cart was abandoned");
     // And the next timer is armed.
     world.wake_until(minute(240));
@@ -318,20 +237,24 @@ fn what_a_lost_write_decided_is_carried_out_by_the_next_attempt() {
 
 #[test]
 fn a_hot_profile_goes_back_to_the_queue() {
-    let World { memory, keyring, catalog, .. } = &World::new();
-    let tables = Contended(memory.clone());
-    let records = vec![accepted(5, sample())];
-    let (dispositions, counts) = odyssey_testkit::run(odyssey_flows::fold_profile::run_counted(
-        &tables,
-        memory,
-        memory,
-        keyring,
-        catalog,
-        records,
-        minute(5),
-    ));
+    let viewed = |id| track(id, 4, "Product Viewed", &json!({"userId": "ann"}), &json!({}));
+    let elsewhere = World::new();
+    elsewhere.fold_done(vec![accepted(4, vec![viewed("theirs")])], minute(4));
+    let rows = elsewhere.memory.rows_of(Table::Profiles);
+    let world = World::new();
+    // Before each of its writes somebody else writes to the profile.
+    let (here, mut version) = (world.memory.clone(), 1);
+    world.memory.on_call(move |call| {
+        if matches!(call.operation, Operation::Write(Table::Profiles) | Operation::Transact) {
+            version += 1;
+            rows.iter().for_each(|row| here.seed(Row { version, ..row.clone() }));
+        }
+        Fault::None
+    });
+    let (dispositions, counts) = world.fold(vec![accepted(5, vec![viewed("ours")])], minute(5));
     assert!(matches!(&dispositions[..], [Disposition::Retry { after: Some(_), .. }]));
     assert_eq!((counts.hot, counts.conflicts, counts.folded), (1, 4, 0));
+    let memory = &world.memory;
     assert!(memory.bus_entries().is_empty() && memory.rows_of(Table::Timeline).is_empty());
 }
 
@@ -398,7 +321,7 @@ fn a_late_event_is_looked_up_in_the_timeline() {
     let counts = world.fold_done(vec![accepted(month, vec![event.clone()])], minute(month));
     assert_eq!(counts.folded, 1);
     // Its id has left the recent ones: the timeline still knows.
-    let key = odyssey_flows::profiles::identity_key(world.user("ann"));
+    let key = identity_key(world.user("ann"));
     let mut row = world.memory.rows().into_iter().find(|row| row.key == key).unwrap();
     let (_, mut root) = world.root(world.user("ann"));
     for held in root.accumulators.values_mut() {
@@ -460,7 +383,7 @@ fn an_item_past_its_limit_is_cut_and_not_lost() {
     }
     let total = root.facts().total;
     world.memory.seed(Row {
-        key: odyssey_flows::profiles::identity_key(own),
+        key: identity_key(own),
         version: 7,
         schema: 1,
         body: {

@@ -3,15 +3,12 @@
 use crate::world::*;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::event::Event;
-use odyssey_domain::ids::{EventHash, IdentityKey};
+use odyssey_domain::ids::IdentityKey;
 use odyssey_domain::profile::{IdentityItem, NoSplit, RefusedLink};
 use odyssey_domain::segment::SegmentName;
-use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::SourceKind;
 use odyssey_flows::links::{Split, SplitError, Stands, place, plan, split};
-use odyssey_flows::ports::{
-    Consistency, Expect, Key, PortError, Query, Row, Scan, Scanned, Table, Tables, Write, Written,
-};
+use odyssey_flows::ports::{Expect, Key, Row, Table, Tables, Write};
 use odyssey_flows::{profiles, stored};
 use odyssey_testkit::{Fault, run, run_or_halt};
 use serde_json::json;
@@ -317,50 +314,6 @@ fn a_fault_at_any_call_leaves_one_or_two_and_never_half() {
     }
 }
 
-/// Tables of a profile that is written between a split's reads and its first write.
-struct Busy {
-    memory: odyssey_testkit::Memory,
-    /// What that write writes.
-    row: std::sync::Mutex<Option<Row>>,
-}
-
-impl Tables for Busy {
-    async fn get(&self, key: &Key, how: Consistency) -> Result<Option<Row>, PortError> {
-        self.memory.get(key, how).await
-    }
-    async fn get_many(
-        &self,
-        keys: &[Key],
-        how: Consistency,
-    ) -> Result<Vec<Option<Row>>, PortError> {
-        self.memory.get_many(keys, how).await
-    }
-    async fn write(&self, write: Write) -> Result<Written, PortError> {
-        self.memory.write(write).await
-    }
-    async fn transact(&self, writes: Vec<Write>, token: &str) -> Result<Written, PortError> {
-        if let Some(row) = self.row.lock().unwrap().take() {
-            self.memory.seed(row);
-        }
-        self.memory.transact(writes, token).await
-    }
-    async fn query(&self, query: &Query) -> Result<Vec<Row>, PortError> {
-        self.memory.query(query).await
-    }
-    async fn query_index(&self, t: Table, pk: &str, limit: usize) -> Result<Vec<Row>, PortError> {
-        self.memory.query_index(t, pk, limit).await
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Scanned, PortError> {
-        self.memory.scan(scan).await
-    }
-    async fn add_ids(&self, key: &Key, ids: &[EventHash], at: Stamp) -> Result<(), PortError> {
-        self.memory.add_ids(key, ids, at).await
-    }
-    async fn have_ids(&self, keys: &[Key], ids: &[EventHash]) -> Result<Vec<EventHash>, PortError> {
-        self.memory.have_ids(keys, ids).await
-    }
-}
-
 /// An event that comes between the reads and the write is not lost.
 #[test]
 fn an_event_that_comes_meanwhile_is_kept() {
@@ -371,8 +324,10 @@ fn an_event_that_comes_meanwhile_is_kept() {
     let at = profiles::identity_key(other.user("kid"));
     let row = other.memory.rows().into_iter().find(|row| row.key == at);
     let (world, _) = welded();
-    let busy = Busy { memory: world.memory.clone(), row: row.into() };
-    run(split(&busy, key(&world, MAIL), minute(5))).unwrap();
+    let here = world.memory.clone();
+    let written = |call| matches!(call, odyssey_testkit::Operation::Transact);
+    world.memory.meanwhile(written, 0, move || row.into_iter().for_each(|row| here.seed(row)));
+    run(split(&world.memory, key(&world, MAIL), minute(5))).unwrap();
     assert_eq!(world.view(world.user("kid")).facts["cart.items"], 2);
     assert_eq!(world.view(key(&world, MAIL)).facts["cart.items"], 1);
 }

@@ -92,6 +92,12 @@ impl World {
         World { memory, keyring, catalog: CatalogCache::default(), heard: Mutex::default() }
     }
 
+    /// Another process of the same stack.
+    pub fn beside(&self) -> World {
+        let (memory, keyring) = (self.memory.clone(), self.keyring.clone());
+        World { memory, keyring, catalog: CatalogCache::default(), heard: Mutex::default() }
+    }
+
     /// Publishes another workspace; the world's own process sees it half a minute later.
     pub fn publish(&self, catalog: Catalog, now: Stamp) {
         let catalog = Catalog { published: now, ..catalog };

@@ -142,23 +142,6 @@ impl World {
         run(advance(&self.memory, &self.memory, &self.cache, records.collect(), now))
     }
 
-    /// Delivers one message over other tables.
-    pub(crate) fn deliver_over(
-        &mut self,
-        tables: &impl Tables,
-        body: &str,
-        now: Stamp,
-    ) -> Vec<Disposition> {
-        let record = QueueRecord {
-            message_id: "record".to_owned(),
-            request_id: "request".to_owned(),
-            receive_count: 1,
-            body: body.to_owned(),
-        };
-        self.memory.set_now(now);
-        run(advance(tables, &self.memory, &self.cache, vec![record], now))
-    }
-
     /// One delivery that may be killed half-way; what is not done comes back 30 s later.
     pub(crate) fn deliver_records(&mut self, records: Vec<QueueRecord>, now: Stamp) {
         if records.is_empty() {

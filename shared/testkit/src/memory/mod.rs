@@ -186,10 +186,31 @@ impl Memory {
         self.state().calls.clone()
     }
 
-    /// Calls `hook` at every port call from now on; what it returns goes wrong there. It must not
-    /// call this memory.
+    /// Calls `hook` at every port call from now on; what it returns goes wrong there. What it calls
+    /// of this memory itself is not told to it.
     pub fn on_call(&self, hook: impl FnMut(Call) -> Fault + Send + 'static) {
         self.state().hook = Some(Box::new(hook));
+    }
+
+    /// Has something happen once, just before the `nth` call from now on (from 0) that `of` picks.
+    pub fn meanwhile(
+        &self,
+        of: impl Fn(Operation) -> bool + Send + 'static,
+        nth: usize,
+        happen: impl FnOnce() + Send + 'static,
+    ) {
+        let (mut seen, mut happen) = (0, Some(happen));
+        self.on_call(move |call| {
+            if of(call.operation) {
+                if seen == nth
+                    && let Some(happen) = happen.take()
+                {
+                    happen();
+                }
+                seen += 1;
+            }
+            Fault::None
+        });
     }
 
     /// No faults from now on.
@@ -204,11 +225,19 @@ impl Memory {
 
     /// Counts the call and asks the hook. Halts where it says so.
     async fn enter(&self, operation: Operation) -> Fault {
-        let fault = {
+        let (call, hook) = {
             let mut state = self.state();
             let call = Call { ordinal: state.calls.len(), operation };
             state.calls.push(operation);
-            state.hook.as_mut().map_or(Fault::None, |hook| hook(call))
+            (call, state.hook.take())
+        };
+        let fault = match hook {
+            None => Fault::None,
+            Some(mut hook) => {
+                let fault = hook(call);
+                self.state().hook.get_or_insert(hook);
+                fault
+            }
         };
         if fault == Fault::HaltBefore {
             std::future::pending::<()>().await;
