@@ -339,14 +339,15 @@ impl World {
         match (trigger, answer) {
             (Trigger::Batch { inbox, .. }, Answer::Batch { done }) => {
                 let mut core = lock(&self.shared);
-                if core.faults.of_wire(WireFault::BatchFailed) {
-                    return;
-                }
-                for number in done {
+                let failed = core.faults.of_wire(WireFault::BatchFailed);
+                for number in done.into_iter().filter(|_| !failed) {
                     core.delete(inbox, number, invocation);
                 }
                 drop(core);
-                self.look_idle(actor.function);
+                if !failed {
+                    self.look_idle(actor.function);
+                }
+                // Whoever asked while all were busy was sent away.
                 self.poll_soon(inbox);
             }
             (Trigger::Http(errand), Answer::Http(told)) => {
