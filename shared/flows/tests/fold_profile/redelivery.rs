@@ -218,7 +218,9 @@ fn what_a_lost_write_decided_is_carried_out_by_the_next_attempt() {
     world.memory.on_call(move |call| {
         if lost && !over {
             let stands = here.rows().into_iter().find(|row| row.key == identity);
-            stands.into_iter().for_each(|row| here.seed(Row { version: row.version + 1, ..row }));
+            if let Some(row) = stands {
+                here.seed(Row { version: row.version + 1, ..row });
+            }
             over = true;
         }
         if lost || call.operation != Operation::Write(Table::Profiles) {
@@ -247,7 +249,9 @@ fn a_hot_profile_goes_back_to_the_queue() {
     world.memory.on_call(move |call| {
         if matches!(call.operation, Operation::Write(Table::Profiles) | Operation::Transact) {
             version += 1;
-            rows.iter().for_each(|row| here.seed(Row { version, ..row.clone() }));
+            for row in &rows {
+                here.seed(Row { version, ..row.clone() });
+            }
         }
         Fault::None
     });
