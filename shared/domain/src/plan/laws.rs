@@ -70,7 +70,7 @@ fn merged(parts: &[Inferred]) -> Inferred {
 fn check_bounds(inferred: &Inferred) -> Result<(), TestCaseError> {
     prop_assert!(inferred.events.len() <= EVENTS_MAX);
     for (name, seen) in &inferred.events {
-        prop_assert!(name.len() <= NAME_BYTES_MAX + 3);
+        prop_assert!(name.len() <= NAME_BYTES_MAX);
         prop_assert!(seen.properties.len() <= PROPERTIES_MAX);
         prop_assert!(seen.days.len() <= DAYS_MAX);
         prop_assert!(seen.all_violations().count() <= VIOLATIONS_MAX);

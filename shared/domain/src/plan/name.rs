@@ -17,7 +17,8 @@ const MIXED_CHARS_MIN: usize = 8;
 const WORD_CHARS_MAX: usize = 40;
 
 /// `name` with each word that looks like a value replaced by `…`; none where it is empty, too long
-/// or has control characters, or such as turn the text around: then the whole of it is data.
+/// before or after that, or has control characters, or such as turn the text around: then the whole
+/// of it is data.
 #[must_use]
 pub fn plain(name: &str) -> Option<Cow<'_, str>> {
     if name.trim().is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(is_unsafe) {
@@ -37,7 +38,7 @@ pub fn plain(name: &str) -> Option<Cow<'_, str>> {
         put_word(&mut out, word);
         out.push_str(space);
     }
-    Some(Cow::Owned(out))
+    (out.len() <= NAME_BYTES_MAX).then_some(Cow::Owned(out))
 }
 
 /// Control characters, and those that turn the text around them, or break its line, without being
@@ -141,13 +142,15 @@ mod tests {
         assert_eq!(plain("می\u{200c}خواهم").as_deref(), Some("می\u{200c}خواهم"));
         assert_eq!(plain(&"x".repeat(NAME_BYTES_MAX + 1)), None);
         assert_eq!(plain(&"x".repeat(60)).as_deref(), Some(VALUE));
+        // A mark is longer than what it stands for.
+        assert_eq!(plain(&format!("@{}", " x".repeat(NAME_BYTES_MAX / 2 - 1))), None);
     }
 
     proptest! {
         #[test]
         fn a_plain_name_is_short_and_stays_plain(name in "\\PC{0,120}") {
             if let Some(once) = plain(&name) {
-                prop_assert!(!once.contains('@') || once.is_empty());
+                prop_assert!(!once.contains('@') && once.len() <= NAME_BYTES_MAX);
                 let twice = plain(&once);
                 prop_assert_eq!(twice.as_deref(), Some(once.as_ref()));
             }

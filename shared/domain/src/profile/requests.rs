@@ -29,10 +29,12 @@ impl Requested {
     /// What `event` asks for. One without a topic, or with an address that is none, asks for nothing.
     #[must_use]
     pub fn of(event: &Event) -> Option<Requested> {
-        let named = event.kind == EventKind::Track
-            && event.name.as_deref() == Some(detail_type::CONSENT_REQUESTED);
+        let name = event.name.as_deref();
+        if event.kind != EventKind::Track || name != Some(detail_type::CONSENT_REQUESTED) {
+            return None;
+        }
         let text = |name: &str| event.properties.get(name).and_then(Value::as_str);
-        let topic = TopicId::parse(text("topic").filter(|_| named)?).ok()?;
+        let topic = TopicId::parse(text("topic")?).ok()?;
         let email = text("email").map(EmailAddress::parse).transpose().ok()?;
         Some(Requested { topic, email })
     }
