@@ -56,6 +56,15 @@ pub struct SegmentPart {
     pub by: String,
 }
 
+/// A request for consent that waits for an address to ask.
+#[derive(Debug, Clone, Serialize)]
+pub struct WaitingPart {
+    /// The topic.
+    pub topic: String,
+    /// When it was requested.
+    pub at: Stamp,
+}
+
 /// Everything about one customer.
 #[derive(Debug, Clone, Serialize)]
 pub struct Customer {
@@ -89,6 +98,8 @@ pub struct Customer {
     pub messages: Vec<Send>,
     /// Whether they may be written to; none without an address.
     pub contact: Option<ContactPart>,
+    /// Requests for consent that wait for an address.
+    pub waiting: Vec<WaitingPart>,
     /// The collections that hold less than there was.
     pub trimmed: Vec<String>,
     /// Whether the item once grew past its limit and was cut.
@@ -133,6 +144,7 @@ pub async fn gather(
     let history = history::of(&page, wanted.direction, wanted.after, &signals, &messages);
     let (ids, ids_left_out) = ids::of(tables, keys, profile, root).await?;
     let facts = root.facts();
+    let waiting = facts.requests.open(&root.said.asked);
     Ok(Customer {
         at: now,
         profile,
@@ -147,6 +159,9 @@ pub async fn gather(
         enrollments,
         messages,
         contact,
+        waiting: waiting
+            .map(|(topic, at, _)| WaitingPart { topic: topic.to_string(), at })
+            .collect(),
         trimmed: facts.trimmed().into_iter().map(str::to_owned).collect(),
         cut: facts.cut,
         history,

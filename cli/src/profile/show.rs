@@ -154,6 +154,10 @@ fn reachable(screen: &Screen, customer: &Customer) {
     head(screen, "May we write?");
     let Some(contact) = &customer.contact else {
         screen.line("  no: no address is known");
+        for asked in &customer.waiting {
+            let (topic, since) = (&asked.topic, when::ago(customer.at, asked.at));
+            screen.line(&format!("  consent to {topic} was requested {since}: it waits for one"));
+        }
         screen.line("  → identify the customer with a trait `email`");
         return;
     };

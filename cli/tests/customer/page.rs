@@ -76,6 +76,18 @@ fn somebody_of_whom_nothing_is_known() {
 }
 
 #[test]
+fn a_request_for_consent_waits_for_an_address() {
+    let mut world = World::new();
+    let ann = json!({"anonymousId": "phone-1"});
+    world.track(&ann, "Consent Requested", &json!({"topic": "offers"}));
+    let waits = "Consent to offers was requested";
+    assert!(world.page("anonymous:phone-1").0.contains(waits));
+    let traits = json!({"type": "identify", "traits": {"email": "ann@example.com"}});
+    world.say(odyssey_domain::wire::SourceKind::Browser, &ann, &traits);
+    assert!(!world.page("anonymous:phone-1").0.contains(waits), "her address was asked");
+}
+
+#[test]
 fn two_customers_with_one_address_are_told_apart() {
     let mut world = World::new();
     for user in ["ann", "bob"] {

@@ -266,8 +266,17 @@ fn reachable(out: &mut String, customer: &Customer) {
         "<section class=\"card\" aria-labelledby=\"reach\"><h2 id=\"reach\">May we write?</h2>",
     );
     let Some(contact) = &customer.contact else {
+        out.push_str("<p>No: no address is known.</p>");
+        for asked in &customer.waiting {
+            let _ = write!(
+                out,
+                "<p class=\"soft\">Consent to {} was requested {}: it waits for one.</p>",
+                escape(&asked.topic),
+                ago(customer.at, asked.at)
+            );
+        }
         out.push_str(
-            "<p>No: no address is known.</p><p class=\"remedy\">identify the customer with a trait <code>email</code></p></section>",
+            "<p class=\"remedy\">identify the customer with a trait <code>email</code></p></section>",
         );
         return;
     };
