@@ -75,11 +75,13 @@ impl Stack {
         self.shared.clock.now()
     }
 
-    /// Has a process of every function ready; then a patient clock begins. To be called once.
+    /// Has a process of every function ready; then a patient clock begins.
     pub async fn warm(&self) {
         lambda::warm(&self.shared).await;
         if self.shared.clock.is_granted() {
-            tokio::spawn(pace::run(self.shared.clone()));
+            self.shared.pacing.call_once(|| {
+                tokio::spawn(pace::run(self.shared.clone()));
+            });
         }
     }
 

@@ -22,7 +22,7 @@ use crate::usage::Book;
 use crate::wire::{self, Bus};
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -161,6 +161,7 @@ impl LocalStack {
             clock,
             feed,
             activity,
+            pacing: Once::new(),
         });
         if let Some(kept) = kept {
             shared.broker.restore(kept.messages);

@@ -15,7 +15,7 @@ use crate::wire::Bus;
 use odyssey_domain::time::Stamp;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// The stack's state.
 pub(crate) struct Shared {
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) faults: Faults,
     pub(crate) activity: Activity,
+    /// Whether a patient clock has begun.
+    pub(crate) pacing: Once,
     pub(crate) lambda: Lambda,
     pub(crate) closing: Closing,
 }
