@@ -33,6 +33,7 @@
   let writeKey;
   let state = 'pending'; // 'granted' | 'denied'
   let wish; // what the page said last; the browser may object
+  let kept; // the grant stands in storage
   let me = {}; // userId, anonymousId, traits; no anonymous id exists before consent
   let session = {}; // id, at (last activity)
   let queue = []; // what waits and is not on the shelf
@@ -40,6 +41,7 @@
   let busy; // a request is under way
   let failures = 0;
   let resume = 0; // when to try again
+  let pause; // what the server asked for, which coming online does not end
   let visit; // of the current page; nothing before `load`
   let forms = new Map(); // those that were begun
   let pointer; // the element beneath the mouse
@@ -88,6 +90,7 @@
   const consent = (next) => {
     if (!next) return state;
     wish = next;
+    if (state === 'denied' && visit) arrive(); // what was seen meanwhile stays unsaid
     state = opposed() ? 'denied' : next === 'granted' || next === 'denied' ? next : 'pending';
     if (state === 'denied') {
       remove(USER, DEVICE, CONSENT, SESSION, SHELF, PAUSE, BACKOFF);
@@ -95,14 +98,14 @@
       cookie(DEVICE);
       queue = [];
       session = {};
-      me.anonymousId = undefined;
+      me.anonymousId = kept = undefined;
     }
     if (granted()) {
       const before = known(USER);
       const other = before && me.userId && before !== me.userId; // somebody else used this browser last
       me.userId = me.userId || before;
       me.anonymousId = me.anonymousId || (!other && known(DEVICE)) || uuid();
-      write(CONSENT, state);
+      kept = write(CONSENT, state);
       save();
       queue.map(complete);
       soon();
@@ -223,7 +226,8 @@
     },
   });
 
-  const paused = () => Math.max(resume, read(PAUSE) || 0, read(BACKOFF) || 0) - Date.now();
+  // A time too far ahead is of a clock that was wrong.
+  const paused = () => Math.max(...[resume, pause, read(PAUSE), read(BACKOFF)].map((at) => (at - Date.now() <= PAUSE_MAX ? at : 0))) - Date.now();
   const again = () => later(paused() + Math.random() * 1e3); // not all tabs and visitors at once
 
   const refused = (answer) => {
@@ -235,9 +239,8 @@
   // The next pages wait as well: an answer without our headers, as of a gateway in trouble, looks like no answer.
   const failed = (told) => {
     const wait = told > 0 ? told * 1e3 : Date.parse(told) - Date.now() || 0;
-    if (wait > 0) write(PAUSE, Date.now() + Math.min(wait, PAUSE_MAX));
-    resume = Date.now() + Math.min(BACKOFF_MAX, 500 * 2 ** ++failures) * (1 + Math.random());
-    write(BACKOFF, resume);
+    if (wait > 0) write(PAUSE, (pause = Date.now() + Math.min(wait, PAUSE_MAX)));
+    write(BACKOFF, (resume = Date.now() + Math.min(BACKOFF_MAX, 500 * 2 ** ++failures) * (1 + Math.random())));
     again();
   };
 
@@ -275,6 +278,7 @@
   // --- Behaviour.
 
   const arrive = () => {
+    forms.clear();
     visit = { page: here(), href: location.href, seconds: 0, depth: 0, dwell: {}, fresh: true };
     pointer = rested = undefined;
   };
@@ -292,7 +296,7 @@
     if (!visit.fresh && !visit.seconds) return;
     const { path, url, title } = visit.page;
     const dwell = Object.values(visit.dwell).sort((a, b) => b.seconds - a.seconds).slice(0, DWELL_MAX);
-    if (session.id) write(SESSION, session);
+    if (session.id && !((read(SESSION) || session).at > session.at)) write(SESSION, session);
     tell('Page Left', { path, url, title, seconds: visit.seconds, scroll_depth: visit.depth, dwell });
     visit.fresh = visit.seconds = 0;
     visit.dwell = {};
@@ -302,7 +306,7 @@
     forms.forEach(({ begun, fields, ...form }) => {
       tell('Form Abandoned', { ...form, fields: fields.size, seconds: Math.round((Date.now() - begun) / 1e3) });
     });
-    forms.clear();
+    forms.clear(); // a page that is gone may come back
     leave();
   };
 
@@ -380,8 +384,8 @@
       remove(BACKOFF);
       flush();
     });
-    // Another tab withdrew.
-    on('storage', (event) => event.key === CONSENT && !event.newValue && consent('denied'));
+    // Another tab withdrew; a page that comes back was told nothing of it.
+    on('storage pageshow', ({ key, newValue }) => (key === CONSENT ? !newValue : kept && !parsed(CONSENT)) && consent('denied'));
     setInterval(second, 1e3);
   };
 
@@ -440,7 +444,9 @@
         depart();
         arrive();
       }
-      remove(SESSION);
+      remove(SESSION, USER, DEVICE);
+      cookie(USER);
+      cookie(DEVICE);
       session = {};
       me = { anonymousId: granted() ? uuid() : undefined };
       save();

@@ -42,6 +42,8 @@ struct Contender {
     environment: BTreeMap<String, String>,
     /// Milliseconds of each round.
     took: Vec<f64>,
+    /// Milliseconds of processor time of each round.
+    ran: Vec<f64>,
     /// Calls to AWS until the first response.
     calls: BTreeMap<String, u64>,
 }
@@ -57,12 +59,13 @@ impl Contender {
         let bytes = std::fs::metadata(&binary)
             .map_err(|cause| Failure::File { path: binary.clone(), cause })?
             .len();
-        let (took, calls) = (Vec::new(), BTreeMap::new());
-        Ok(Contender { name, sample, event, binary, bytes, environment, took, calls })
+        let (took, ran, calls) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Ok(Contender { name, sample, event, binary, bytes, environment, took, ran, calls })
     }
 
-    /// Starts it once, and tells how long it took to answer, in milliseconds.
-    async fn start(&mut self, stack: &LocalStack, round: u32) -> Result<f64, Failure> {
+    /// Starts it once, and tells how long it took to answer and how long it ran meanwhile, in
+    /// milliseconds.
+    async fn start(&mut self, stack: &LocalStack, round: u32) -> Result<(f64, f64), Failure> {
         // Messages that were never seen, so that every round does the same work.
         let event = self.event.replace("ajs-next-", &format!("ajs-{round}-"));
         let _ = stack.reset_usage();
@@ -71,14 +74,14 @@ impl Contender {
         let started = Instant::now();
         let mut process = api.start(&self.binary, &self.environment)?;
         let answer = process.answer().await?;
-        let took = answer.at.duration_since(started);
+        let (took, ran) = (answer.at.duration_since(started), process.processor_time()?);
         let said = answer.said.map_err(|said| process.failed(&said))?;
         self.check(&said).map_err(|what| process.failed(&what))?;
         process.end().await;
         let usage = stack.reset_usage();
         let calls = usage.calls.get(&logical_id(self.name)).into_iter().flatten();
         self.calls = calls.map(|(name, calls)| (name.clone(), calls.calls)).collect();
-        Ok(took.as_secs_f64() * 1e3)
+        Ok((took.as_secs_f64() * 1e3, ran.as_secs_f64() * 1e3))
     }
 
     /// A refusal would be quick, and is not what is measured.
@@ -143,9 +146,10 @@ pub async fn run(screen: &Screen, args: &BenchColdArgs) -> Result<Exit, Failure>
     // The first round brings the binaries into the page cache and is not counted.
     for round in 0..=args.rounds {
         for contender in &mut contenders {
-            let took = contender.start(&stack, round).await?;
+            let (took, ran) = contender.start(&stack, round).await?;
             if round > 0 {
                 contender.took.push(took);
+                contender.ran.push(ran);
             }
         }
     }
@@ -155,21 +159,27 @@ pub async fn run(screen: &Screen, args: &BenchColdArgs) -> Result<Exit, Failure>
 
 fn tell(screen: &Screen, args: &BenchColdArgs, contenders: &[Contender]) {
     let empty = contenders.iter().find(|contender| contender.name == EMPTY);
-    let empty = Figures::of(empty.map(|empty| empty.took.clone()).unwrap_or_default());
+    let of_empty = |of: fn(&Contender) -> &Vec<f64>| {
+        Figures::of(empty.map(|empty| of(empty).clone()).unwrap_or_default())
+    };
+    let (empty, empty_ran) = (of_empty(|c| &c.took), of_empty(|c| &c.ran));
     let (mut rows, mut lines, mut all_hold) = (Map::new(), Vec::new(), true);
     for contender in contenders {
         let took = Figures::of(contender.took.clone());
+        let ran = Figures::of(contender.ran.clone());
         let ratio = took.median() / empty.median();
         let holds = ratio <= BOUND;
         all_hold &= holds;
         let calls: u64 = contender.calls.values().sum();
         lines.push(format!(
-            "{:<9} {:>7.1} {:>7.1} {:>6.2} {:>6.2} {:>10} {:>6}  {:<24} {}",
+            "{:<9} {:>7.1} {:>7.1} {:>6.2} {:>6.2} {:>7.1} {:>6.2} {:>10} {:>6}  {:<24} {}",
             contender.name,
             took.min(),
             took.median(),
             took.min() / empty.min(),
             ratio,
+            ran.median(),
+            ran.median() / empty_ran.median(),
             contender.bytes,
             calls,
             contender.sample,
@@ -180,6 +190,8 @@ fn tell(screen: &Screen, args: &BenchColdArgs, contenders: &[Contender]) {
             "median_ms": rounded(took.median()),
             "ratio_of_min": rounded(took.min() / empty.min()),
             "ratio_of_median": rounded(ratio),
+            "processor_median_ms": rounded(ran.median()),
+            "processor_ratio_of_median": rounded(ran.median() / empty_ran.median()),
             "bytes": contender.bytes,
             "first_event": contender.sample,
             "aws_calls": contender.calls,
@@ -200,14 +212,16 @@ fn tell(screen: &Screen, args: &BenchColdArgs, contenders: &[Contender]) {
         screen.line(&format!("{all:#}"));
         return;
     }
-    let head = "function      min  median  min ×  med ×      bytes  calls  first event";
+    let head =
+        "function      min  median  min ×  med ×     ran  ran ×      bytes  calls  first event";
     screen.line(&screen.paint(Style::Strong, head));
     for line in lines {
         screen.line(&line);
     }
     screen.line(&format!(
         "milliseconds from the start of a release binary to the end of its first response, {} \
-         starts of each in turn; × is of the empty function's. The first response includes what the \
+         starts of each in turn; × is of the empty function's, and ran is the processor time that \
+         it took itself (median). The first response includes what the \
          function fetches at its start and all calls to AWS that its event takes (their number is \
          above), made to the local stack over plain HTTP. Bound: {BOUND} × of the median.",
         args.rounds,
