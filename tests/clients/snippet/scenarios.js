@@ -365,6 +365,69 @@ const scenarios = {
     same((await stage.events('Refused')).length, 0, 'what was refused stays so')
   },
 
+  async 'what was seen while denied stays unsaid'(stage) {
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', { consent: 'denied' }, '<form id="f"><input name="x"></form><p data-product-id="tent-2">t</p>'))
+    await tab.loaded()
+    await tab.type('[name=x]', 'Secretive')
+    await tab.point('[data-product-id]')
+    await wait(3300)
+    await tab.run(() => { analytics.consent('granted') })
+    await tab.go('about:blank')
+    const [{ properties }] = await stage.arrived('Page Left')
+    holds(properties.seconds <= 1 && !properties.dwell.some(({ seconds }) => seconds > 1), JSON.stringify(properties))
+    same((await stage.events('Form Abandoned')).length, 0, 'the form')
+  },
+
+  async 'a withdrawal reaches a page that comes back'(stage) {
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', GRANTED))
+    await stage.arrived('page')
+    // Out of the browser's cache, without an event of what happened to storage meanwhile.
+    const back = () => {
+      window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))
+      return analytics.consent()
+    }
+    same(await tab.run(back), 'granted', 'while nobody withdrew')
+    await tab.run(() => localStorage.clear())
+    same(await tab.run(back), 'denied', 'after the withdrawal')
+    await tab.run(() => { analytics.track('Withdrawn') })
+    await wait(500)
+    same([(await stage.events('Withdrawn')).length, await tab.stored()], [0, {}], 'what is sent and kept')
+  },
+
+  async 'logging out counts before consent, too'(stage) {
+    const tab = await stage.tab()
+    await tab.go(await stage.page('a', GRANTED))
+    await tab.loaded()
+    await tab.run(() => { analytics.identify('u-1') })
+    const [{ anonymousId }] = await stage.arrived('identify')
+    await tab.go(await stage.page('b', { consent: 'pending' }))
+    await tab.loaded()
+    await tab.run(() => { analytics.reset(); analytics.consent('granted'); analytics.track('After') })
+    const [after] = await stage.arrived('After')
+    holds(!('userId' in after) && after.anonymousId !== anonymousId, 'somebody else')
+  },
+
+  async 'a pause of a clock that was wrong is not believed'(stage) {
+    const tab = await stage.tab('for (const name of ["pause", "backoff"]) localStorage["odyssey_" + name] = Date.now() + 40 * 864e5')
+    await tab.go(await stage.page('a', GRANTED))
+    await stage.arrived('page')
+  },
+
+  async 'what is more than a beacon carries goes with the next page'(stage) {
+    const tab = await stage.tab()
+    const patient = { ...GRANTED, flushInterval: 60000, flushAt: 200 }
+    await tab.go(await stage.page('a', patient))
+    await tab.loaded()
+    await tab.run(() => { for (let i = 0; i < 12; i++) analytics.track('Large', { i, text: 'x'.repeat(10000) }) })
+    await tab.go(await stage.page('b', GRANTED))
+    await until('all', async () => new Set((await stage.events('Large')).map(({ messageId }) => messageId)).size === 12)
+    const posted = await stage.posted()
+    holds(posted.some(({ mode }) => mode === 'no-cors'), 'a beacon')
+    holds(posted.every(({ bytes }) => bytes <= 65536), 'bytes ' + posted.map(({ bytes }) => bytes))
+  },
+
   async 'Global Privacy Control outweighs the page'(stage) {
     const tab = await stage.tab(GPC)
     await tab.go(await stage.page('a', GRANTED))
@@ -412,11 +475,16 @@ const scenarios = {
   },
 
   async 'a browser that refuses storage is served from memory'(stage) {
-    await stage.answers({ status: 503, retry_after: '1' })
+    await stage.answers({ status: 503, retry_after: '4' })
     const tab = await stage.tab("Object.defineProperty(window, 'localStorage', { get() { throw new Error('refused') } })")
     await tab.go(await stage.page('a', GRANTED))
-    const [first, second] = await stage.arrived('page', 2)
+    const [first] = await stage.arrived('page')
+    const refused = Date.now()
+    const [, second] = await stage.arrived('page', 2)
     same(first.messageId, second.messageId, 'the retry')
+    holds(Date.now() - refused > 3500, 'Retry-After, longer than a first failure waits')
+    const comesBack = () => { window.dispatchEvent(new PageTransitionEvent('pageshow')); return analytics.consent() }
+    same(await tab.run(comesBack), 'granted', 'consent that could not be stored was not withdrawn')
     same(tab.console.filter((line) => line.startsWith('EXCEPTION')), [], 'console')
   },
 
