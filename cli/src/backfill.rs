@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs the command: fills what profiles lack, then has `profile` look at those that the published
-/// segments are new to.
+/// segments and signals are new to.
 ///
 /// # Errors
 /// Where nothing was published, or the stack cannot be read or written.
@@ -46,7 +46,7 @@ pub async fn run(screen: &Screen, args: &BackfillArgs) -> Result<Exit, Failure> 
     if !args.json {
         tell(screen, &report, took);
     }
-    let looked = segments::look_at_all(&tables, &queues, |looked| {
+    let looked = segments::look_at_all(&tables, &queues, connection.now(), |looked| {
         tell_some(&|_| format!("{} profiles, {} to be looked at", looked.profiles, looked.asked));
     })
     .await;
@@ -111,10 +111,10 @@ fn as_json(report: &Report, looked: &Looked, took: Duration) -> Value {
 
 fn tell_looked(screen: &Screen, looked: &Looked) {
     let text = match looked.asked {
-        0 => "No published segment is new to any profile.".to_owned(),
+        0 => "No published segment or signal is new to any profile.".to_owned(),
         n => format!(
-            "{n} profiles that a published segment is new to are being looked at: who belongs in it will be in it \
-             within a minute or two."
+            "{n} profiles that a published segment or signal is new to are being looked at: who belongs in the \
+             segment will be in it within a minute or two, and silence is timed from now on."
         ),
     };
     screen.line(&text);

@@ -138,6 +138,12 @@ fn tell(screen: &Screen, plan: &Plan) {
             plan.to_find.join(", ")
         ));
     }
+    if !plan.to_arm.is_empty() {
+        screen.line(&format!(
+            "  customers who do nothing are not looked at for {} until `cargo odyssey backfill`, a minute after publishing",
+            plan.to_arm.join(", ")
+        ));
+    }
     if plan.more_waiting {
         screen.line("more customers wait than were counted");
     }

@@ -5,6 +5,7 @@ use odyssey_domain::ids::ContentHash;
 use odyssey_domain::journey::{Enrollment, Journey, JourneyId, StepId, StepKind};
 use odyssey_domain::message::MailId;
 use odyssey_domain::predicate::EventPredicate;
+use odyssey_domain::signal::SignalRule;
 use odyssey_domain::wire::{Owner, Wake};
 use odyssey_domain::workspace::{WATCHED_MAX, watched};
 use odyssey_flows::advance_enrollment::slot_key;
@@ -79,6 +80,9 @@ pub struct Plan {
     /// Segments that are new or another than before, by name: profiles from before are decided on
     /// by a back-fill, or when something happens to them.
     pub to_find: Vec<String>,
+    /// Signals of silence whose rules are new or another than before, by name: customers who do
+    /// nothing have no timer for them until a back-fill.
+    pub to_arm: Vec<String>,
     /// There are more waiting enrollments than were looked at.
     pub more_waiting: bool,
     /// Why it must not be published.
@@ -156,9 +160,10 @@ pub async fn plan(
         ));
     }
     let settings = settings_changes(&old, &publication.catalog);
-    let (to_fill, to_find) = match &before {
-        Some(before) => (to_fill(before, &publication.catalog), to_find(&publication.catalog)),
-        None => (Vec::new(), Vec::new()),
+    let new = &publication.catalog;
+    let (to_fill, to_find, to_arm) = match &before {
+        Some(before) => (to_fill(before, new), to_find(new), to_arm(before, new)),
+        None => (Vec::new(), Vec::new(), Vec::new()),
     };
     let same = |change: Change| change == Change::Same;
     let empty = before.is_some()
@@ -174,6 +179,7 @@ pub async fn plan(
         settings,
         to_fill,
         to_find,
+        to_arm,
         more_waiting,
         refused,
     })
@@ -374,6 +380,13 @@ fn to_fill(old: &Catalog, new: &Catalog) -> Vec<String> {
 fn to_find(new: &Catalog) -> Vec<String> {
     let begun = new.segments.iter().filter(|(_, segment)| segment.since == new.published);
     begun.map(|(name, _)| name.to_string()).collect()
+}
+
+/// Signals that a timer decides on, where a threshold was not published before.
+fn to_arm(old: &Catalog, new: &Catalog) -> Vec<String> {
+    let was = |rule: &&SignalRule| old.signals.iter().any(|old| old == *rule);
+    let timed = new.signals.iter().filter(|rule| rule.kind.is_timed());
+    timed.filter(|rule| !was(rule)).map(|rule| rule.name.clone()).collect()
 }
 
 fn settings_changes(old: &Catalog, new: &Catalog) -> Vec<String> {

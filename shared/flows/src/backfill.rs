@@ -361,8 +361,9 @@ pub async fn run_in<T: Tables>(
     let again = std::mem::take(&mut *lock(&running.again));
     running.fill_all(again, Look::Second).await;
     let current = published(tables).await?;
-    let republished =
-        current.computed_traits != catalog.computed_traits || current.segments != catalog.segments;
+    let republished = current.computed_traits != catalog.computed_traits
+        || current.segments != catalog.segments
+        || current.signals != catalog.signals;
     let (mut report, _) = running.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.republished = republished;
     Ok(report)

@@ -265,7 +265,7 @@ pub(crate) async fn answers_of(
 pub struct Looked {
     /// Profiles that were read.
     pub profiles: u64,
-    /// Those that the publication is new to; `profile` was asked to decide on them.
+    /// Those that the publication is new to; `profile` was asked to look at them.
     pub asked: u64,
     /// Those that could not be read.
     pub passed_over: PassedOver,
@@ -288,15 +288,17 @@ pub enum LookError {
     NotSent(usize),
 }
 
-/// Has `profile` decide on every profile that the published segments are new to: it arms the timers
-/// and changes the counts, as on any write. Asking twice is asking once, so that a run may be
-/// stopped at any point and begun again. A profile that cannot be read is passed over.
+/// Has `profile` look at every profile that the publication is new to: it decides on segments that
+/// were not decided on, and arms the timers that new signal rules need of customers who do nothing.
+/// Asking twice is asking once, so that a run may be stopped at any point and begun again. A profile
+/// that cannot be read is passed over.
 ///
 /// # Errors
 /// Where nothing was published, the tables cannot be read, or the queue does not take a message.
 pub async fn look_at_all(
     tables: &impl Tables,
     queues: &impl Queues,
+    now: Stamp,
     mut progress: impl FnMut(&Looked),
 ) -> Result<Looked, LookError> {
     let found = stored::load::<Catalog>(tables, current_key(), Consistency::Strong).await?;
@@ -310,7 +312,8 @@ pub async fn look_at_all(
         let mut looks = Vec::new();
         for (profile, root) in found {
             looked.profiles += 1;
-            if root.said.segments.lag(declared) {
+            let is_unarmed = root.unarmed(&catalog.signals, now).is_some();
+            if is_unarmed || root.said.segments.lag(declared) {
                 // Nothing in it that JSON cannot hold.
                 let body = serde_json::to_string(&Command::Look { profile }).unwrap_or_default();
                 looks.push(QueueMessage { body, delay: Span::ZERO });

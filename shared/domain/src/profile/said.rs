@@ -217,15 +217,20 @@ where
 
 impl Root {
     /// Arms the silence timer where none is armed that fires soon enough. One that fires too soon
-    /// is left: it will look again then, which costs less than a write for every event.
-    pub fn rearm(&mut self, rules: &[SignalRule], now: Stamp) {
-        let facts = self.facts();
-        let Some(needed) = signal::next_due(&facts, &self.said.marks, &self.said.stages, rules)
-        else {
-            return;
-        };
+    /// is left: it will look again then, which costs less than a write for every event. Says
+    /// whether it was armed, which is to be written.
+    pub fn rearm(&mut self, rules: &[SignalRule], now: Stamp) -> bool {
+        self.unarmed(rules, now).is_some_and(|needed| self.arm_by(needed))
+    }
+
+    /// When the silence timer must fire and does not: as for somebody who has done nothing since a
+    /// rule was published.
+    #[must_use]
+    pub fn unarmed(&self, rules: &[SignalRule], now: Stamp) -> Option<Stamp> {
+        let Said { marks, stages, due, .. } = &self.said;
+        let needed = signal::next_due(&self.facts(), marks, stages, rules)?;
         let needed = if needed <= now { now.plus(LATE_GRACE) } else { needed };
-        self.arm_by(needed);
+        due.is_none_or(|due| due > needed).then_some(needed)
     }
 
     /// Arms the profile's one timer for `needed`, unless it is armed for then or before. Says

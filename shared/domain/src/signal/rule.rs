@@ -235,6 +235,14 @@ impl SignalKind {
     pub const fn is_always_on(self) -> bool {
         matches!(self, SignalKind::CartAbandoned | SignalKind::BrowseAbandoned)
     }
+
+    /// Whether a timer decides on it: one published anew is nothing to somebody who does nothing
+    /// until their profile is looked at.
+    #[must_use]
+    pub const fn is_timed(self) -> bool {
+        !matches!(self.default_threshold(), Threshold::AtLeast(_))
+            || matches!(self, SignalKind::EngagementDeclining)
+    }
 }
 
 /// Signals that are numbered (the third order, the fourth) stop at this number.

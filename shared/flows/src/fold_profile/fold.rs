@@ -96,7 +96,7 @@ pub(super) async fn decide<T: Tables, B, Q>(
     addresses::note(setting, group, &decided).await?;
     let woken = decide_signals(setting, world, &wakes, &mut decided);
     segments::settle(setting, world, group, &looks, &woken, &decided).await?;
-    finish(setting, world, &mut decided);
+    finish(setting, world, &looks, &mut decided);
     Ok(Some(decided))
 }
 
@@ -396,21 +396,24 @@ fn decide_signals<T: Tables, B, Q>(
     woken
 }
 
-/// Arms the next timer of what was changed, and repeats lost armings.
+/// Arms the next timer of what was changed or is to be looked at, and repeats lost armings.
 fn finish<T: Tables, B, Q>(
     setting: &Setting<'_, T, B, Q>,
     world: &mut World<'_, T>,
+    looks: &BTreeSet<IdentityKey>,
     decided: &mut Decided,
 ) {
+    let rules = &setting.catalog.signals;
     for (key, dirty) in world.roots() {
         let Some(root) = world.root_mut(key) else { continue };
-        if dirty {
-            root.rearm(&setting.catalog.signals, setting.now);
-        }
+        let is_armed = (dirty || looks.contains(&key)) && root.rearm(rules, setting.now);
         let raised = |effect: &&ProfileEffect| matches!(effect, ProfileEffect::Raise(_));
         decided.counts.raised += root.said.pending.iter().filter(raised).count();
         if let Some(effect) = root.said.overdue(setting.now) {
             decided.repeated.push((key, effect));
+        }
+        if is_armed {
+            world.touch(key);
         }
     }
 }

@@ -9,7 +9,8 @@ use odyssey_domain::personal::EmailAddress;
 use odyssey_domain::predicate::{Condition, EventPredicate};
 use odyssey_domain::profile::IdentityItem;
 use odyssey_domain::segment::{Segment, SegmentName};
-use odyssey_domain::time::Stamp;
+use odyssey_domain::signal::{SignalKind, SignalRule, Threshold};
+use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{SourceKind, detail_type};
 use odyssey_flows::backfill::Report;
 use odyssey_flows::catalog::{CatalogCache, Publication, publish};
@@ -367,7 +368,7 @@ fn a_segment_over_what_is_filled_is_decided_with_it() {
     assert_eq!(report.filled, 3);
     assert_eq!(count(&world, "often"), 2);
     assert_eq!(members(&world, world.user("ann")), [name("often")].into());
-    let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
+    let looked = run(segments::look_at_all(&world.memory, &world.memory, now, |_| ())).unwrap();
     assert_eq!((looked.profiles, looked.asked), (3, 0));
     let again = backfill(&world, now);
     assert_eq!((again.filled, count(&world, "often")), (0, 2));
@@ -387,7 +388,8 @@ fn a_new_segment_finds_who_does_nothing() {
     let _ = world.signals();
     assert_eq!(backfill(&world, now).filled, 0);
     let mut steps = 0;
-    let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| steps += 1)).unwrap();
+    let looked =
+        run(segments::look_at_all(&world.memory, &world.memory, now, |_| steps += 1)).unwrap();
     assert_eq!((looked.profiles, looked.asked, steps), (3, 3, 1));
     let looks = world.memory.take(Queue::Profile, now);
     assert_eq!(looks.len(), 3);
@@ -399,8 +401,41 @@ fn a_new_segment_finds_who_does_nothing() {
     assert!(names(&world).is_empty());
     assert_eq!(count(&world, "often"), 2);
     assert_eq!(members(&world, world.user("ann")), [name("often")].into());
-    let again = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
+    let again = run(segments::look_at_all(&world.memory, &world.memory, now, |_| ())).unwrap();
     assert_eq!((again.profiles, again.asked), (3, 0));
+}
+
+/// A rule that is published later is nothing to somebody who does nothing, until they are looked
+/// at; then their silence is timed, and one that was over long before says nothing.
+#[test]
+fn a_new_signal_of_silence_is_timed_for_who_does_nothing() {
+    let day = |n: i64| minute(n * 24 * 60);
+    let rule = SignalRule::new(SignalKind::BecameDormant, &[Threshold::After(Span::DAY.times(60))]);
+    let publishing =
+        |at: Stamp| Catalog { published: at, signals: vec![rule.clone()], ..catalog() };
+    let world = publish_at(three(), publishing(day(20)));
+    let _ = world.signals();
+    let look = |world: &World, now: Stamp| {
+        let looked = run(segments::look_at_all(&world.memory, &world.memory, now, |_| ())).unwrap();
+        world.fold_done(world.memory.take(Queue::Profile, now), now);
+        looked.asked
+    };
+    // Bob came once and is not known well enough to be missed.
+    assert_eq!((look(&world, day(20)), look(&world, day(20))), (2, 0));
+    world.wake_until(day(50));
+    assert!(world.signals().is_empty());
+    world.wake_until(day(61));
+    world.wake_until(day(62));
+    let raised: Vec<Stamp> = world.signals().iter().map(|raised| raised.since).collect();
+    assert_eq!(raised, [day(1), day(2)]);
+    assert_eq!(look(&world, day(100)), 0, "they were decided on");
+
+    let world = publish_at(three(), publishing(day(90)));
+    let _ = world.signals();
+    assert_eq!(look(&world, day(90)), 2);
+    world.wake_until(day(100));
+    assert!(world.signals().is_empty(), "their silence was over before anybody asked");
+    assert_eq!(look(&world, day(100)), 0);
 }
 
 /// Whom nobody can read is passed over and told, and keeps nobody else from being found.
@@ -414,7 +449,7 @@ fn a_profile_that_cannot_be_read_is_passed_over() {
     let row = odyssey_flows::ports::Row { body: vec![9], ..row };
     let put = Write::Put { row, expect: Expect::Any };
     run(odyssey_flows::ports::Tables::write(&world.memory, put)).unwrap();
-    let looked = run(segments::look_at_all(&world.memory, &world.memory, |_| ())).unwrap();
+    let looked = run(segments::look_at_all(&world.memory, &world.memory, now, |_| ())).unwrap();
     assert_eq!((looked.profiles, looked.asked, looked.passed_over.profiles), (2, 2, 1));
     assert_eq!(looked.passed_over.named[0].identity, key);
     let catalog = declaring(often(), now);
@@ -488,7 +523,7 @@ fn what_was_done_before_it_was_watched_is_read_back() {
         world.fold_done(vec![accepted(4 * 1_440 + 1, vec![other])], minute(4 * 1_440 + 1));
         assert_eq!(count(&world, "often"), 0, "{when}");
         let memory = &world.memory;
-        let looked = run(segments::look_at_all(memory, memory, |_| ())).unwrap();
+        let looked = run(segments::look_at_all(memory, memory, now, |_| ())).unwrap();
         assert_eq!(looked.asked, 2, "{when}");
         world.fold_done(world.memory.take(Queue::Profile, now), now);
         assert_eq!(count(&world, "often"), 0, "{when}");

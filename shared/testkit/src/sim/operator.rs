@@ -89,7 +89,9 @@ pub(super) async fn fill(ports: &Ports, now: Stamp) -> Told {
     lock(&ports.shared).check.filling(invocation);
     let filled = backfill::run_in(ports, keyring(), BACKFILL_PARTS, &|| now, |_| {}).await;
     let Ok(filled) = filled else { return Told::Later };
-    let Ok(looked) = segments::look_at_all(ports, ports, |_| {}).await else { return Told::Later };
+    let Ok(looked) = segments::look_at_all(ports, ports, now, |_| {}).await else {
+        return Told::Later;
+    };
     let left = filled.left_in_all() + looked.passed_over.profiles;
     lock(&ports.shared).check.filled(invocation, left);
     if left == 0 { Told::Done } else { Told::Later }
