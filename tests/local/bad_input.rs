@@ -32,6 +32,8 @@ async fn each_gets_the_right_status_and_a_reason() {
     let nested = format!("{{\"a\":{}1{}}}", "[".repeat(2_000), "]".repeat(2_000));
     let nested =
         format!("{{\"type\":\"track\",\"event\":\"E\",\"userId\":\"u\",\"properties\":{nested}}}");
+    let hundred = (1..110).fold(json!(1), |inner, _| json!({"a": inner}));
+    let hundred = json!({"event": "E", "userId": "u", "properties": {"a": hundred}}).to_string();
     let large = json!({"event": "E", "userId": "u", "properties": {"x": "y".repeat(40_000)}});
     let bomb = gzip(&vec![b' '; 20_000_000]);
     let cases: Vec<(&str, &str, Vec<u8>, u16)> = vec![
@@ -50,6 +52,7 @@ async fn each_gets_the_right_status_and_a_reason() {
             br#"{"event":"E","userId":"u","properties":3}"#.to_vec(),
             400,
         ),
+        ("a hundred levels", "/v1/track", hundred.into_bytes(), 200),
         ("a batch that is none", "/v1/batch", br#"{"batch":"x"}"#.to_vec(), 400),
         ("NaN", "/v1/track", br#"{"event":"E","userId":"u","properties":{"x":NaN}}"#.to_vec(), 400),
         // What is not Unicode becomes U+FFFD: one bad byte loses no event.

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use std::fmt;
 
 /// Objects and arrays inside each other in one value; `serde_json` takes 128, of which the
-/// envelopes around an event use up some.
-pub const DEPTH_MAX: usize = 64;
+/// envelopes around an event use up some: four on the bus.
+pub const DEPTH_MAX: usize = 110;
 
 /// Digits in a row below which a number with an exponent of at most two digits is finite.
 const DIGITS_SAFE: usize = 200;
@@ -170,9 +170,10 @@ mod tests {
     #[test]
     fn depth() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-        assert_eq!(checked(&nested(64)), Ok(()));
-        assert_eq!(checked(&nested(65)), Err(Problem::Nested { limit: 64 }));
-        assert_eq!(checked(&nested(100_000)), Err(Problem::Nested { limit: 64 }));
+        let refused = Err(Problem::Nested { limit: DEPTH_MAX });
+        assert_eq!(checked(&nested(DEPTH_MAX)), Ok(()));
+        assert_eq!(checked(&nested(DEPTH_MAX + 1)), refused);
+        assert_eq!(checked(&nested(100_000)), refused);
         let wide = format!("[{}1]", "[{}],".repeat(10_000));
         assert_eq!(checked(&wide), Ok(()));
         assert_eq!(checked(&format!("\"{}\"", "[".repeat(1_000))), Ok(()));
