@@ -9,7 +9,7 @@
 
 use odyssey_testkit::sim::mutants::{FOLDER, Mutant, MutantError, Nursery};
 use odyssey_testkit::sim::{
-    Backlog, Drained, Filter, Plan, Rates, campaign, drain, report, run, shrink,
+    Backlog, Drained, Filter, Plan, Rates, Tally, all_signals, campaign, drain, report, run, shrink,
 };
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -225,7 +225,7 @@ fn many(arguments: &Arguments) -> ExitCode {
         if !arguments.has(Flag::Json) {
             say("no invariant was broken\n");
         }
-        return ExitCode::SUCCESS;
+        return of_all_sorts(&tally);
     };
     if !arguments.has(Flag::Json) && arguments.rates == Rates::Swarm {
         for broken in &tally.broken {
@@ -239,6 +239,19 @@ fn many(arguments: &Arguments) -> ExitCode {
         let shrunk = shrink(first.seed, runs);
         say(&shrunk.map_or_else(String::new, |shrunk| report::shrunk(&shrunk, &arguments.commit)));
     }
+    ExitCode::from(1)
+}
+
+/// So many seeds without one of the signals there are have proved nothing of it.
+const ALL_SORTS_FROM: u64 = 500;
+
+fn of_all_sorts(tally: &Tally) -> ExitCode {
+    let missing = |name: &&str| !tally.signals.contains_key(*name);
+    let missing: Vec<&str> = all_signals().filter(missing).collect();
+    if missing.is_empty() || tally.seeds < ALL_SORTS_FROM {
+        return ExitCode::SUCCESS;
+    }
+    let _ = writeln!(io::stderr(), "no seed raised {}", missing.join(", "));
     ExitCode::from(1)
 }
 

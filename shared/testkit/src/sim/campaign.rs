@@ -2,6 +2,8 @@
 
 use super::faults::{Coverage, Filter, Rates};
 use super::world::{Outcome, run};
+use odyssey_domain::segment::{SEGMENT_ENTERED, SEGMENT_EXITED};
+use odyssey_domain::signal::SignalKind;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -38,6 +40,8 @@ pub struct Tally {
     pub coverage: Coverage,
     /// How often each invariant was checked.
     pub checked: BTreeMap<&'static str, u64>,
+    /// How many signals of each name were raised.
+    pub signals: BTreeMap<String, u64>,
     /// The seeds that broke an invariant, the least first.
     pub broken: Vec<Outcome>,
     /// A seed whose two runs differed.
@@ -57,6 +61,9 @@ impl Tally {
         for (name, times) in &outcome.checked {
             *self.checked.entry(name).or_default() += times;
         }
+        for (name, times) in &outcome.signals {
+            *self.signals.entry(name.clone()).or_default() += times;
+        }
         if outcome.violation.is_some() {
             self.broken.push(outcome);
         }
@@ -72,10 +79,18 @@ impl Tally {
         for (name, times) in other.checked {
             *self.checked.entry(name).or_default() += times;
         }
+        for (name, times) in other.signals {
+            *self.signals.entry(name).or_default() += times;
+        }
         self.broken.extend(other.broken);
         self.broken.sort_by_key(|outcome| outcome.seed);
         self.unsteady = self.unsteady.or(other.unsteady);
     }
+}
+
+/// Every signal there is.
+pub fn all_signals() -> impl Iterator<Item = &'static str> {
+    SignalKind::ALL.into_iter().map(SignalKind::name).chain([SEGMENT_ENTERED, SEGMENT_EXITED])
 }
 
 /// Runs seeds until they are through or, unless it is to keep going, one breaks an invariant.

@@ -43,7 +43,7 @@ mod workload;
 mod workspace;
 mod world;
 
-pub use campaign::{Plan, Tally, campaign};
+pub use campaign::{Plan, Tally, all_signals, campaign};
 pub use check::{INVARIANTS, Violation};
 pub use drain::{Backlog, Drained, drain};
 pub use faults::{CallFault, Coverage, Filter, Rates, Site, WireFault};

@@ -1,6 +1,6 @@
 //! What a campaign came to, for people and as JSON.
 
-use super::campaign::Tally;
+use super::campaign::{Tally, all_signals};
 use super::check::INVARIANTS;
 use super::faults::{CallFault, Coverage, WireFault};
 use super::mutants::Caught;
@@ -65,6 +65,7 @@ pub fn json(tally: &Tally, seconds: f64, commit: &str) -> Value {
         "faults": {"calls": calls, "wires": wires},
         "conflicts": conflicts(&tally.coverage),
         "invariants": checked,
+        "signals": tally.signals,
         "sites_without_a_fault": zeros,
     })
 }
@@ -118,6 +119,11 @@ pub fn text(tally: &Tally, seconds: f64) -> String {
     for (name, says) in INVARIANTS {
         let n = tally.checked.get(name).copied().unwrap_or(0);
         let _ = writeln!(out, "  {name:<26} {n:>12}  {says}");
+    }
+    let _ = writeln!(out, "signals, and how often each was raised");
+    for name in all_signals() {
+        let n = tally.signals.get(name).copied().unwrap_or(0);
+        let _ = writeln!(out, "  {name:<26} {n:>12}");
     }
     let zeros = coverage.zeros();
     let _ = writeln!(out, "pairs of call site and fault that never met: {}", zeros.len());

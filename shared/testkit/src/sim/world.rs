@@ -48,6 +48,8 @@ pub struct Outcome {
     pub coverage: Coverage,
     /// How often each invariant was checked.
     pub checked: BTreeMap<&'static str, u64>,
+    /// How many signals of each name were raised.
+    pub signals: BTreeMap<String, u64>,
     /// Mails that SES accepted.
     pub mails: u64,
     /// Sends that stayed unconfirmed.
@@ -553,6 +555,7 @@ impl World {
             log: core.trace.take_lines(),
             coverage: std::mem::take(&mut core.faults.coverage),
             checked: core.check.counts(),
+            signals: core.check.signals(),
             mails: core.ses.accepted.values().map(|times| times.len() as u64).sum(),
             unconfirmed: core.check.unconfirmed,
             actions: self.workload.actions.len(),

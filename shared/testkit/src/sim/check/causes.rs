@@ -158,6 +158,15 @@ impl Check {
         self.raised.told.contains(&id)
     }
 
+    /// How many signals of each name were raised.
+    pub(in crate::sim) fn signals(&self) -> BTreeMap<String, u64> {
+        let mut signals = BTreeMap::new();
+        for (name, ..) in self.raised.with.values().filter_map(BTreeSet::first) {
+            *signals.entry(name.clone()).or_default() += 1;
+        }
+        signals
+    }
+
     /// At rest: what was raised was told.
     pub(super) fn raised_end(&mut self) {
         let untold = |(id, _): &(&SignalId, &_)| !self.is_signal_told(**id);
