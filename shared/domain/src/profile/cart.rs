@@ -4,10 +4,11 @@
 //! themselves, ordered by (stamp, event), drop those at or before the last order, and compute the
 //! lines when they are asked for. Any order of arrival leaves the same log.
 
+use super::described::Described;
 use super::money::Money;
 use super::product::{self, Product, ProductFields};
 use super::text::clip;
-use super::top::{Register, Top, latest};
+use super::top::{Register, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
 use crate::time::Stamp;
@@ -80,8 +81,8 @@ pub struct Cart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log_trimmed: Option<Position>,
     /// What the products are, by the same ids as in the log.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    products: Top<String, Product, CART_PRODUCTS_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    products: Described<String, Product, CART_PRODUCTS_MAX>,
 }
 
 /// One line of the cart as it stands.

@@ -1,5 +1,7 @@
 //! What each touchpoint makes of events, absurd ones among them, and how many bytes a profile takes.
 
+mod retold;
+
 use super::*;
 use crate::event::Event;
 use crate::wire::{SourceKind, SourceRef};
