@@ -216,3 +216,28 @@ fn what_an_earlier_release_stored_is_read() {
     let total = held.facts.orders.totals()[&Currency::parse("EUR")];
     assert_eq!(total, OrderTotal { count: 1, value: 5_000 });
 }
+
+/// Whoever tells of it, and however often.
+#[test]
+fn a_subscription_begins_once() {
+    let began = |id: Value| track("Subscription Started", json!({"subscription_id": id}));
+    let renewed = |id: Value, until: Value| {
+        track("Subscription Renewed", json!({"subscription_id": id, "renews_at": until}))
+    };
+    let times = |events: &[Value]| {
+        let root = retold(events);
+        root.facts().rhythm.subscribed_at().len()
+    };
+    let day = |n: u32| json!(format!("2027-{n:02}-01"));
+    assert_eq!(times(&[began(json!("s1")), began(json!(" s1 "))]), 1);
+    assert_eq!(times(&[began(json!(7)), began(json!("7"))]), 1);
+    assert_eq!(times(&[began(json!("s1")), began(json!("s2"))]), 2);
+    assert_eq!(times(&[began(json!("")), began(json!(null))]), 2, "each by itself");
+    let one = || json!("s1");
+    // Each renewal is one of its own; one that says until when may be told twice.
+    assert_eq!(times(&[began(one()), renewed(one(), day(1)), renewed(one(), day(2))]), 3);
+    assert_eq!(times(&[began(one()), renewed(one(), day(1)), renewed(one(), day(1))]), 2);
+    assert_eq!(times(&[renewed(one(), json!(null)), renewed(one(), json!(null))]), 2);
+    let first = retold(&[began(one()), began(one())]).facts().rhythm.subscribed_at();
+    assert_eq!(first, [Stamp::from_ms(START)]);
+}

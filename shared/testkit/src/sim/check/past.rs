@@ -158,9 +158,15 @@ impl<'e> Past<'e> {
     /// Orders and subscriptions that were paid for.
     pub(super) fn purchases(&self) -> Vec<Stamp> {
         let mut stamps = self.orders();
-        for name in ["Subscription Started", "Subscription Renewed"] {
-            stamps.extend(self.named(name).map(|event| event.at));
+        // A subscription begins once; each renewal has a date of its own.
+        stamps.extend(self.firsts("Subscription Started", "subscription_id"));
+        let mut renewed: BTreeMap<(&str, &str), Stamp> = BTreeMap::new();
+        for event in self.named("Subscription Renewed") {
+            let both = text(event, "subscription_id").zip(text(event, "renews_at"));
+            let first = renewed.entry(both.unwrap_or((&event.id, ""))).or_insert(event.at);
+            *first = event.at.min(*first);
         }
+        stamps.extend(renewed.into_values());
         stamps.sort_unstable();
         stamps
     }
