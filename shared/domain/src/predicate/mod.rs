@@ -14,7 +14,7 @@ use crate::profile::{ComputedKind, ComputedRule};
 use crate::segment::SegmentName;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// The longest value shown in an [`Answer`] or a description, in characters.
@@ -125,16 +125,33 @@ impl PropertyTest {
 /// What a dotted path leads to in an event: in its `properties` (its `traits` for identify and
 /// group), else in its `context` by a path that begins with `context.`.
 pub(crate) fn property_values<'e>(event: &'e Event, property: &str) -> Vec<&'e Value> {
-    let root = match event.kind {
+    let found = path::values(properties(event), property);
+    match property.strip_prefix("context.") {
+        Some(rest) if found.is_empty() => path::values(&event.context, rest),
+        _ => found,
+    }
+}
+
+/// As [`property_values`], each with the text that stands under `beside` in the nearest object
+/// around it.
+pub(crate) fn property_values_beside<'e>(
+    event: &'e Event,
+    property: &str,
+    beside: &str,
+) -> Vec<(&'e Value, Option<&'e str>)> {
+    let found = path::values_beside(properties(event), property, beside);
+    match property.strip_prefix("context.") {
+        Some(rest) if found.is_empty() => path::values_beside(&event.context, rest, beside),
+        _ => found,
+    }
+}
+
+const fn properties(event: &Event) -> &Map<String, Value> {
+    match event.kind {
         EventKind::Identify | EventKind::Group => &event.traits,
         EventKind::Track | EventKind::Page | EventKind::Screen | EventKind::Alias => {
             &event.properties
         }
-    };
-    let found = path::values(root, property);
-    match property.strip_prefix("context.") {
-        Some(rest) if found.is_empty() => path::values(&event.context, rest),
-        _ => found,
     }
 }
 

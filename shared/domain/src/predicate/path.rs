@@ -7,35 +7,83 @@ use serde_json::{Map, Value};
 #[must_use]
 pub fn values<'v>(root: &'v Map<String, Value>, path: &str) -> Vec<&'v Value> {
     let mut found = Vec::new();
-    in_object(root, path, &mut found);
+    in_object(root, path, &mut |value, ()| found.push(value), ());
+    found
+}
+
+/// As [`values`], each with the text that stands under `beside` in the nearest object around it.
+pub(crate) fn values_beside<'v>(
+    root: &'v Map<String, Value>,
+    path: &str,
+    beside: &str,
+) -> Vec<(&'v Value, Option<&'v str>)> {
+    let mut found = Vec::new();
+    let near = Near { beside, text: None };
+    in_object(root, path, &mut |value, near: Near<'v, '_>| found.push((value, near.text)), near);
     found
 }
 
 /// As [`values`], from any value; an empty path leads to the value itself.
 pub(super) fn values_in<'v>(root: &'v Value, path: &str) -> Vec<&'v Value> {
     let mut found = Vec::new();
-    walk(root, Some(path).filter(|p| !p.is_empty()), &mut found);
+    let path = Some(path).filter(|p| !p.is_empty());
+    walk(root, path, &mut |value, ()| found.push(value), ());
     found
 }
 
-fn in_object<'v>(map: &'v Map<String, Value>, path: &str, found: &mut Vec<&'v Value>) {
+/// What is known of the objects that a path leads through.
+trait Way<'v>: Copy {
+    /// The same from inside this one.
+    fn inside(self, map: &'v Map<String, Value>) -> Self;
+}
+
+impl<'v> Way<'v> for () {
+    fn inside(self, _: &'v Map<String, Value>) {}
+}
+
+/// The text under a name, in the nearest of them that has one.
+#[derive(Clone, Copy)]
+struct Near<'v, 'n> {
+    beside: &'n str,
+    text: Option<&'v str>,
+}
+
+impl<'v> Way<'v> for Near<'v, '_> {
+    fn inside(self, map: &'v Map<String, Value>) -> Self {
+        let text = map.get(self.beside).and_then(Value::as_str).or(self.text);
+        Near { text, ..self }
+    }
+}
+
+fn in_object<'v, W: Way<'v>>(
+    map: &'v Map<String, Value>,
+    path: &str,
+    found: &mut impl FnMut(&'v Value, W),
+    way: W,
+) {
+    let way = way.inside(map);
     if let Some(value) = map.get(path) {
-        walk(value, None, found);
+        walk(value, None, found, way);
     } else if let Some((head, rest)) = path.split_once('.')
         && let Some(value) = map.get(head)
     {
-        walk(value, Some(rest), found);
+        walk(value, Some(rest), found, way);
     }
 }
 
 // The depth is bounded by the path's own length: each call uses up a segment or enters a list,
 // and lists within lists are as deep as the event parser lets them be.
-fn walk<'v>(value: &'v Value, path: Option<&str>, found: &mut Vec<&'v Value>) {
+fn walk<'v, W: Way<'v>>(
+    value: &'v Value,
+    path: Option<&str>,
+    found: &mut impl FnMut(&'v Value, W),
+    way: W,
+) {
     match (value, path) {
         // Nothing is there, or nothing further down.
         (Value::Null, _) | (Value::Bool(_) | Value::Number(_) | Value::String(_), Some(_)) => {}
-        (value, None) => found.push(value),
-        (Value::Object(map), Some(path)) => in_object(map, path, found),
+        (value, None) => found(value, way),
+        (Value::Object(map), Some(path)) => in_object(map, path, found, way),
         (Value::Array(list), Some(path)) => {
             let (head, rest) = match path.split_once('.') {
                 Some((head, rest)) => (head, Some(rest)),
@@ -43,11 +91,11 @@ fn walk<'v>(value: &'v Value, path: Option<&str>, found: &mut Vec<&'v Value>) {
             };
             if let Ok(number) = head.parse::<usize>() {
                 if let Some(element) = list.get(number) {
-                    walk(element, rest, found);
+                    walk(element, rest, found, way);
                 }
             } else {
                 for element in list {
-                    walk(element, Some(path), found);
+                    walk(element, Some(path), found, way);
                 }
             }
         }

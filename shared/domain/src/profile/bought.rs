@@ -1,11 +1,13 @@
 //! What an order held: categories, brands, what a piece cost.
 
+use super::described::Fields;
 use super::money::{Currency, Money};
 use super::number;
 use super::product::{self, ProductFields};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::mem::swap;
 
 /// Categories and brands kept of one order, the first that are listed.
 const NAMES_PER_ORDER_MAX: usize = 4;
@@ -23,6 +25,28 @@ pub struct Bought {
     /// What one piece cost on average, of those whose price is in the order's currency.
     #[serde(default, rename = "p", skip_serializing_if = "Option::is_none")]
     pub piece: Option<Money>,
+}
+
+impl Fields for Bought {
+    const LETTERS: &'static str = "cbp";
+
+    fn has(&self, field: char) -> bool {
+        match field {
+            'c' => !self.categories.is_empty(),
+            'b' => !self.brands.is_empty(),
+            'p' => self.piece.is_some(),
+            _ => false,
+        }
+    }
+
+    fn swap(&mut self, field: char, other: &mut Bought) {
+        match field {
+            'c' => swap(&mut self.categories, &mut other.categories),
+            'b' => swap(&mut self.brands, &mut other.brands),
+            'p' => swap(&mut self.piece, &mut other.piece),
+            _ => {}
+        }
+    }
 }
 
 impl Bought {

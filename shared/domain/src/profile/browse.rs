@@ -1,8 +1,9 @@
 //! What was looked at: the last products, and categories by day.
 
+use super::described::Described;
 use super::product::{Product, ProductFields};
 use super::tally::Tally;
-use super::top::{Top, latest};
+use super::top::latest;
 use crate::event::Event;
 use crate::ids::Position;
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,8 @@ pub const CATEGORIES_PER_DAY_MAX: usize = 12;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Browse {
     /// The products looked at last.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    pub viewed: Top<String, Product, VIEWED_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    pub viewed: Described<String, Product, VIEWED_MAX>,
     /// The last `Product Viewed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Position>,

@@ -4,10 +4,11 @@
 //! themselves, ordered by (stamp, event), drop those at or before the last order, and compute the
 //! lines when they are asked for. Any order of arrival leaves the same log.
 
+use super::described::Described;
 use super::money::Money;
 use super::product::{self, Product, ProductFields};
 use super::text::clip;
-use super::top::{Register, Top, latest};
+use super::top::{Register, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
 use crate::time::Stamp;
@@ -80,8 +81,8 @@ pub struct Cart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log_trimmed: Option<Position>,
     /// What the products are, by the same ids as in the log.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    products: Top<String, Product, CART_PRODUCTS_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    products: Described<String, Product, CART_PRODUCTS_MAX>,
 }
 
 /// One line of the cart as it stands.
@@ -95,6 +96,9 @@ pub struct CartLine<'a> {
     pub product: Option<&'a Product>,
     /// When it was last changed.
     pub changed: Position,
+    /// Since when there has been at least one of it without a break, as far back as changes are
+    /// kept.
+    pub since: Stamp,
 }
 
 impl CartLine<'_> {
@@ -256,33 +260,36 @@ impl Cart {
         let mut lines = Vec::new();
         for (id, mut changes) in changes {
             changes.sort_unstable();
-            let quantity =
-                changes.iter().fold(0, |quantity, (_, change, _)| change.apply(quantity));
-            let Some((at, _, event)) = changes.last().copied() else { continue };
-            if quantity > 0 {
-                lines.push(CartLine {
-                    id,
-                    quantity: quantity.min(product::QUANTITY_MAX),
-                    product: self.products.get(id).map(|register| &register.value),
-                    changed: Position { at, id: event },
-                });
+            let mut quantity = 0;
+            let mut put_in = None;
+            for (at, change, _) in &changes {
+                quantity = change.apply(quantity);
+                // What was taken out and put in again is there since it was put in again.
+                put_in = put_in.filter(|_| quantity > 0).or((quantity > 0).then_some(*at));
             }
+            let (Some(since), Some((at, _, event))) = (put_in, changes.last().copied()) else {
+                continue;
+            };
+            lines.push(CartLine {
+                id,
+                quantity: quantity.min(product::QUANTITY_MAX),
+                product: self.products.get(id).map(|register| &register.value),
+                changed: Position { at, id: event },
+                since,
+            });
         }
         lines.sort_by(|a, b| b.changed.cmp(&a.changed).then_with(|| a.id.cmp(b.id)));
         lines
     }
 
-    /// Since when there has been something in the cart: when the first of its present lines was
-    /// first put in, as far back as changes are kept.
+    /// Since when there has been something in the cart that still is: the earliest of its lines.
     #[must_use]
     pub fn since(&self) -> Option<Stamp> {
-        let lines = self.lines();
-        let open = |id: &str| lines.iter().any(|line| line.id == id);
-        self.log.iter().find(|(_, _, id, _)| open(id)).map(|(at, ..)| *at)
+        self.lines().iter().map(|line| line.since).min()
     }
 
     /// The checkout that was begun last and that no order has ended, while something is in the cart
-    /// that was there when it was begun.
+    /// that has been there since before it was begun.
     #[must_use]
     pub fn open_checkout(&self) -> Option<Position> {
         let begun = self.checkout.filter(|at| !self.is_over(*at))?;

@@ -3,14 +3,15 @@
 use super::buckets::Buckets;
 use super::computed::{Amounts, ComputedKind, ComputedRule};
 use super::lately::Lately;
-use super::money::Money;
+use super::money::{Currency, Money};
 use super::number::{from_thousandths, thousandths};
+use super::product::{ProductFields, products};
 use super::tally::{Distinct, Tally};
 use super::text::{NAME_BYTES_MAX, clip, trait_value};
 use super::top::Register;
 use crate::event::Event;
 use crate::ids::Position;
-use crate::predicate::{is_page_name, property_values};
+use crate::predicate::{is_page_name, property_values, property_values_beside};
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -351,8 +352,13 @@ fn most_frequent(days: &Buckets<Tally<VALUES_MAX>>, today: i64) -> Option<Value>
 
 /// What a path leads to, lists opened.
 fn values<'e>(event: &'e Event, path: &str) -> Vec<&'e Value> {
+    opened(property_values(event, path).into_iter())
+}
+
+/// Values, and what is in those that are lists.
+fn opened<'e>(values: impl Iterator<Item = &'e Value>) -> Vec<&'e Value> {
     let mut found = Vec::new();
-    for value in property_values(event, path) {
+    for value in values {
         match value {
             Value::Array(items) => found.extend(items.iter().take(VALUES_PER_EVENT_MAX)),
             other => found.push(other),
@@ -401,13 +407,20 @@ fn names(event: &Event, path: &str) -> Vec<String> {
 
 /// The amounts an event has: minor units of the rule's currency, or thousandths of a number.
 fn amounts(event: &Event, of: &Amounts) -> Vec<u64> {
-    let found = values(event, &of.of);
     let Some(currency) = of.currency else {
-        return found.into_iter().filter_map(thousandths).collect();
+        return values(event, &of.of).into_iter().filter_map(thousandths).collect();
     };
-    let said = event.properties.get("currency").and_then(Value::as_str);
-    if said.is_some_and(|code| super::money::Currency::parse(code) != currency) {
-        return Vec::new();
-    }
-    found.into_iter().filter_map(|value| Money::parse(value, currency)).map(|m| m.0).collect()
+    let said = currency_of(event);
+    let found = property_values_beside(event, &of.of, "currency").into_iter();
+    let ours = found.filter(|(_, beside)| {
+        beside.map(Currency::parse).or(said).is_none_or(|said| said == currency)
+    });
+    let amounts = opened(ours.map(|(value, _)| value)).into_iter();
+    amounts.filter_map(|value| Money::parse(value, currency)).map(|m| m.0).collect()
+}
+
+/// The currency that an event names, else the first of its products that names one.
+fn currency_of(event: &Event) -> Option<Currency> {
+    let of = |fields| ProductFields::of(fields).currency();
+    of(&event.properties).or_else(|| products(&event.properties).find_map(of))
 }

@@ -91,6 +91,39 @@ fn each_kind_comes_to_what_it_says() {
     assert_eq!(json!(found), expected);
 }
 
+/// A price is in the currency that its product says, else its event; a total of which the event does
+/// not say it, in that of the products.
+#[test]
+fn amounts_are_in_the_currency_that_is_named_nearest() {
+    let of = |of: &str| rule(&json!({"sum": {"of": of, "currency": "EUR"}}), None);
+    let traits = traits(json!({"prices": of("products.price"), "total": of("total"),
+        "shipping": of("shipping.cost")}));
+    let product = |price: u32, currency: Value| json!({"price": price, "currency": currency});
+    let sums = |properties: Value| {
+        let found = view(&orders(&traits, &[(5, properties)]), &traits, 6).traits;
+        ["prices", "total", "shipping"].map(|name| found[name].as_u64().unwrap())
+    };
+    let order = |currency: Value, products: &[Value]| json!({"total": 5, "currency": currency, "products": products, "shipping": {"cost": 1}});
+    let (eur, usd, none) = (|| json!("EUR"), || json!("USD"), || json!(null));
+    let both = [product(2, usd()), product(3, eur())];
+    for (currency, products, expected) in [
+        (none(), vec![product(2, usd())], [0, 0, 0]),
+        (none(), vec![product(2, none()), product(3, eur())], [500, 500, 100]),
+        (none(), vec![product(2, none())], [200, 500, 100]),
+        (eur(), both.to_vec(), [300, 500, 100]),
+        (usd(), both.to_vec(), [300, 0, 0]),
+        (eur(), vec![product(2, none())], [200, 500, 100]),
+        (usd(), vec![product(2, none())], [0, 0, 0]),
+        (none(), vec![product(2, json!(7))], [200, 500, 100]),
+    ] {
+        let order = order(currency, &products);
+        assert_eq!(sums(order.clone()), expected, "{order}");
+    }
+    let mut posted = order(none(), &[]);
+    posted["shipping"] = json!({"cost": 1, "currency": "USD"});
+    assert_eq!(sums(posted), [0, 500, 0]);
+}
+
 #[test]
 fn windows_end_today() {
     let traits = traits(json!({

@@ -1,5 +1,6 @@
 //! What was watched: the Segment Spec's `Video Content` events.
 
+use super::described::{Described, Fields};
 use super::number::{self, whole};
 use super::sessions::is_zero;
 use super::tally::{Days, Tally};
@@ -11,6 +12,7 @@ use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::mem::swap;
 
 /// Videos kept one by one; of more, those watched last.
 pub const WATCHED_MAX: usize = 12;
@@ -36,8 +38,8 @@ pub struct Content {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub completed: u64,
     /// What was watched last, by `content_asset_id`.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    pub recent: Top<String, Video, WATCHED_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    pub recent: Described<String, Video, WATCHED_MAX>,
     /// What was watched to its end last.
     #[serde(default, skip_serializing_if = "Top::is_empty")]
     finished: Top<String, (), WATCHED_MAX>,
@@ -63,6 +65,30 @@ pub struct Video {
     /// How long it is, in seconds.
     #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
     pub length: Option<u32>,
+}
+
+impl Fields for Video {
+    const LETTERS: &'static str = "npsl";
+
+    fn has(&self, field: char) -> bool {
+        match field {
+            'n' => self.title.is_some(),
+            'p' => self.program.is_some(),
+            's' => self.position.is_some(),
+            'l' => self.length.is_some(),
+            _ => false,
+        }
+    }
+
+    fn swap(&mut self, field: char, other: &mut Video) {
+        match field {
+            'n' => swap(&mut self.title, &mut other.title),
+            'p' => swap(&mut self.program, &mut other.program),
+            's' => swap(&mut self.position, &mut other.position),
+            'l' => swap(&mut self.length, &mut other.length),
+            _ => {}
+        }
+    }
 }
 
 impl Video {

@@ -1,5 +1,6 @@
 //! The laws of the fold, as properties over random histories.
 
+mod described;
 mod generate;
 mod signals;
 

@@ -5,8 +5,8 @@
 //! identifier and those of the identifiers linked to it; each event folds into the accumulator
 //! of its own strongest identifier, and the profile is their merge, computed on read.
 //!
-//! What belongs where: `top`, `tally`, `buckets`, `lately`, `money`, `number`, `product` and `text`
-//! are the values; `computed` folds what the workspace declares, `fill` makes up for what it
+//! What belongs where: `top`, `described`, `tally`, `buckets`, `lately`, `money`, `number`, `product`
+//! and `text` are the values; `computed` folds what the workspace declares, `fill` makes up for what it
 //! missed; `cart`, `orders`, `browse`, `sessions`, `content`, `forms`, `requests`, `support`,
 //! `mailings`, `setting`, `rhythm` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators
 //! between roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and
@@ -21,6 +21,7 @@ mod cart;
 mod computed;
 mod computed_state;
 mod content;
+mod described;
 mod facts;
 mod fill;
 mod forms;
@@ -64,6 +65,7 @@ pub use computed::{
     COMPUTED_WINDOW_DAYS_MAX, Computed, ComputedKind, ComputedRule, ComputedTraits,
 };
 pub use content::{CONTENT_DAYS_MAX, Content, Video, WATCHED_MAX};
+pub use described::{Described, Fields};
 pub use facts::{EmailWord, Facts, MATCHES_MAX, Seen, TRAITS_MAX, Watched, email_of};
 pub use fill::{Fill, Filled, NotYet};
 pub use forms::{FORMS_MAX, Forms};

@@ -1,6 +1,7 @@
 //! Orders: what was bought, once for each order id.
 
 use super::bought::Bought;
+use super::described::Described;
 use super::money::{Currency, Money};
 use super::tally::Earliest;
 use super::top::{Top, earliest, latest};
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 /// Orders kept one by one; of more, the latest, and counts fall back on the plain counters.
 pub const ORDERS_MAX: usize = 32;
 
+/// The one field of what an order's events say; see [`Fields`](super::Fields).
+const AMOUNT: char = 'v';
+
 /// Where an order's value stands, in this order: what the customer paid comes first.
 const VALUE_NAMES: [&str; 4] = ["total", "revenue", "value", "subtotal"];
 
@@ -22,15 +26,16 @@ const VALUE_NAMES: [&str; 4] = ["total", "revenue", "value", "subtotal"];
 ///
 /// An order goes by the hash of its `order_id`; one without an id is an order of its own. What was
 /// said about it by different events stands in registers of its own, so that an `Order Updated`
-/// that arrives before its `Order Completed` corrects it all the same.
+/// that arrives before its `Order Completed` corrects it all the same; and what is told again
+/// without an amount leaves the one that was told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Orders {
     /// `Order Completed`.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    placed: Top<OrderKey, Option<Money>, ORDERS_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    placed: Described<OrderKey, Option<Money>, ORDERS_MAX>,
     /// `Order Updated`.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    updated: Top<OrderKey, Option<Money>, ORDERS_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    updated: Described<OrderKey, Option<Money>, ORDERS_MAX>,
     /// `Order Cancelled`.
     #[serde(default, skip_serializing_if = "Top::is_empty")]
     cancelled: Top<OrderKey, (), ORDERS_MAX>,
@@ -50,8 +55,8 @@ pub struct Orders {
     #[serde(default, skip_serializing_if = "Earliest::is_empty")]
     firsts: Earliest<NUMBERED_MAX>,
     /// What was in the orders that listed it.
-    #[serde(default, skip_serializing_if = "Top::is_empty")]
-    bought: Top<OrderKey, Bought, ORDERS_MAX>,
+    #[serde(default, skip_serializing_if = "Described::is_empty")]
+    bought: Described<OrderKey, Bought, ORDERS_MAX>,
 }
 
 /// The hash of an order id.
@@ -171,6 +176,14 @@ impl Orders {
         kept.map(|(_, register)| &register.value)
     }
 
+    /// The amount of an order's last update, unless `Order Completed` told one after it.
+    fn updated_to(&self, key: &OrderKey) -> Option<Money> {
+        let placed = self.placed.given(key, AMOUNT);
+        let updated = self.updated.given(key, AMOUNT)?;
+        let stands = placed.is_none_or(|placed| updated > placed);
+        self.updated.get(key).filter(|_| stands).and_then(|updated| updated.value)
+    }
+
     /// Counts and values by currency. Exact while every order is kept; beyond that, every
     /// `Order Completed` counts, corrections left out.
     #[must_use]
@@ -189,8 +202,7 @@ impl Orders {
             if self.cancelled.get(key).is_some() {
                 continue;
             }
-            let updated = self.updated.get(key).filter(|updated| updated.at > placed.at);
-            let paid = updated.and_then(|updated| updated.value).or(placed.value);
+            let paid = self.updated_to(key).or(placed.value);
             let currency = paid.map_or(Currency::UNKNOWN, |paid| paid.1);
             let back = self.refunded.get(key).map_or(0, |refund| match refund.value {
                 Some(Money(minor, of)) if of == currency => minor,

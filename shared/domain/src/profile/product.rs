@@ -1,11 +1,13 @@
 //! Products as events describe them.
 
+use super::described::Fields;
 use super::money::{Currency, Money};
 use super::number;
 use super::text::clip;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::mem::swap;
 
 /// The longest product id that stands as it is, in bytes; of a longer one, its beginning.
 pub(super) const PRODUCT_ID_BYTES_MAX: usize = 64;
@@ -36,6 +38,32 @@ pub struct Product {
     /// Its picture.
     #[serde(default, rename = "i", skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+}
+
+impl Fields for Product {
+    const LETTERS: &'static str = "npcui";
+
+    fn has(&self, field: char) -> bool {
+        match field {
+            'n' => self.name.is_some(),
+            'p' => self.price.is_some(),
+            'c' => self.category.is_some(),
+            'u' => self.url.is_some(),
+            'i' => self.image.is_some(),
+            _ => false,
+        }
+    }
+
+    fn swap(&mut self, field: char, other: &mut Product) {
+        match field {
+            'n' => swap(&mut self.name, &mut other.name),
+            'p' => swap(&mut self.price, &mut other.price),
+            'c' => swap(&mut self.category, &mut other.category),
+            'u' => swap(&mut self.url, &mut other.url),
+            'i' => swap(&mut self.image, &mut other.image),
+            _ => {}
+        }
+    }
 }
 
 /// The fields of a product among an event's properties, or in an entry of its `products`: found in
@@ -107,13 +135,15 @@ impl<'a> ProductFields<'a> {
     /// The product, its price in its own currency, else in the one given.
     pub(super) fn product(&self, otherwise: Option<Currency>) -> Product {
         let currency = self.currency().or(otherwise).unwrap_or(Currency::USD);
-        let url = |value: Option<&Value>| {
-            let url = value.and_then(Value::as_str).filter(|url| url.len() <= URL_BYTES_MAX);
-            url.map(str::to_owned)
+        // What is blank says nothing, and so takes nothing back.
+        let said = |value: Option<&'a Value>| {
+            value.and_then(Value::as_str).filter(|text| !text.trim().is_empty())
         };
-        let name = self.name.and_then(Value::as_str);
+        let url = |value: Option<&'a Value>| {
+            said(value).filter(|url| url.len() <= URL_BYTES_MAX).map(str::to_owned)
+        };
         Product {
-            name: name.map(|name| clip(name, PRODUCT_NAME_BYTES_MAX).to_owned()),
+            name: said(self.name).map(|name| clip(name, PRODUCT_NAME_BYTES_MAX).to_owned()),
             price: self.price.and_then(|price| Money::parse(price, currency)),
             category: self.category().map(str::to_owned),
             url: url(self.url),

@@ -7,7 +7,7 @@ use super::number;
 use super::tally::Earliest;
 use super::top::{Register, earliest, latest};
 use crate::event::{Event, EventKind};
-use crate::ids::Position;
+use crate::ids::{EventHash, Position};
 use crate::time::Stamp;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,8 @@ pub struct Rhythm {
     /// When an address was first left, a form sent off, an account or a trial begun.
     #[serde(default, rename = "k", skip_serializing_if = "Option::is_none")]
     pub known: Option<Stamp>,
-    /// The first subscriptions that were begun or renewed.
+    /// The first subscriptions that were begun or renewed, whoever told of them and how often: by
+    /// the hash of `subscription_id`, of a renewal with its date; without them one by one.
     #[serde(default, rename = "b", skip_serializing_if = "Earliest::is_empty")]
     subscribed: Earliest<SUBSCRIBED_MAX>,
 }
@@ -109,6 +110,7 @@ impl Rhythm {
             let names = ["renews_at", "ends_at", "expires_at", "trial_end"];
             names.iter().find_map(|name| number::time(event.properties.get(*name)))
         };
+        let id = || number::id(event.properties.get("subscription_id"), usize::MAX);
         match name {
             "Subscription Started" | "Subscription Renewed" => {
                 Register::write(&mut self.subscription, at, until);
@@ -123,7 +125,16 @@ impl Rhythm {
             _ => {}
         }
         match name {
-            "Subscription Started" | "Subscription Renewed" => self.subscribed.add(at.id, at.at),
+            "Subscription Started" => {
+                let id = id().map(|id| EventHash::of(&format!("subscription:{id}")));
+                self.subscribed.add(id.unwrap_or(at.id), at.at);
+            }
+            "Subscription Renewed" => {
+                // It is renewed again and again: until when tells one renewal from the next.
+                let of = |(id, until): (_, Stamp)| format!("renewal:{}:{id}", until.ms());
+                let id = id().zip(until()).map(|both| EventHash::of(&of(both)));
+                self.subscribed.add(id.unwrap_or(at.id), at.at);
+            }
             "Form Submitted" if is_search(event) => {}
             "Form Submitted" | "Signed Up" | "Account Created" | "Trial Started" => {
                 earliest(&mut self.known, Some(at.at));

@@ -1,5 +1,7 @@
 //! What each touchpoint makes of events, absurd ones among them, and how many bytes a profile takes.
 
+mod retold;
+
 use super::*;
 use crate::event::Event;
 use crate::wire::{SourceKind, SourceRef};
@@ -88,6 +90,39 @@ fn carts_and_checkouts_are_open_since() {
     ]);
     assert_eq!((&over["cart.since"], &over["checkout.items"]), (&minute(3).into(), &json!(0)));
     assert!(!over.contains_key("checkout.since"));
+}
+
+/// A checkout is not left with what was put into the cart after it.
+#[test]
+fn what_is_put_in_again_is_there_since_then() {
+    let add = || track("Product Added", json!({"product_id": "a"}));
+    let minute = |n: i64| Stamp::from_ms(START + n * 60_000).to_string();
+    let mut events = vec![
+        add(),
+        track("Checkout Started", json!({})),
+        track("Product Removed", json!({"product_id": "a"})),
+        at(add(), START + DAY_MS),
+    ];
+    let again = Stamp::from_ms(START + DAY_MS).to_string();
+    for (n, event) in (0..).zip(&mut events) {
+        if event["at"].is_null() {
+            *event = at(event.clone(), START + n * 60_000);
+        }
+    }
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [3, 0, 2, 1], [1, 3, 0, 2]] {
+        let open = facts(order.iter().map(|n| events[*n].clone()).collect());
+        assert_eq!((&open["cart.since"], &open["cart.items"]), (&json!(again), &json!(1)));
+        assert_eq!(open["checkout.items"], 0);
+        assert!(!open.contains_key("checkout.since"));
+    }
+    // Nor where the cart's own page says that it is gone, and comes back; but where some stays.
+    let viewed =
+        |n: i64| track("Cart Viewed", json!({"products": [{"product_id": "a", "quantity": n}]}));
+    let begun = || vec![add(), track("Checkout Started", json!({}))];
+    let gone = facts([begun(), vec![viewed(0), viewed(2)]].concat());
+    assert_eq!((&gone["cart.since"], &gone["checkout.items"]), (&minute(3).into(), &json!(0)));
+    let less = facts([begun(), vec![viewed(2), viewed(1)]].concat());
+    assert_eq!((&less["cart.since"], &less["checkout.items"]), (&minute(0).into(), &json!(1)));
 }
 
 #[test]

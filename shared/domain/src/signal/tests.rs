@@ -135,6 +135,17 @@ fn a_checkout_that_was_paid_or_emptied_is_not_abandoned() {
     assert_eq!(told.names(), ["Cart Abandoned"]);
 }
 
+/// What is put in after everything of the checkout was taken out is no part of it.
+#[test]
+fn a_checkout_that_was_emptied_is_not_taken_up_by_the_same_product() {
+    let mut told = Told::new();
+    told.tell("Product Added", &product("a")).tell("Checkout Started", &json!({}));
+    told.tell("Product Removed", &product("a")).pass(DAY);
+    assert!(told.names().is_empty());
+    told.tell("Product Added", &product("a")).pass(HOUR.times(12));
+    assert_eq!(told.names(), ["Cart Abandoned"]);
+}
+
 #[test]
 fn without_its_rule_the_cart_speaks_for_the_checkout() {
     let rules = [SignalKind::CartAbandoned, SignalKind::BrowseAbandoned];

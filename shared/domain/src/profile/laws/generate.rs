@@ -71,17 +71,28 @@ pub(super) const DAILY: Breadth = Breadth { keys: 4, steps: 12, step: Span::HOUR
 /// Past every bound of the collections.
 pub(super) const WIDE: Breadth = Breadth { keys: 150, steps: 60 * 24 * 40, step: Span::MINUTE };
 
+/// What an event may leave out; half of them say everything.
+const BARE: [&[&str]; 4] = [
+    &["name", "price", "category", "total", "title", "position", "total_length", "currency"],
+    &["price", "total", "position", "subscription_id"],
+    &["name", "title", "currency", "products"],
+    &["product_id", "order_id", "name", "subscription_id", "currency"],
+];
+
 fn properties(breadth: Breadth) -> impl Strategy<Value = Value> {
     let key = 0..breadth.keys;
     let products = proptest::collection::vec((0..breadth.keys, 0..4_u32), 0..4);
-    (key, 0..5_u32, 0..3_u32, products, 0..100_000_u64).prop_map(
-        |(key, quantity, currency, products, cents)| {
+    let bare = 0..BARE.len() * 2;
+    (key, 0..5_u32, 0..3_u32, products, 0..100_000_u64, bare).prop_map(
+        |(key, quantity, currency, products, cents, bare)| {
             let currency = ["USD", "eur", "JPY"][currency as usize];
             let products: Vec<Value> = products
                 .iter()
                 .map(|(key, n)| match n {
                     0 => json!({"product_id": format!("p{key}")}),
-                    n => json!({"product_id": format!("p{key}"), "quantity": n, "price": 2.5}),
+                    1 => json!({"product_id": format!("p{key}"), "quantity": 1, "price": 2.5}),
+                    n => json!({"product_id": format!("p{key}"), "quantity": n, "name": "A thing",
+                        "price": 2.5, "currency": "EUR", "category": format!("c{key}")}),
                 })
                 .collect();
             let mut all = json!({"product_id": format!("p{key}"), "order_id": format!("o{key}"),
@@ -92,6 +103,9 @@ fn properties(breadth: Breadth) -> impl Strategy<Value = Value> {
                 all["quantity"] = quantity.into();
             }
             touched(&mut all, key, quantity, cents);
+            for left_out in BARE.get(bare).copied().unwrap_or_default() {
+                all.as_object_mut().unwrap().remove(*left_out);
+            }
             all
         },
     )
@@ -107,7 +121,8 @@ fn touched(all: &mut Value, key: u32, n: u32, cents: u64) {
         "scroll_depth": cents % 140, "session_id": format!("s{key}"), "brand": format!("b{key}"),
         "dwell": [{"product_id": format!("p{key}"), "category": format!("c{key}"), "seconds": n,
             "hovers": n}, {"category": "c0", "seconds": cents % 60}],
-        "topic": format!("t{key}"), "channel": (["phone", "Store", "letter", "semaphore", ""][n as usize])});
+        "topic": format!("t{key}"), "subscription_id": key % 20,
+        "channel": (["phone", "Store", "letter", "semaphore", ""][n as usize])});
     let more = more.as_object().cloned().unwrap_or_default();
     all.as_object_mut().unwrap().extend(more);
     if n == 3 {

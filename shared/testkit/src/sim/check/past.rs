@@ -40,7 +40,7 @@ pub(super) struct Past<'e> {
 pub(super) struct Filled {
     /// The last thing done to it.
     pub(super) last: Position,
-    /// A checkout was begun while something was in it that still is.
+    /// A checkout was begun while something was in it that has not left it since.
     pub(super) checkout: Option<Stamp>,
 }
 
@@ -158,9 +158,15 @@ impl<'e> Past<'e> {
     /// Orders and subscriptions that were paid for.
     pub(super) fn purchases(&self) -> Vec<Stamp> {
         let mut stamps = self.orders();
-        for name in ["Subscription Started", "Subscription Renewed"] {
-            stamps.extend(self.named(name).map(|event| event.at));
+        // A subscription begins once; each renewal has a date of its own.
+        stamps.extend(self.firsts("Subscription Started", "subscription_id"));
+        let mut renewed: BTreeMap<(&str, &str), Stamp> = BTreeMap::new();
+        for event in self.named("Subscription Renewed") {
+            let both = text(event, "subscription_id").zip(text(event, "renews_at"));
+            let first = renewed.entry(both.unwrap_or((&event.id, ""))).or_insert(event.at);
+            *first = event.at.min(*first);
         }
+        stamps.extend(renewed.into_values());
         stamps.sort_unstable();
         stamps
     }
@@ -262,8 +268,9 @@ impl<'e> Past<'e> {
     pub(super) fn cart(&self) -> Cart {
         let since = self.ordered_last();
         let counts = |at: Stamp| since.is_none_or(|since| since < at);
-        let mut held: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut touched: BTreeMap<&str, (Stamp, Stamp)> = BTreeMap::new();
+        // What is in it: how many, and since when without a break.
+        let mut held: BTreeMap<&str, (u64, Stamp)> = BTreeMap::new();
+        let mut touched: BTreeMap<&str, Stamp> = BTreeMap::new();
         let mut changes = 0;
         for event in self.events.iter().filter(|event| counts(event.at)) {
             let name = name_of(event);
@@ -273,22 +280,56 @@ impl<'e> Past<'e> {
             let Some(product) = text(event, "product_id") else { continue };
             let many = event.properties.get("quantity").and_then(Value::as_u64).unwrap_or(1);
             changes += 1;
-            let (_, before) = touched.entry(product).or_insert((event.at, Stamp::MIN));
-            if *before == event.at || changes > CHANGES_MAX {
+            if touched.insert(product, event.at) == Some(event.at) || changes > CHANGES_MAX {
                 return Cart::Unclear;
             }
-            *before = event.at;
-            let quantity = held.entry(product).or_default();
-            *quantity = match name {
-                "Product Added" => *quantity + many,
-                _ => quantity.saturating_sub(many),
-            };
+            if name == "Product Added" && many > 0 {
+                held.entry(product).or_insert((0, event.at)).0 += many;
+            } else if let Some((left, _)) = held.get_mut(product) {
+                *left = left.saturating_sub(many);
+                if *left == 0 {
+                    held.remove(product);
+                }
+            }
         }
-        let lines = held.iter().filter(|(_, many)| **many > 0);
-        let first = lines.filter_map(|(product, _)| touched.get(product)).map(|at| at.0).min();
+        let first = held.values().map(|(_, since)| *since).min();
         let (Some(first), Some(last)) = (first, self.at_the_cart()) else { return Cart::Empty };
         let begun = self.last_of(&["Checkout Started"]).map(|at| at.at);
         let checkout = begun.filter(|begun| counts(*begun) && first <= *begun);
         Cart::Filled(Filled { last, checkout })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_put_in_again_was_not_there_at_the_checkout() {
+        let checkout = |told: &[(&str, &str)]| {
+            let events = told.iter().enumerate().map(|(n, (name, product))| -> Event {
+                let properties = json!({"product_id": product, "quantity": 1});
+                let event = json!({"type": "track", "name": name, "id": format!("e{n}"),
+                    "at": n * 1_000, "properties": properties});
+                serde_json::from_value(event).unwrap()
+            });
+            match Past::of(&events.collect::<Vec<Event>>()).cart() {
+                Cart::Filled(filled) => filled.checkout,
+                Cart::Empty | Cart::Unclear => None,
+            }
+        };
+        let begun = [("Product Added", "a"), ("Checkout Started", "")];
+        let again = [("Product Removed", "a"), ("Product Added", "a")];
+        assert_eq!(checkout(&begun), Some(Stamp::from_ms(1_000)));
+        assert_eq!(checkout(&[begun, again].concat()), None);
+        let more = [("Product Added", "a"), ("Product Removed", "a")];
+        assert_eq!(checkout(&[begun, more].concat()), Some(Stamp::from_ms(1_000)));
+        let other = [("Product Added", "b"), ("Checkout Started", "")];
+        assert_eq!(
+            checkout(&[begun, other, again].concat()),
+            Some(Stamp::from_ms(3_000)),
+            "b has been there since before the checkout"
+        );
     }
 }

@@ -155,6 +155,11 @@ impl Draw<'_> {
         if self.rng.chance(850) {
             said.properties = object(json!({"renews_at": until.to_string()}));
         }
+        // Some are told of more than once, and some tellers do not say of which.
+        if hours != 40 {
+            let id = format!("s-{}-{hours}", customer.number);
+            said.properties.insert("subscription_id".to_owned(), id.into());
+        }
         said
     }
 }
