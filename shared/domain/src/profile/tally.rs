@@ -169,11 +169,21 @@ impl<const MAX: usize> Earliest<MAX> {
         }
     }
 
+    /// When it happened first, where it is among them.
+    pub(super) fn get(&self, what: EventHash) -> Option<Stamp> {
+        self.0.get(&what).copied()
+    }
+
+    /// All of them, the earliest first.
+    pub(super) fn in_order(&self) -> Vec<(Stamp, EventHash)> {
+        let mut all: Vec<_> = self.0.iter().map(|(what, at)| (*at, *what)).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The stamps, the earliest first.
     pub(super) fn stamps(&self) -> Vec<Stamp> {
-        let mut stamps: Vec<Stamp> = self.0.values().copied().collect();
-        stamps.sort_unstable();
-        stamps
+        self.in_order().into_iter().map(|(at, _)| at).collect()
     }
 }
 

@@ -472,4 +472,5 @@ fn thresholds_are_stored_by_their_key() {
     assert_eq!(serde_json::to_value(&rule).unwrap(), old);
 }
 
+mod about;
 mod stages;
