@@ -101,3 +101,21 @@ fn a_binge_names_what_was_watched_on_its_day() {
     told.write();
     assert_eq!(shown(&told, "Binge Started", "titles"), [json!(["two", "one"])]);
 }
+
+#[test]
+fn a_renewal_that_is_found_after_its_date_is_not_due() {
+    let renews = |at: Stamp| json!({"renews_at": at.to_string()});
+    let due = |told: &mut Told| told.names().contains(&"Renewal Due".to_owned());
+    // Told six days ago that it renews yesterday, or now; it arrives now.
+    for ago in [DAY, Span::ZERO] {
+        let mut told = Told::new();
+        told.now = NOON.plus(DAY.times(6));
+        told.late("Subscription Started", &renews(told.now.minus(ago)), DAY.times(6)).pass(DAY);
+        assert!(!due(&mut told), "{ago} after it");
+        assert_eq!(told.root.said.marks["Renewal Due/7d"].outcome, Outcome::Stale);
+    }
+    // As late, and the date is to come.
+    let mut told = Told::new();
+    told.late("Subscription Started", &renews(NOON.plus(HOUR)), DAY.times(6)).pass(DAY);
+    assert!(due(&mut told));
+}

@@ -291,7 +291,7 @@ impl Cause<'_> {
         if at < due {
             return Some("some of the time until the date");
         }
-        (at > due.plus(STALE)).then_some("freshness")
+        (at > due.plus(STALE) || at >= renews).then_some("freshness")
     }
 
     /// The so many-th, by what the evidence says it is.
