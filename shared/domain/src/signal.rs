@@ -229,7 +229,6 @@ pub fn cross(
             (held.at, held.since, held.raised) = (now, one.since, raised);
             changed = true;
             if raised {
-                let one = &one.last_at(facts);
                 decided.raises.push(Raise {
                     id: SignalId::derive(&id, profile, EventHash::of(&one.key.text())),
                     signal: rule.name.clone(),

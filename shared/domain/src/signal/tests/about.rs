@@ -102,6 +102,46 @@ fn a_binge_names_what_was_watched_on_its_day() {
     assert_eq!(shown(&told, "Binge Started", "titles"), [json!(["two", "one"])]);
 }
 
+/// A journey that a binge begins asks from then on what was done since.
+#[test]
+fn what_is_kept_by_day_is_never_dated_before_its_own_deeds() {
+    let dwell = json!({"dwell": [{"category": "Tents", "seconds": 300}]});
+    let since = |told: &Told, signal: &str| {
+        told.raised.iter().find(|raise| raise.signal == signal).map(|raise| raise.since)
+    };
+    let deeds = |told: &mut Told, ago: Span| {
+        told.fold("Page Left", &dwell, ago);
+        for id in ["one", "two", "three"] {
+            told.fold("Video Content Started", &video(id), ago);
+        }
+    };
+    // On the day itself: the last deed of all.
+    let mut told = Told::new();
+    deeds(&mut told, HOUR);
+    told.fold("Looked In", &json!({}), Span::MINUTE);
+    told.write();
+    for signal in ["Binge Started", "Interest Shown"] {
+        assert_eq!(since(&told, signal), Some(told.now.minus(Span::MINUTE)), "{signal}");
+    }
+    // Somebody who came again since: the day's end, whatever that was and in whichever order.
+    let end = NOON.plus(HOUR.times(12)).minus(Span::from_ms(1));
+    for late in [false, true] {
+        let mut told = Told::new();
+        told.pass(DAY.times(2));
+        if late {
+            told.tell("Looked In", &json!({}));
+        }
+        deeds(&mut told, DAY.times(2));
+        if !late {
+            told.fold("Looked In", &json!({}), Span::ZERO);
+        }
+        told.write();
+        for signal in ["Binge Started", "Interest Shown"] {
+            assert_eq!(since(&told, signal), Some(end), "{signal}");
+        }
+    }
+}
+
 #[test]
 fn a_renewal_that_is_found_after_its_date_is_not_due() {
     let renews = |at: Stamp| json!({"renews_at": at.to_string()});
