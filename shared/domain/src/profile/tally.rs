@@ -217,12 +217,17 @@ impl<const MAX: usize> Distinct<MAX> {
         }
     }
 
+    /// Whether there may be more than are held.
+    pub(super) fn is_estimate(&self) -> bool {
+        self.0.len() >= MAX
+    }
+
     /// How many; never less than before when names are added.
     pub(super) fn count(&self) -> u64 {
         let held = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
         match self.0.last() {
             // Of n evenly spread hashes the k-th least stands at about k/n of the whole.
-            Some(greatest) if self.0.len() >= MAX => {
+            Some(greatest) if self.is_estimate() => {
                 let share = u64::from(*greatest).max(1);
                 ((held.saturating_sub(1) << 32) / share).max(held)
             }
