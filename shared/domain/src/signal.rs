@@ -59,7 +59,7 @@ pub enum Outcome {
     Raised,
     /// The session holds a deeper abandonment, of this name.
     Superseded(String),
-    /// It was found more than [`SESSION_CLOSE`] after it was over.
+    /// It was found more than [`SESSION_CLOSE`] after it was over, or the date it speaks of had passed.
     Stale,
     /// The absence is noted: what is raised is the return from it.
     Noted,
@@ -176,7 +176,7 @@ pub fn due(
         let outcome = match silences.deeper(rule.kind) {
             Some(deeper) => Outcome::Superseded(deeper.to_owned()),
             None if rule.kind == SignalKind::BackAfterAbsence => Outcome::Noted,
-            None if silence.over.plus(SESSION_CLOSE) < now => Outcome::Stale,
+            None if silence.is_stale(now) => Outcome::Stale,
             None => Outcome::Raised,
         };
         if outcome == Outcome::Raised {
@@ -229,7 +229,6 @@ pub fn cross(
             (held.at, held.since, held.raised) = (now, one.since, raised);
             changed = true;
             if raised {
-                let one = &one.last_at(facts);
                 decided.raises.push(Raise {
                     id: SignalId::derive(&id, profile, EventHash::of(&one.key.text())),
                     signal: rule.name.clone(),

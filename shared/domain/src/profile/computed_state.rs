@@ -23,7 +23,7 @@ pub(super) const VALUES_MAX: usize = 64;
 pub(super) const VALUES_PER_DAY_MAX: usize = 8;
 /// Different values that `distinct` within a window tells apart; of more those that came last.
 pub(super) const LATELY_MAX: usize = 128;
-/// Up to so many `distinct` for ever is exact; beyond them it is an estimate.
+/// Below so many `distinct` for ever is exact; from there on it is an estimate.
 pub(super) const EXACT_MAX: usize = 64;
 /// Values of one event that count; a list may hold more.
 const VALUES_PER_EVENT_MAX: usize = 200;
@@ -295,11 +295,12 @@ impl ComputedState {
         }
     }
 
-    /// Whether there was more than is kept, of what counts at `now`.
+    /// Whether there was more than is kept, of what counts at `now`, so that the value is not exact.
     pub(super) fn is_trimmed(&self, now: Stamp) -> bool {
         match self {
             ComputedState::MostFrequent(days) => days.until(now.day()).any(Tally::is_trimmed),
             ComputedState::DistinctWithin(lately) => lately.is_trimmed(now.day()),
+            ComputedState::Distinct(distinct) => distinct.is_estimate(),
             _ => false,
         }
     }

@@ -316,6 +316,19 @@ fn more_values_than_are_kept_are_said() {
 }
 
 #[test]
+fn an_estimate_says_that_it_is_none_of_the_exact_values() {
+    let new = traits(json!({"ever": rule(&json!({"distinct": "coupon"}), None)}));
+    for (many, partial) in [(63, Value::Null), (64, json!(["ever"])), (200, json!(["ever"]))] {
+        let many: Vec<(i64, Value)> =
+            (0..many).map(|n| (5, json!({"coupon": format!("c{n}")}))).collect();
+        let read = view(&orders(&new, &many), &new, 6);
+        let found = read.facts.get("computed.partial").cloned().unwrap_or_default();
+        assert_eq!(found, partial, "of {} values", many.len());
+        assert!(partial != Value::Null || read.traits["ever"] == 63);
+    }
+}
+
+#[test]
 fn a_profile_that_grows_too_large_loses_what_can_be_filled_again_before_what_cannot() {
     let new = traits(json!({
         "favourite": rule(&json!({"most_frequent": "coupon"}), Some(90)),

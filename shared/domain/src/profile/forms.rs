@@ -1,5 +1,6 @@
 //! Forms: begun, sent off, given up.
 
+use super::called::Called;
 use super::number::{self, whole};
 use super::sessions::is_zero;
 use super::tally::Earliest;
@@ -36,6 +37,9 @@ pub struct Forms {
     /// The first of them that say something of who sends them: no searches.
     #[serde(default, rename = "f", skip_serializing_if = "Earliest::is_empty")]
     firsts: Earliest<NUMBERED_MAX>,
+    /// Which form each of these was.
+    #[serde(default, rename = "fn", skip_serializing_if = "Called::is_empty")]
+    called: Called,
     /// The last `Form Submitted`.
     #[serde(default, rename = "l", skip_serializing_if = "Option::is_none")]
     pub last: Option<Position>,
@@ -83,7 +87,7 @@ impl Forms {
             "Form Submitted" => {
                 self.submissions = self.submissions.saturating_add(1);
                 if !is_search(event) {
-                    self.firsts.add(at.id, at.at);
+                    self.called.add(&mut self.firsts, (at.id, at.at), form().as_deref());
                 }
                 latest(&mut self.last, Some(at));
                 if let Some(form) = form() {
@@ -106,6 +110,7 @@ impl Forms {
         self.started.bound(max);
         self.submitted.bound(max);
         self.abandoned.bound(max);
+        self.called.bound(max);
     }
 
     pub(super) fn merge(&mut self, other: &Forms) {
@@ -113,7 +118,7 @@ impl Forms {
         self.submitted.merge(&other.submitted);
         self.abandoned.merge(&other.abandoned);
         self.submissions = self.submissions.saturating_add(other.submissions);
-        self.firsts.merge(&other.firsts);
+        self.called.merge(&mut self.firsts, (&other.firsts, &other.called));
         latest(&mut self.last, other.last);
         latest(&mut self.registered, other.registered);
     }
@@ -123,10 +128,10 @@ impl Forms {
         self.firsts.stamps()
     }
 
-    /// The last form that was sent off and is none to search with.
-    pub(crate) fn last_lead(&self) -> Option<&str> {
-        let sent = self.submitted.latest_first();
-        sent.into_iter().map(|(form, _)| form.as_str()).find(|form| !is_search_form(form))
+    /// Which form the so many-th of them was, counted from 1; none where it had no name, or where an
+    /// earlier release kept none.
+    pub(crate) fn sent_as(&self, n: u64) -> Option<&str> {
+        self.called.nth(&self.firsts, n)
     }
 
     /// The forms that were begun or given up after they were last sent off, the latest first: the

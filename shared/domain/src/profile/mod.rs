@@ -17,6 +17,7 @@ mod belonging;
 mod bought;
 mod browse;
 mod buckets;
+mod called;
 mod cart;
 mod computed;
 mod computed_state;

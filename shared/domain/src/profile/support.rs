@@ -1,6 +1,7 @@
 //! Support: tickets, complaints, how content the customer said to be; and the channels on which
 //! somebody was spoken to.
 
+use super::called::Called;
 use super::number::{self, decimal};
 use super::sessions::is_zero;
 use super::tally::Earliest;
@@ -36,6 +37,9 @@ pub struct Support {
     /// `Complaint Filed`, told apart by `complaint_id`, `ticket_id`, or one by one.
     #[serde(default, rename = "k", skip_serializing_if = "Earliest::is_empty")]
     complaints: Earliest<COMPLAINTS_MAX>,
+    /// What each of these is about, as it was first filed.
+    #[serde(default, rename = "kn", skip_serializing_if = "Called::is_empty")]
+    abouts: Called,
     /// What the last complaint was about.
     #[serde(default, rename = "a", skip_serializing_if = "Option::is_none")]
     pub complaint: Option<Register<Option<String>>>,
@@ -82,11 +86,11 @@ impl Support {
             "Complaint Filed" => {
                 let id = given("complaint_id").or_else(|| given("ticket_id"));
                 let key = id.map_or(at.id, |id| EventHash::of(&format!("complaint:{id}")));
-                self.complaints.add(key, at.at);
                 let about = ["about", "category", "subject"];
                 let about = about
                     .iter()
                     .find_map(|name| number::text(event.properties.get(*name), TEXT_BYTES_MAX));
+                self.abouts.add(&mut self.complaints, (key, at.at), about);
                 Register::write(&mut self.complaint, at, || about.map(str::to_owned));
             }
             "Score Given" => {
@@ -104,13 +108,14 @@ impl Support {
     pub(super) fn bound_to(&mut self, max: usize) {
         self.opened.bound(max);
         self.closed.bound(max);
+        self.abouts.bound(max);
     }
 
     pub(super) fn merge(&mut self, other: &Support) {
         self.opened.merge(&other.opened);
         self.closed.merge(&other.closed);
         self.tickets = self.tickets.saturating_add(other.tickets);
-        self.complaints.merge(&other.complaints);
+        self.abouts.merge(&mut self.complaints, (&other.complaints, &other.abouts));
         Register::merge(&mut self.complaint, other.complaint.as_ref());
         Register::merge(&mut self.score, other.score.as_ref());
         if let Some((times, sum)) = other.scores {
@@ -138,6 +143,12 @@ impl Support {
     /// When the first of them were filed, the earliest first.
     pub(crate) fn complained(&self) -> Vec<Stamp> {
         self.complaints.stamps()
+    }
+
+    /// What the so many-th of them is about, counted from 1; none where nobody said so as it was
+    /// filed, or where an earlier release kept none.
+    pub(crate) fn complained_about(&self, n: u64) -> Option<&str> {
+        self.abouts.nth(&self.complaints, n)
     }
 }
 

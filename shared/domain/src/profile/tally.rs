@@ -169,11 +169,21 @@ impl<const MAX: usize> Earliest<MAX> {
         }
     }
 
+    /// When it happened first, where it is among them.
+    pub(super) fn get(&self, what: EventHash) -> Option<Stamp> {
+        self.0.get(&what).copied()
+    }
+
+    /// All of them, the earliest first.
+    pub(super) fn in_order(&self) -> Vec<(Stamp, EventHash)> {
+        let mut all: Vec<_> = self.0.iter().map(|(what, at)| (*at, *what)).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The stamps, the earliest first.
     pub(super) fn stamps(&self) -> Vec<Stamp> {
-        let mut stamps: Vec<Stamp> = self.0.values().copied().collect();
-        stamps.sort_unstable();
-        stamps
+        self.in_order().into_iter().map(|(at, _)| at).collect()
     }
 }
 
@@ -207,12 +217,17 @@ impl<const MAX: usize> Distinct<MAX> {
         }
     }
 
+    /// Whether there may be more than are held.
+    pub(super) fn is_estimate(&self) -> bool {
+        self.0.len() >= MAX
+    }
+
     /// How many; never less than before when names are added.
     pub(super) fn count(&self) -> u64 {
         let held = u64::try_from(self.0.len()).unwrap_or(u64::MAX);
         match self.0.last() {
             // Of n evenly spread hashes the k-th least stands at about k/n of the whole.
-            Some(greatest) if self.0.len() >= MAX => {
+            Some(greatest) if self.is_estimate() => {
                 let share = u64::from(*greatest).max(1);
                 ((held.saturating_sub(1) << 32) / share).max(held)
             }

@@ -64,7 +64,7 @@ pub struct ProfileView {
     /// | `context.campaign`, `.campaign_source`, `.campaign_medium`; the same `first_…` | text |
     /// | `subscription.renews` | RFC 3339 |
     /// | `computed.filling` | the computed traits that have no value until a back-fill |
-    /// | `computed.partial` | those that lack what is no longer kept |
+    /// | `computed.partial` | those that lack what is no longer kept, and estimates |
     /// | `computed.hides` | those that hide a trait that was sent under their name |
     /// | `stage` | `visitor`, `lead`, `new`, `active`, `loyal`, `at risk`, `dormant` or `lapsed`, as was decided last; absent without a rule for `Stage Changed` |
     /// | `trimmed`, `trimmed.parts` | `true` where some collection holds less than there was; which |

@@ -135,20 +135,9 @@ impl Reached {
     /// day came first must not decide whether it is too old to be raised.
     pub(super) fn until(&self) -> Stamp {
         match self.key {
-            Key::Named(_) => self.since.plus(Span::DAY),
+            Key::Named(_) => midnight(self.since.day().saturating_add(1)),
             Key::Number(_) => self.since,
         }
-    }
-
-    /// The same, as of the last deed of its day: what is kept by day says no hour, and what a
-    /// journey waits for (that one of the videos is played) is asked from then on.
-    pub(super) fn last_at(&self, facts: &Facts) -> Reached {
-        let deed = facts.rhythm.last.filter(|deed| deed.at.day() == self.since.day());
-        let since = match (&self.key, deed) {
-            (Key::Named(_), Some(deed)) => deed.at,
-            _ => self.since,
-        };
-        Reached { since, ..self.clone() }
     }
 }
 
@@ -179,6 +168,15 @@ fn numbered(least: u64, stamps: Vec<Stamp>) -> Vec<Reached> {
         .collect()
 }
 
+/// When something of a day last happened, which is kept by day and says no hour: at the last deed of
+/// all where that is of the day, so that what a journey waits for (that one of the videos is played)
+/// is asked from then on. Where somebody came again since, at the day's last instant: before what was
+/// done since, and not before what it speaks of, in whichever order both arrived.
+fn dated(day: i64, facts: &Facts) -> Stamp {
+    let deed = facts.rhythm.last.filter(|deed| deed.at.day() == day);
+    deed.map_or_else(|| midnight(day.saturating_add(1)).minus(Span::from_ms(1)), |deed| deed.at)
+}
+
 /// The first instant of a day.
 fn midnight(day: i64) -> Stamp {
     Stamp::from_ms(day.saturating_mul(Span::DAY.ms_i64()))
@@ -194,7 +192,7 @@ fn interests(level: u64, facts: &Facts) -> Vec<Reached> {
     reached
         .map(|((week, category), (seconds, day))| Reached {
             key: Key::Named(format!("{week}#{category}")),
-            since: midnight(day),
+            since: dated(day, facts),
             subject: Some((category.to_owned(), seconds)),
         })
         .collect()
@@ -205,7 +203,7 @@ fn binges(level: u64, facts: &Facts) -> Vec<Reached> {
     let days = facts.content.per_day().filter(|(_, videos)| *videos >= level);
     days.map(|(day, videos)| Reached {
         key: Key::Named(day.to_string()),
-        since: midnight(day),
+        since: dated(day, facts),
         subject: Some((midnight(day).to_string(), u64::try_from(videos).unwrap_or(u64::MAX))),
     })
     .collect()

@@ -39,10 +39,10 @@ pub(super) fn purchase(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     evidence
 }
 
-/// `{form, submissions, last}`.
+/// `{form, submissions, last}`: which form was sent off then, which submission it is, and when.
 pub(super) fn lead(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     let mut evidence = Map::new();
-    if let Some(form) = facts.forms.last_lead() {
+    if let Some(form) = facts.forms.sent_as(number_of(reached)) {
         put(&mut evidence, "form", clip(form, EVIDENCE_NAME_BYTES_MAX));
     }
     put(&mut evidence, "submissions", number_of(reached));
@@ -50,10 +50,10 @@ pub(super) fn lead(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     evidence
 }
 
-/// `{about, complaints, last}`.
+/// `{about, complaints, last}`: what that complaint is about, which it is, and when it was filed.
 pub(super) fn complaint(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     let mut evidence = Map::new();
-    if let Some(about) = facts.support.complaint.as_ref().and_then(|last| last.value.as_deref()) {
+    if let Some(about) = facts.support.complained_about(number_of(reached)) {
         put(&mut evidence, "about", clip(about, EVIDENCE_NAME_BYTES_MAX));
     }
     put(&mut evidence, "complaints", number_of(reached));
@@ -75,7 +75,8 @@ pub(super) fn interest(threshold: Threshold, reached: &Reached) -> Map<String, V
     evidence
 }
 
-/// `{videos, day, titles}`.
+/// `{videos, day, titles}`: of the videos of that day those titles that are known still, the latest
+/// first.
 pub(super) fn binge(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     let mut evidence = Map::new();
     if let Some((day, videos)) = &reached.subject {
@@ -83,7 +84,8 @@ pub(super) fn binge(facts: &Facts, reached: &Reached) -> Map<String, Value> {
         put(&mut evidence, "videos", *videos);
     }
     let recent = facts.content.recent.latest_first();
-    let titles = recent.iter().filter_map(|(_, video)| video.value.title.as_deref());
+    let of_day = recent.iter().filter(|(_, video)| video.at.at.day() == reached.since.day());
+    let titles = of_day.filter_map(|(_, video)| video.value.title.as_deref());
     let titles: Vec<Value> = titles
         .take(EVIDENCE_LINES_MAX)
         .map(|title| clip(title, EVIDENCE_NAME_BYTES_MAX).into())
@@ -92,12 +94,15 @@ pub(super) fn binge(facts: &Facts, reached: &Reached) -> Map<String, Value> {
     evidence
 }
 
-/// `{form, fields, seconds, last}`.
+/// `{form, fields, seconds, last}`: fields and seconds where the last deed at the form was to give it
+/// up.
 pub(super) fn form(facts: &Facts, form: Option<&str>, episode: Position) -> Map<String, Value> {
     let mut evidence = Map::new();
     if let Some(form) = form {
         put(&mut evidence, "form", clip(form, EVIDENCE_NAME_BYTES_MAX));
-        if let Some(left) = facts.forms.abandoned.get(form) {
+        // It may have been given up before, and begun again since.
+        let left = facts.forms.abandoned.get(form).filter(|left| left.at.at == episode.at);
+        if let Some(left) = left {
             put(&mut evidence, "fields", left.value.0);
             put(&mut evidence, "seconds", left.value.1);
         }

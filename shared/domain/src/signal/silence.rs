@@ -17,6 +17,15 @@ pub(super) struct Silence {
     pub(super) episode: Position,
     /// When it has lasted long enough.
     pub(super) over: Stamp,
+    /// What it speaks of is past from then on.
+    pub(super) past: Option<Stamp>,
+}
+
+impl Silence {
+    /// Whether it is too late to say so at `now`.
+    pub(super) fn is_stale(&self, now: Stamp) -> bool {
+        self.over.plus(SESSION_CLOSE) < now || self.past.is_some_and(|past| past <= now)
+    }
 }
 
 /// What ends the search for a rhythm: fewer days with a deed have none.
@@ -86,7 +95,7 @@ impl<'a> Silences<'a> {
         let facts = self.facts;
         let after = |episode: Option<Position>| match threshold {
             Threshold::After(span) => {
-                episode.map(|episode| Silence { episode, over: episode.at.plus(span) })
+                episode.map(|episode| Silence { episode, over: episode.at.plus(span), past: None })
             }
             Threshold::Before(_) | Threshold::AtLeast(_) | Threshold::Segment(_) => None,
         };
@@ -102,12 +111,14 @@ impl<'a> Silences<'a> {
                 // A date that had passed when it was said comes no more.
                 let (renews, said) =
                     facts.rhythm.renews().filter(|(renews, said)| *renews > said.at)?;
-                Some(Silence { episode: said, over: renews.minus(span).max(said.at) })
+                let over = renews.minus(span).max(said.at);
+                Some(Silence { episode: said, over, past: Some(renews) })
             }
             SignalKind::EngagementDeclining => {
                 let Threshold::AtLeast(times) = threshold else { return None };
                 let episode = facts.rhythm.last?;
-                Some(Silence { episode, over: episode.at.plus(usual_gap(facts)?.times(times)) })
+                let over = episode.at.plus(usual_gap(facts)?.times(times));
+                Some(Silence { episode, over, past: None })
             }
             SignalKind::FirstPurchase
             | SignalKind::RepeatPurchase
@@ -154,8 +165,8 @@ impl<'a> Silences<'a> {
     }
 }
 
-/// Somebody who came on two days or bought something. A stranger who looked in once does not become
-/// dormant.
+/// Somebody who came on two of the last 64 days, or ordered something. A stranger who looked in once
+/// does not become dormant.
 fn is_acquainted(facts: &Facts) -> bool {
     facts.rhythm.days() >= 2 || facts.orders.number() > 0
 }

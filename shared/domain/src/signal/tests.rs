@@ -393,7 +393,7 @@ fn a_trial_that_ends_leaves_the_subscription_its_date() {
 fn engagement_declines_against_the_own_rhythm() {
     let rule = SignalRule::new(SignalKind::EngagementDeclining, &[Threshold::AtLeast(3)]);
     let mut told = Told::under(vec![rule]);
-    // Every fourth day; then silence. Three days have no rhythm yet.
+    // Every fourth day; then silence.
     for n in 0..6 {
         told.tell("Looked In", &json!({}));
         if n < 5 {
@@ -406,6 +406,55 @@ fn engagement_declines_against_the_own_rhythm() {
     told.pass(DAY.times(2));
     assert_eq!(told.evidence("Engagement Declining")["usual_gap_hours"], 96);
     assert_eq!(told.names(), ["Engagement Declining"]);
+}
+
+/// Fewer than four days have no rhythm, however close they are, and the last of five after a break
+/// of more than 64 days stands alone.
+#[test]
+fn few_days_are_no_rhythm_that_could_decline() {
+    let rule = SignalRule::new(SignalKind::EngagementDeclining, &[Threshold::AtLeast(3)]);
+    for days in 1..=4 {
+        let mut told = Told::under(vec![rule.clone()]);
+        for _ in 0..days {
+            told.tell("Looked In", &json!({})).tell("Looked In", &json!({})).pass(DAY);
+        }
+        told.pass(DAY.times(60));
+        assert_eq!(told.names().len(), usize::from(days == 4), "{days} days");
+        told.pass(DAY.times(10)).tell("Looked In", &json!({})).pass(DAY.times(60));
+        assert!(told.names().is_empty(), "{days} days, and one much later");
+    }
+}
+
+/// Who comes every day does not decline on the weekend: three times two days, not three days.
+#[test]
+fn a_rhythm_is_never_closer_than_two_days() {
+    let rule = SignalRule::new(SignalKind::EngagementDeclining, &[Threshold::AtLeast(3)]);
+    let mut told = Told::under(vec![rule]);
+    for _ in 0..5 {
+        told.tell("Looked In", &json!({})).pass(DAY);
+    }
+    // A day has passed since the last.
+    told.pass(HOUR.times(119));
+    assert!(told.names().is_empty());
+    told.pass(HOUR);
+    assert_eq!(told.evidence("Engagement Declining")["usual_gap_hours"], 48);
+    assert_eq!(told.names(), ["Engagement Declining"]);
+}
+
+/// Somebody who buys at once, as by a button beside the product, has abandoned nothing.
+#[test]
+fn what_was_ordered_without_a_cart_is_not_abandoned() {
+    let mut told = Told::new();
+    told.tell("Product Viewed", &product("a")).pass(HOUR);
+    told.tell("Order Completed", &order(1)).pass(DAY);
+    assert_eq!(told.names(), ["First Purchase"]);
+    // Nor is it where the order, done within the time, arrives before the view does.
+    told.tell("Order Completed", &order(2));
+    told.late("Product Viewed", &product("b"), Span::MINUTE).pass(DAY);
+    assert_eq!(told.names(), ["Repeat Purchase"]);
+    // What is looked at after it is a visit of its own.
+    told.tell("Product Viewed", &product("c")).pass(DAY);
+    assert_eq!(told.names(), ["Browse Abandoned"]);
 }
 
 /// Thresholds stand where older releases and other systems read them.
@@ -434,4 +483,5 @@ fn thresholds_are_stored_by_their_key() {
     assert_eq!(serde_json::to_value(&rule).unwrap(), old);
 }
 
+mod about;
 mod stages;

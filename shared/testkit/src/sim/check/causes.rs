@@ -300,7 +300,7 @@ impl Cause<'_> {
         if at < due {
             return Some("some of the time until the date");
         }
-        (at > due.plus(STALE)).then_some("freshness")
+        (at > due.plus(STALE) || at >= renews).then_some("freshness")
     }
 
     /// The so many-th, by what the evidence says it is.
@@ -328,12 +328,13 @@ impl Cause<'_> {
         if since.day() != day {
             return Some("the day");
         }
-        let midnight = Stamp::from_ms(day * 86_400_000);
+        let next = Stamp::from_ms((day + 1) * 86_400_000);
         let deed = self.past.last_deed().filter(|last| last.at.day() == day);
-        if since != deed.map_or(midnight, |deed| deed.at) {
-            return Some("the last deed of the day");
+        // Of a day that is not the last, only that it was on it.
+        if since != deed.map_or(next.minus(Span::from_ms(1)), |deed| deed.at) {
+            return Some("the last deed of the day, or its end");
         }
-        (at > midnight.plus(Span::DAY).plus(STALE)).then_some("freshness")
+        (at > next.plus(STALE)).then_some("freshness")
     }
 
     fn interest(&self, least: u64) -> Option<&'static str> {

@@ -72,7 +72,12 @@ impl Check {
                 }
                 (_, None) => matches!(cart, Cart::Unclear) && name.ends_with("Abandoned"),
                 (Outcome::Noted, Some(found)) => name == "Back After Absence" && over(found),
-                (Outcome::Stale, Some(found)) => over(found) && found.1.plus(STALE) < *at,
+                (Outcome::Stale, Some(found)) => {
+                    // A date that is found to have passed is not announced.
+                    let renews = past.renews().filter(|_| name == "Renewal Due");
+                    let passed = renews.is_some_and(|(renews, _)| renews <= *at);
+                    over(found) && (passed || found.1.plus(STALE) < *at)
+                }
                 (Outcome::Superseded(by), Some(found)) => {
                     over(found)
                         && match (name, by.as_str(), cart) {
