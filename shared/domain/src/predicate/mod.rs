@@ -335,7 +335,7 @@ mod tests {
             properties: map("properties").unwrap_or_default(),
             traits: map("traits").unwrap_or_default(),
             context: map("context").unwrap_or_default(),
-            integrations: serde_json::Map::new(),
+            integrations: Map::new(),
         }
     }
 

@@ -206,7 +206,6 @@ proptest! {
     fn the_top_is_the_top(
         writes in proptest::collection::vec((0..8_u8, 0..50_i64), 0..40),
         picks in order(40),
-        cleared in proptest::option::of(0..50_i64),
     ) {
         let position = |n: usize, ms: i64| {
             Position { at: Stamp::from_ms(ms), id: EventHash((n as u64).to_be_bytes()) }
@@ -223,23 +222,14 @@ proptest! {
                 drawn.push(left.swap_remove(pick.index(left.len())));
             }
         }
-        let write = |writes: &[(String, Position)], late: bool| {
+        let write = |writes: &[(String, Position)]| {
             let mut top: Top<String, Position, 3> = Top::default();
-            let cleared = cleared.map(Stamp::from_ms);
-            for (n, (key, at)) in writes.iter().enumerate() {
-                if late && n < writes.len() / 2 || cleared.is_none_or(|cleared| at.at > cleared) {
-                    top.write(key.as_str(), *at, || *at);
-                }
-                if n == writes.len() / 2 && let Some(cleared) = cleared {
-                    top.clear_until(cleared);
-                }
-            }
-            if let Some(cleared) = cleared {
-                top.clear_until(cleared);
+            for (key, at) in writes {
+                top.write(key.as_str(), *at, || *at);
             }
             serde_json::to_string(&top).unwrap()
         };
-        prop_assert_eq!(write(&writes, false), write(&drawn, true));
+        prop_assert_eq!(write(&writes), write(&drawn));
     }
 }
 

@@ -177,11 +177,11 @@ impl Orders {
     }
 
     /// The amount of an order's last update, unless `Order Completed` told one after it.
-    fn updated_to(&self, key: &OrderKey) -> Option<Money> {
-        let placed = self.placed.given(key, AMOUNT);
-        let updated = self.updated.given(key, AMOUNT)?;
+    fn updated_to(&self, key: OrderKey) -> Option<Money> {
+        let placed = self.placed.given(&key, AMOUNT);
+        let updated = self.updated.given(&key, AMOUNT)?;
         let stands = placed.is_none_or(|placed| updated > placed);
-        self.updated.get(key).filter(|_| stands).and_then(|updated| updated.value)
+        self.updated.get(&key).filter(|_| stands).and_then(|updated| updated.value)
     }
 
     /// Counts and values by currency. Exact while every order is kept; beyond that, every
@@ -202,7 +202,7 @@ impl Orders {
             if self.cancelled.get(key).is_some() {
                 continue;
             }
-            let paid = self.updated_to(key).or(placed.value);
+            let paid = self.updated_to(*key).or(placed.value);
             let currency = paid.map_or(Currency::UNKNOWN, |paid| paid.1);
             let back = self.refunded.get(key).map_or(0, |refund| match refund.value {
                 Some(Money(minor, of)) if of == currency => minor,

@@ -215,10 +215,4 @@ impl<K: Ord + Clone, V, const MAX: usize> Top<K, V, MAX> {
             latest(&mut self.trimmed, Some(at));
         }
     }
-
-    /// Forgets everything that was written at or before an instant.
-    pub(super) fn clear_until(&mut self, cleared: Stamp) {
-        self.entries.retain(|_, register| register.at.at > cleared);
-        self.trimmed = self.trimmed.filter(|trimmed| trimmed.at > cleared);
-    }
 }
