@@ -7,6 +7,7 @@ pub mod event;
 pub mod find;
 pub mod history;
 pub mod ids;
+pub mod links;
 pub mod sections;
 pub mod signals;
 pub mod text;
@@ -15,6 +16,7 @@ pub mod when;
 use crate::dossier::{self, ContactPart, EnrollmentPart, Send};
 use history::History;
 use ids::IdPart;
+use links::LinksPart;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::ProfileId;
 use odyssey_domain::keyring::Keyring;
@@ -80,6 +82,8 @@ pub struct Customer {
     pub ids: Vec<IdPart>,
     /// Further ids that are not told of.
     pub ids_left_out: usize,
+    /// What was kept from the profile: refused claims, and what an operator split off.
+    pub links: LinksPart,
     /// Traits, the computed ones among them.
     pub traits: BTreeMap<String, Value>,
     /// Those of them that the workspace computes.
@@ -143,6 +147,7 @@ pub async fn gather(
             .await?;
     let history = history::of(&page, wanted.direction, wanted.after, &signals, &messages);
     let (ids, ids_left_out) = ids::of(tables, keys, profile, root).await?;
+    let links = links::of(tables, keys, profile, root).await?;
     let facts = root.facts();
     let waiting = facts.requests.open(&root.said.asked);
     Ok(Customer {
@@ -152,6 +157,7 @@ pub async fn gather(
         email: view.email.as_ref().map(|address| address.expose().to_owned()),
         ids,
         ids_left_out,
+        links,
         computed: computed(catalog.as_ref(), &view),
         segments: segments(root),
         active_days: facts.rhythm.each_day().collect(),

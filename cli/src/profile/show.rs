@@ -148,6 +148,9 @@ fn who(screen: &Screen, customer: &Customer) {
     if customer.ids_left_out > 0 {
         screen.line(&format!("  and {} more ids", customer.ids_left_out));
     }
+    for line in customer.links.lines() {
+        screen.line(&format!("  {}", screen.paint(Style::Warn, &line)));
+    }
 }
 
 fn reachable(screen: &Screen, customer: &Customer) {

@@ -360,6 +360,9 @@ fn who(out: &mut String, customer: &Customer) {
         let more = several(u64::try_from(customer.ids_left_out).unwrap_or(u64::MAX), "further id");
         let _ = write!(out, "<p class=\"soft\">and {more}</p>");
     }
+    for line in customer.links.lines() {
+        let _ = write!(out, "<p class=\"soft\">{}</p>", own(&line));
+    }
     out.push_str("</section>");
 }
 
