@@ -32,7 +32,7 @@ use signals::Decision;
 use std::collections::BTreeMap;
 
 /// The most raised signals that are told of.
-const SIGNALS_MAX: usize = 50;
+pub const SIGNALS_MAX: usize = 50;
 /// Traits that say how somebody is called, the best first.
 const NAMES: [&str; 5] = ["name", "full_name", "firstName", "first_name", "username"];
 
@@ -96,6 +96,8 @@ pub struct Customer {
     pub active_days: Vec<i64>,
     /// What each signal rule decided.
     pub signals: Vec<Decision>,
+    /// Whether more were raised than the last [`SIGNALS_MAX`], which are all that is told.
+    pub more_signals: bool,
     /// Journeys, the last entered first.
     pub enrollments: Vec<EnrollmentPart>,
     /// Mails, the last first.
@@ -110,6 +112,17 @@ pub struct Customer {
     pub cut: bool,
     /// A page of what happened.
     pub history: History,
+}
+
+impl Customer {
+    /// That not every signal that was raised is told, where that is so.
+    #[must_use]
+    pub fn signals_left_out(&self) -> Option<String> {
+        let text = format!(
+            "the last {SIGNALS_MAX} that were raised are shown: there are more before them"
+        );
+        self.more_signals.then_some(text)
+    }
 }
 
 /// Reads everything about a profile.
@@ -140,7 +153,10 @@ pub async fn gather(
         messages.extend(dossier::confirmations(tables, catalog.as_ref(), key, now).await?);
     }
     messages.sort_by_key(|send| std::cmp::Reverse(send.at));
-    let raises = odyssey_flows::signals::latest(tables, &view.owners, SIGNALS_MAX).await?;
+    // One more than is told, to know whether there is more.
+    let mut raises = odyssey_flows::signals::latest(tables, &view.owners, SIGNALS_MAX + 1).await?;
+    let more_signals = raises.len() > SIGNALS_MAX;
+    raises.truncate(SIGNALS_MAX);
     let signals = signals::decisions(&root.said, &raises);
     let page =
         read_timeline::page(tables, &view.owners, wanted.direction, wanted.after, wanted.events)
@@ -162,6 +178,7 @@ pub async fn gather(
         segments: segments(root),
         active_days: facts.rhythm.each_day().collect(),
         signals,
+        more_signals,
         enrollments,
         messages,
         contact,

@@ -231,6 +231,9 @@ fn signals(screen: &Screen, customer: &Customer) {
             screen.line(&format!("      {name}: {found}"));
         }
     }
+    if let Some(more) = customer.signals_left_out() {
+        screen.line(&format!("  {}", screen.paint(Style::Faint, &more)));
+    }
 }
 
 fn history(screen: &Screen, customer: &Customer, args: &ProfileShowArgs) {

@@ -106,6 +106,9 @@ fn signals(out: &mut String, customer: &Customer) {
         list(out, customer, rest);
         out.push_str("</details>");
     }
+    if let Some(more) = customer.signals_left_out() {
+        let _ = write!(out, "<p class=\"soft\">{}</p>", escape(&more));
+    }
     if !others.is_empty() {
         let _ = write!(
             out,
