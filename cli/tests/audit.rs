@@ -22,10 +22,19 @@ fn of(name: &str, content: &[u8]) -> Report {
 }
 
 fn told(name: &str, content: &[u8], told: &Told) -> Result<Report, odyssey::Failure> {
+    against(&storefront(), name, content, told)
+}
+
+fn against(
+    workspace: &Path,
+    name: &str,
+    content: &[u8],
+    told: &Told,
+) -> Result<Report, odyssey::Failure> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
-    audit(&path, told, &rules(Some(&storefront())).unwrap())
+    audit(&path, told, &rules(Some(workspace)).unwrap())
 }
 
 fn shown(report: &Report) -> String {
@@ -119,6 +128,81 @@ fn an_export_is_explained() {
     let report = of("export.jsonl", export().as_bytes());
     insta::assert_snapshot!("export", shown(&report));
     insta::assert_snapshot!("export_json", serde_json::to_string_pretty(&report).unwrap());
+}
+
+/// The storefront with journeys that segments start or let in, which ask for consent or do not.
+fn with_journeys_of_segments() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in odyssey::publish::directory::read(&storefront()).unwrap() {
+        let (path, text) = name;
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let at_risk = "{segment: at-risk}";
+    for (name, trigger, filter) in [
+        ("win-back", "{signal: Segment Entered, segment: at-risk}", None),
+        ("best", "{signal: Segment Entered, segment: vip}", None),
+        ("ordered", "{event: Order Completed}", Some(at_risk)),
+        ("looked", "{event: Product Viewed}", Some(at_risk)),
+    ] {
+        let filter = filter.map(|filter| format!("entry_filter: {filter}\n")).unwrap_or_default();
+        let text = format!(
+            "name: {name}\ndescription: D.\nstate: live\ntrigger: {trigger}\n{filter}steps:\n  - {{id: s, send: browse-nudge, topic: offers}}\n"
+        );
+        std::fs::write(folder.path().join(format!("journeys/{name}.yaml")), text).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn who_consents_is_not_known_from_a_file() {
+    let order = |id: &str, day: &str| {
+        let properties = json!({"order_id": id, "total": 300, "currency": "EUR"});
+        call("track", "ann", day, &json!({"event": "Order Completed", "properties": properties}))
+    };
+    // With a consent she would be at risk in the end; the two orders make her one of the best.
+    let later = call("track", "ann", "2026-06-01T10:00:00Z", &json!({"event": "Signed In"}));
+    let lines = [order("1", "2026-01-01T10:00:00Z"), order("2", "2026-02-01T10:00:00Z"), later];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let workspace = with_journeys_of_segments();
+    let report =
+        against(workspace.path(), "orders.jsonl", lines.as_bytes(), &Told::default()).unwrap();
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        json["segments"],
+        json!([
+            {"segment": "at-risk", "customers": null, "unknown": "not known from a file: it asks for consent"},
+            {"segment": "vip", "customers": 1},
+        ])
+    );
+    let of = |name: &str| report.journeys.iter().find(|part| part.journey == name).unwrap();
+    let why = "not known from a file: the segment at-risk asks for consent";
+    for name in ["win-back", "ordered"] {
+        let part = of(name);
+        assert_eq!((part.customers, part.unknown.as_deref()), (None, Some(why)), "{name}");
+        assert_eq!((&part.missing, part.renamed), (&None, None), "{name}");
+    }
+    assert_eq!(of("best").customers, Some(1));
+    // Whatever the filter says: nobody ever asks it.
+    assert_eq!(of("looked").customers, Some(0));
+    assert_eq!(of("looked").missing.as_deref(), Some("needs `Product Viewed`"));
+    let shown = shown(&report);
+    assert!(shown.contains("?  not known from a file: it asks for consent\n"), "{shown}");
+    assert!(shown.contains(&format!("?  {why}\n")), "{shown}");
+}
+
+/// A profile that comes into being with an event enters what the event lets it in.
+#[test]
+fn the_first_event_enters_a_segment() {
+    let order = json!({"order_id": "1", "total": 600, "currency": "EUR"});
+    let order = json!({"event": "Order Completed", "properties": order});
+    let line = call("track", "ann", "2026-01-01T10:00:00Z", &order).to_string();
+    let workspace = with_journeys_of_segments();
+    let report =
+        against(workspace.path(), "order.jsonl", line.as_bytes(), &Told::default()).unwrap();
+    let best = report.journeys.iter().find(|part| part.journey == "best").unwrap();
+    assert_eq!(best.customers, Some(1), "{best:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod calls;
 pub mod columns;
+pub mod entries;
 pub mod needs;
 pub mod people;
 pub mod replay;

@@ -11,7 +11,7 @@ use odyssey_domain::plan::near_spec;
 use odyssey_domain::profile::{
     Folded, Link, Moved, ProfileEffect, ProfileView, Root, Watched, Woken,
 };
-use odyssey_domain::segment::Cause;
+use odyssey_domain::segment::{Cause, Memberships, SegmentName};
 use odyssey_domain::signal::{Raise, SignalRule, Threshold};
 use odyssey_domain::time::Stamp;
 use odyssey_domain::wire::{BUS_SCHEMA, SignalRaised, SourceRef};
@@ -36,8 +36,11 @@ pub struct Rules {
     pub watched: Watched,
     /// The journeys, with whether each is live.
     pub journeys: Vec<(Plan, bool)>,
-    /// The workspace as it would be published, for its segments and computed traits.
+    /// The workspace as it would be published, for its computed traits and those of its segments
+    /// that a file can be held against.
     pub catalog: Option<Catalog>,
+    /// Its segments that ask for consent, of which no file says who is in them.
+    pub asking_consent: BTreeSet<SegmentName>,
 }
 
 /// Under which names events are folded.
@@ -199,9 +202,14 @@ struct Life<'r> {
 
 impl<'r> Life<'r> {
     fn new(key: IdentityKey, rules: &'r Rules, end: Stamp) -> Life<'r> {
+        let mut root = Root::default();
+        if let Some(catalog) = &rules.catalog {
+            // Else the first decision would find them in their segments, in silence.
+            root.said.segments = Memberships::of_new(catalog.declared());
+        }
         Life {
             key,
-            root: Root::default(),
+            root,
             rules,
             end,
             signals: BTreeSet::new(),
@@ -258,7 +266,7 @@ impl<'r> Life<'r> {
         }
     }
 
-    /// Decides on the workspace's segments. Nobody has said anything to a topic yet.
+    /// Decides on the workspace's segments, none of which asks what anybody said to a topic.
     fn settle(&mut self, cause: Cause, now: Stamp) {
         if let Some(catalog) = &self.rules.catalog {
             let (profile, none) = (self.profile(), BTreeMap::new());
@@ -358,10 +366,17 @@ impl Rules {
         signals: Vec<SignalRule>,
         watched: Watched,
         journeys: impl IntoIterator<Item = (Journey, bool)>,
-        catalog: Option<Catalog>,
+        mut catalog: Option<Catalog>,
     ) -> Rules {
         let plans = journeys.into_iter().map(|(journey, live)| (Plan::of(Arc::new(journey)), live));
-        Rules { signals, watched, journeys: plans.collect(), catalog }
+        // Nobody's answer stands in a file: to ask all the same would take it for no.
+        let mut asking_consent = BTreeSet::new();
+        if let Some(catalog) = &mut catalog {
+            let asking = catalog.segments.iter().filter(|(_, segment)| segment.asks_consent());
+            asking_consent = asking.map(|(name, _)| *name).collect();
+            catalog.segments.retain(|name, _| !asking_consent.contains(name));
+        }
+        Rules { signals, watched, journeys: plans.collect(), catalog, asking_consent }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What an audit found, for people and as JSON.
 
 use super::columns::Columns;
+use super::entries::{self, JourneyPart, SegmentPart};
 use super::needs;
 use super::people::Heads;
 use super::replay::{CUSTOMER_EVENTS_MAX, Outcome, Rules, Sample};
 use super::tally::{BadLine, Standing, Tally};
-use odyssey_domain::journey::Trigger;
 use odyssey_domain::signal::{SignalKind, Threshold};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -42,8 +42,8 @@ pub struct Report {
     pub facts: BTreeMap<String, u64>,
     /// Signals.
     pub signals: Vec<SignalPart>,
-    /// The workspace's segments, with how many customers of the sample are in each in the end.
-    pub segments: BTreeMap<String, u64>,
+    /// The workspace's segments.
+    pub segments: Vec<SegmentPart>,
     /// The workspace's journeys.
     pub journeys: Vec<JourneyPart>,
     /// Events of the sample that came twice.
@@ -94,25 +94,6 @@ pub struct SignalPart {
     /// How many customers of the sample would have raised it.
     pub customers: u64,
     /// The same once every event is renamed as [`Behaviour::rename_to`] says, where that differs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub renamed: Option<u64>,
-    /// What is missing, where it is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub missing: Option<String>,
-}
-
-/// One journey.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct JourneyPart {
-    /// Its name.
-    pub journey: String,
-    /// Whether it is live.
-    pub live: bool,
-    /// What starts it.
-    pub trigger: String,
-    /// How many customers of the sample it would have taken in.
-    pub customers: u64,
-    /// The same once every event is renamed, where that differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renamed: Option<u64>,
     /// What is missing, where it is none.
@@ -177,8 +158,8 @@ impl Report {
             sampled: whole(found.sample.len()),
             facts: outcome.facts.clone(),
             signals: signals(found),
-            segments: segments(found),
-            journeys: journeys(found),
+            segments: entries::segments(found),
+            journeys: entries::journeys(found),
             duplicates: outcome.duplicates,
             busy: whole(found.sample.busy.len()),
             beyond: found.beyond,
@@ -222,7 +203,7 @@ fn signals(found: &Findings<'_>) -> Vec<SignalPart> {
 }
 
 /// Why nobody raised a signal.
-fn missing(tally: &Tally, kind: SignalKind) -> String {
+pub(super) fn missing(tally: &Tally, kind: SignalKind) -> String {
     let need = needs::of(kind);
     let there: Vec<&&str> = need.events.iter().filter(|name| tally.has(name)).collect();
     if need.events.is_empty() {
@@ -243,51 +224,6 @@ fn missing(tally: &Tally, kind: SignalKind) -> String {
         return format!("needs {} {}", names.join(" or "), need.what).trim_end().to_owned();
     }
     format!("needs {} {}", near.join(" or "), need.what).trim_end().to_owned()
-}
-
-fn segments(found: &Findings<'_>) -> BTreeMap<String, u64> {
-    let all = found.rules.catalog.iter().flat_map(|catalog| catalog.segments.keys());
-    let count = |name: &str| found.outcome.segments.get(name).copied().unwrap_or(0);
-    all.map(|name| (name.to_string(), count(name.as_str()))).collect()
-}
-
-fn journeys(found: &Findings<'_>) -> Vec<JourneyPart> {
-    let all = found.rules.journeys.iter().enumerate();
-    all.map(|(at, (plan, live))| {
-        let journey = plan.journey();
-        let customers = found.outcome.journeys.get(&at).copied().unwrap_or(0);
-        let renamed = found.renamed.journeys.get(&at).copied().unwrap_or(0);
-        let (trigger, missing) = match &journey.trigger {
-            Trigger::Event(event) => {
-                let missing = if found.tally.has(&event.event) {
-                    "its event is there, but never as the journey asks for it".to_owned()
-                } else {
-                    format!("needs `{}`", event.event)
-                };
-                (format!("event {}", event.event), missing)
-            }
-            Trigger::Signal { name, threshold } => {
-                let raised = found.outcome.signals.get(&(name.clone(), *threshold));
-                let missing = match SignalKind::named(name) {
-                    Some(kind) if raised.is_none() => missing(found.tally, kind),
-                    None if raised.is_none() => {
-                        "nobody crosses into or out of that segment".to_owned()
-                    }
-                    _ => "the signal is raised, but its entry filter holds for nobody".to_owned(),
-                };
-                (format!("signal {name} {threshold}"), missing)
-            }
-        };
-        JourneyPart {
-            journey: journey.id.to_string(),
-            live: *live,
-            trigger,
-            customers,
-            renamed: (renamed != customers).then_some(renamed),
-            missing: (customers == 0).then_some(missing),
-        }
-    })
-    .collect()
 }
 
 /// What to do next, the most useful first.

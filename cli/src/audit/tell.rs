@@ -122,17 +122,19 @@ fn folded(screen: &Screen, report: &Report, out: &mut Vec<String>) {
     signals(screen, report, out);
     if !report.segments.is_empty() {
         title(screen, "Segments they are in by the end of the file", out);
-        let parts = report.segments.iter().map(|(name, n)| counted(screen, name, (*n, None), ""));
-        out.extend(parts);
+    }
+    for part in &report.segments {
+        let why = part.unknown.as_deref().unwrap_or_default();
+        out.push(counted(screen, &part.segment, (part.customers, None), why));
     }
     if !report.journeys.is_empty() {
         title(screen, "Journeys that would have taken them in", out);
     }
     for part in &report.journeys {
         let live = if part.live { "" } else { " (not live)" };
-        let why = part.missing.clone().unwrap_or_else(|| part.trigger.clone());
+        let why = part.unknown.as_ref().or(part.missing.as_ref()).unwrap_or(&part.trigger);
         let name = format!("{}{live}", part.journey);
-        out.push(counted(screen, &name, (part.customers, part.renamed), &why));
+        out.push(counted(screen, &name, (part.customers, part.renamed), why));
     }
     for (what, n) in [
         ("events that came twice, and count once", report.duplicates),
@@ -162,16 +164,23 @@ fn signals(screen: &Screen, report: &Report, out: &mut Vec<String>) {
         for part in parts() {
             let name = format!("{} {}", part.signal, part.threshold);
             let missing = part.missing.as_deref().unwrap_or_default();
-            out.push(counted(screen, &name, (part.customers, part.renamed), missing));
+            out.push(counted(screen, &name, (Some(part.customers), part.renamed), missing));
         }
     }
 }
 
-fn counted(screen: &Screen, name: &str, (n, renamed): (u64, Option<u64>), what: &str) -> String {
+/// How many customers have something, and why it is not more; a `?` where nobody knows.
+fn counted(
+    screen: &Screen,
+    name: &str,
+    (n, renamed): (Option<u64>, Option<u64>),
+    what: &str,
+) -> String {
+    let n = n.map_or_else(|| "?".to_owned(), number);
     let renamed = renamed.map(|n| format!("{} once renamed; ", number(n))).unwrap_or_default();
     let what = format!("{renamed}{what}");
     let what = what.trim_end_matches("; ");
-    let line = format!("  {name:<32} {:>9}  {}", number(n), screen.paint(Style::Faint, what));
+    let line = format!("  {name:<32} {n:>9}  {}", screen.paint(Style::Faint, what));
     line.trim_end().to_owned()
 }
 

@@ -108,7 +108,7 @@ async fn one(
 }
 
 /// The identifier of an event that has this key.
-fn named(keys: &Keyring, owner: IdentityKey, event: &Event) -> Option<Identifier> {
+pub(super) fn named(keys: &Keyring, owner: IdentityKey, event: &Event) -> Option<Identifier> {
     let own = event.user_id.clone().map(Identifier::User);
     let device = event.anonymous_id.clone().map(Identifier::Anonymous);
     let before = event.previous_id.as_deref().into_iter().flat_map(|id| {
@@ -125,7 +125,7 @@ fn named(keys: &Keyring, owner: IdentityKey, event: &Event) -> Option<Identifier
 }
 
 /// For the customer's own page, never for a log.
-fn exposed(id: &Identifier) -> String {
+pub(super) fn exposed(id: &Identifier) -> String {
     match id {
         Identifier::User(id) => id.expose(),
         Identifier::External(_, id) => id.expose(),

@@ -7,6 +7,7 @@ pub mod event;
 pub mod find;
 pub mod history;
 pub mod ids;
+pub mod links;
 pub mod sections;
 pub mod signals;
 pub mod text;
@@ -15,6 +16,7 @@ pub mod when;
 use crate::dossier::{self, ContactPart, EnrollmentPart, Send};
 use history::History;
 use ids::IdPart;
+use links::LinksPart;
 use odyssey_domain::catalog::Catalog;
 use odyssey_domain::ids::ProfileId;
 use odyssey_domain::keyring::Keyring;
@@ -30,7 +32,7 @@ use signals::Decision;
 use std::collections::BTreeMap;
 
 /// The most raised signals that are told of.
-const SIGNALS_MAX: usize = 50;
+pub const SIGNALS_MAX: usize = 50;
 /// Traits that say how somebody is called, the best first.
 const NAMES: [&str; 5] = ["name", "full_name", "firstName", "first_name", "username"];
 
@@ -80,6 +82,8 @@ pub struct Customer {
     pub ids: Vec<IdPart>,
     /// Further ids that are not told of.
     pub ids_left_out: usize,
+    /// What was kept from the profile: refused claims, and what an operator split off.
+    pub links: LinksPart,
     /// Traits, the computed ones among them.
     pub traits: BTreeMap<String, Value>,
     /// Those of them that the workspace computes.
@@ -92,6 +96,8 @@ pub struct Customer {
     pub active_days: Vec<i64>,
     /// What each signal rule decided.
     pub signals: Vec<Decision>,
+    /// Whether more were raised than the last [`SIGNALS_MAX`], which are all that is told.
+    pub more_signals: bool,
     /// Journeys, the last entered first.
     pub enrollments: Vec<EnrollmentPart>,
     /// Mails, the last first.
@@ -106,6 +112,17 @@ pub struct Customer {
     pub cut: bool,
     /// A page of what happened.
     pub history: History,
+}
+
+impl Customer {
+    /// That not every signal that was raised is told, where that is so.
+    #[must_use]
+    pub fn signals_left_out(&self) -> Option<String> {
+        let text = format!(
+            "the last {SIGNALS_MAX} that were raised are shown: there are more before them"
+        );
+        self.more_signals.then_some(text)
+    }
 }
 
 /// Reads everything about a profile.
@@ -136,13 +153,17 @@ pub async fn gather(
         messages.extend(dossier::confirmations(tables, catalog.as_ref(), key, now).await?);
     }
     messages.sort_by_key(|send| std::cmp::Reverse(send.at));
-    let raises = odyssey_flows::signals::latest(tables, &view.owners, SIGNALS_MAX).await?;
+    // One more than is told, to know whether there is more.
+    let mut raises = odyssey_flows::signals::latest(tables, &view.owners, SIGNALS_MAX + 1).await?;
+    let more_signals = raises.len() > SIGNALS_MAX;
+    raises.truncate(SIGNALS_MAX);
     let signals = signals::decisions(&root.said, &raises);
     let page =
         read_timeline::page(tables, &view.owners, wanted.direction, wanted.after, wanted.events)
             .await?;
     let history = history::of(&page, wanted.direction, wanted.after, &signals, &messages);
     let (ids, ids_left_out) = ids::of(tables, keys, profile, root).await?;
+    let links = links::of(tables, keys, profile, root).await?;
     let facts = root.facts();
     let waiting = facts.requests.open(&root.said.asked);
     Ok(Customer {
@@ -152,10 +173,12 @@ pub async fn gather(
         email: view.email.as_ref().map(|address| address.expose().to_owned()),
         ids,
         ids_left_out,
+        links,
         computed: computed(catalog.as_ref(), &view),
         segments: segments(root),
         active_days: facts.rhythm.each_day().collect(),
         signals,
+        more_signals,
         enrollments,
         messages,
         contact,

@@ -7,6 +7,7 @@ mod evidence;
 mod outcome;
 mod play;
 pub mod story;
+mod table;
 mod telling;
 
 use crate::args::DemoArgs;
@@ -81,7 +82,8 @@ async fn play_one(
     let telling = Telling::begin(screen.clone(), &standing.stack, story, &keys);
     play::story(&standing, story, &telling).await?;
     settle(&standing, story).await;
-    let ended = telling.end().await;
+    let mut ended = telling.end().await;
+    ended.problems.extend(outcome::strangers(&ended.heard));
     let judged = outcome::judge(&standing.stack, &keys, story, &ended).await?;
     let mails = args.out.join(&story.workspace);
     write_mails(&standing, &mails)?;

@@ -2,7 +2,8 @@
 
 use super::evidence;
 use super::story::{Customer, Story, Wanted};
-use super::telling::{Heard, Tally};
+use super::table::table;
+use super::telling::{Heard, NOBODY, Tally};
 use crate::Failure;
 use crate::dossier::{Dossier, Send, gather};
 use crate::screen::{Screen, Style};
@@ -18,12 +19,12 @@ use std::path::Path;
 /// One customer's outcome beside what it should be.
 #[derive(Debug)]
 pub(super) struct Judged {
-    who: String,
-    story: String,
-    signals: Vec<String>,
-    mails: Vec<String>,
-    skips: Vec<(String, String)>,
-    journeys: BTreeMap<String, String>,
+    pub(super) who: String,
+    pub(super) story: String,
+    pub(super) signals: Vec<Heard>,
+    pub(super) mails: Vec<String>,
+    pub(super) skips: Vec<(String, String)>,
+    pub(super) journeys: BTreeMap<String, String>,
     /// What is not as it should be.
     faults: Vec<String>,
 }
@@ -124,14 +125,15 @@ fn compare(who: &str, customer: &Customer, outcome: &Outcome<'_>) -> Judged {
         let found = outcome.facts.get(name).map_or("nothing".to_owned(), Value::to_string);
         hold(&format!("fact {name}"), found, wanted.to_string());
     }
-    let mut signals: Vec<String> = outcome.heard.iter().map(|one| one.signal.clone()).collect();
+    let mut raised: Vec<String> = outcome.heard.iter().map(|one| one.signal.clone()).collect();
     let mut wanted: Vec<String> =
         customer.signals.iter().map(|wanted| wanted.signal.clone()).collect();
-    signals.sort_unstable();
+    raised.sort_unstable();
     wanted.sort_unstable();
-    hold("signals", signals.join(", "), wanted.join(", "));
+    hold("signals", raised.join(", "), wanted.join(", "));
     faults.extend(customer.signals.iter().filter_map(|wanted| unshown(wanted, &outcome.heard)));
     let story = customer.story.clone();
+    let signals = outcome.heard.iter().map(|one| (*one).clone()).collect();
     Judged { who: who.to_owned(), story, signals, mails, skips, journeys, faults }
 }
 
@@ -152,51 +154,23 @@ fn pairs(pairs: &[(String, String)]) -> String {
     list.join(", ")
 }
 
-/// Columns of the table.
-const COLUMNS: usize = 5;
-
-/// A customer's row: the lines of each cell.
-fn cells(one: &Judged) -> [Vec<String>; COLUMNS] {
-    let or_dash =
-        |lines: Vec<String>| if lines.is_empty() { vec!["–".to_owned()] } else { lines };
-    let skips = one.skips.iter().map(|(mail, code)| format!("{mail}: {code}")).collect();
-    let journeys = one.journeys.iter().map(|(name, how)| format!("{name}: {how}")).collect();
-    [
-        vec![one.who.clone(), one.story.clone()],
-        or_dash(one.signals.clone()),
-        or_dash(one.mails.clone()),
-        or_dash(skips),
-        or_dash(journeys),
-    ]
+/// Signals of profiles that nobody of the cast has: they stand in nobody's outcome, and must not
+/// happen.
+pub(super) fn strangers(heard: &[Heard]) -> Vec<String> {
+    let nobodys = heard.iter().filter(|one| one.who == NOBODY);
+    nobodys
+        .map(|one| {
+            let shown = evidence::line(&one.evidence);
+            format!("{} was raised of a profile that nobody in the story has ({shown})", one.signal)
+        })
+        .collect()
 }
 
 /// The table, the counts, what is wrong.
 pub(super) fn tell(screen: &Screen, judged: &[Judged], tally: &Tally, mails: &Path) {
-    let heads = ["customer", "signals", "mails", "decided against", "journeys"];
-    let rows: Vec<[Vec<String>; COLUMNS]> = judged.iter().map(cells).collect();
-    let mut widths = heads.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            let longest = cell.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-            *width = (*width).max(longest);
-        }
-    }
-    let line = |cells: [&str; COLUMNS]| {
-        let padded: Vec<String> =
-            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        padded.join("  ").trim_end().to_owned()
-    };
     screen.line("");
-    screen.line(&screen.paint(Style::Strong, &format!("       {}", line(heads))));
-    for (row, one) in rows.iter().zip(judged) {
-        let (style, verdict) =
-            if one.is_right() { (Style::Good, "right  ") } else { (Style::Bad, "wrong  ") };
-        let height = row.iter().map(Vec::len).max().unwrap_or(0);
-        for at in 0..height {
-            let lead = if at == 0 { screen.paint(style, verdict) } else { " ".repeat(7) };
-            let cells = row.each_ref().map(|cell| cell.get(at).map_or("", String::as_str));
-            screen.line(&format!("{lead}{}", line(cells)));
-        }
+    for line in table(screen, judged) {
+        screen.line(&line);
     }
     for one in judged {
         for fault in &one.faults {
@@ -223,8 +197,10 @@ pub(super) fn to_json(story: &Story, judged: &[Judged], tally: &Tally) -> Value 
     let customers: Vec<Value> = judged
         .iter()
         .map(|one| {
+            let signal = |one: &Heard| json!({"name": one.signal, "evidence": one.evidence});
+            let signals: Vec<Value> = one.signals.iter().map(signal).collect();
             json!({
-                "customer": one.who, "signals": one.signals, "mails": one.mails, "skips": one.skips,
+                "customer": one.who, "signals": signals, "mails": one.mails, "skips": one.skips,
                 "journeys": one.journeys, "right": one.is_right(), "faults": one.faults,
             })
         })
@@ -237,4 +213,64 @@ pub(super) fn to_json(story: &Story, judged: &[Judged], tally: &Tally) -> Value 
         "delayed_steps": tally.delayed, "bus_events": tally.events,
         "invocations": tally.invocations, "problems": tally.problems,
     })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn heard(who: &str, signal: &str, evidence: &Value) -> Heard {
+        let evidence = evidence.as_object().cloned().unwrap();
+        Heard { who: who.to_owned(), signal: signal.to_owned(), evidence }
+    }
+
+    fn story() -> Story {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::create_dir(scratch.path().join("x")).unwrap();
+        let text = "title: t\nstart: 2027-03-01T07:00:00Z\nuntil: '08:00'\nspeed: 1\ncast: {}\n";
+        std::fs::write(scratch.path().join("x/story.yaml"), text).unwrap();
+        super::super::story::read(scratch.path(), "x").unwrap()
+    }
+
+    pub(crate) fn eva() -> Judged {
+        let lines = json!([{"name": "Skerry two-person tent", "quantity": 1, "price": "249.00"},
+            {"name": "Ember gas stove", "quantity": 2, "price": "39.50"}]);
+        let cart = json!({"items": 3, "lines": lines, "value": 32_800, "currency": "EUR",
+            "cart_id": "cart-eva", "last": "2027-03-01T09:05:00.000Z"});
+        Judged {
+            who: "eva".to_owned(),
+            story: "has an address that bounces in the end".to_owned(),
+            signals: vec![
+                heard("eva", "Cart Abandoned", &cart),
+                heard("eva", "First Purchase", &json!({"order": 1})),
+            ],
+            mails: ["confirm", "cart-reminder"].map(str::to_owned).into(),
+            skips: vec![("cart-last-call".to_owned(), "consent_withdrawn".to_owned())],
+            journeys: [("cart-recovery".to_owned(), "goal_reached".to_owned())].into(),
+            faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn programs_get_the_evidence_whole() {
+        let json = to_json(&story(), &[eva()], &Tally::default());
+        let signals = &json["customers"][0]["signals"];
+        assert_eq!(signals[0]["name"], "Cart Abandoned");
+        assert_eq!(signals[0]["evidence"]["lines"][1]["name"], "Ember gas stove");
+        assert_eq!(signals[1]["evidence"], json!({"order": 1}));
+    }
+
+    #[test]
+    fn a_signal_of_nobodys_profile_is_a_problem() {
+        let all = [
+            heard("eva", "First Purchase", &json!({"order": 1})),
+            heard(NOBODY, "Cart Abandoned", &json!({"items": 2})),
+        ];
+        let problems = strangers(&all);
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("Cart Abandoned was raised of a profile"), "{problems:?}");
+        let mut tally = Tally::default();
+        tally.problems = problems;
+        assert_eq!(to_json(&story(), &[eva()], &tally)["right"], false);
+    }
 }

@@ -33,6 +33,9 @@ const LAST_WORDS: usize = 6;
 /// Problems told one by one; the rest is counted.
 const PROBLEMS_MAX: usize = 20;
 
+/// Who is nobody of the story's cast.
+pub(super) const NOBODY: &str = "?";
+
 /// A signal that was raised.
 #[derive(Debug, Clone)]
 pub(super) struct Heard {
@@ -161,7 +164,7 @@ impl People {
     }
 
     fn profile(&self, id: ProfileId) -> &str {
-        self.profiles.get(&id).map_or("?", String::as_str)
+        self.profiles.get(&id).map_or(NOBODY, String::as_str)
     }
 }
 
@@ -217,7 +220,7 @@ impl Listener {
             What::Queued { sender, body, .. } => self.queued(at, sender, body),
             What::Mailed(mail) => {
                 let to = mail.to.first().map(|to| to.to_lowercase()).unwrap_or_default();
-                let who = self.people.addresses.get(&to).map_or("?", String::as_str);
+                let who = self.people.addresses.get(&to).map_or(NOBODY, String::as_str);
                 let tag = |name: &str| mail.tags.get(name).map(String::as_str);
                 let why = match (tag("journey"), tag("step")) {
                     (Some(journey), Some(step)) => format!("journey {journey}, step {step}"),
@@ -231,7 +234,7 @@ impl Listener {
                 let to = mail.and_then(|mail| mail.to.first().map(|to| to.to_lowercase()));
                 let who = to.and_then(|to| self.people.addresses.get(&to).cloned());
                 let text = format!("SES reports: {event}. The address is suppressed at once");
-                self.teller.line(at, who.as_deref().unwrap_or("?"), Style::Warn, &text);
+                self.teller.line(at, who.as_deref().unwrap_or(NOBODY), Style::Warn, &text);
             }
             What::Invoked { function, ended, .. } => {
                 self.tally.invocations += 1;
@@ -291,7 +294,7 @@ impl Listener {
             }
             detail_type::CONSENT_CHANGED => {
                 let Ok(changed) = serde_json::from_str::<ConsentChanged>(detail) else { return };
-                let who = self.people.contacts.get(&changed.contact).map_or("?", String::as_str);
+                let who = self.people.contacts.get(&changed.contact).map_or(NOBODY, String::as_str);
                 let state = crate::dossier::word_of(&changed.state);
                 let text = format!("consent to {} {state} via {}", changed.topic, changed.via);
                 self.teller.line(at, who, Style::Name, &text);

@@ -1,7 +1,7 @@
 //! `/plan`: which events arrive, with which properties, and what of it is not as planned.
 
 use super::{Pages, escape, without_script};
-use crate::tracking::{EventPart, Report, read, sentence};
+use crate::tracking::{EventPart, Report, minute, read, sentence};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -45,12 +45,14 @@ fn event_part(out: &mut String, event: &EventPart, any_plan: bool) {
         None => out.push_str("Never seen."),
         Some(last) => {
             let sources: Vec<&str> = event.sources.keys().map(String::as_str).collect();
+            let first = event.first.as_deref().map(minute).unwrap_or_default();
             let _ = write!(
                 out,
-                "{} seen, {:.1} a day, last <time>{}</time> UTC, from {}",
+                "{} seen, {:.1} a day, first <time>{}</time> UTC, last <time>{}</time> UTC, from {}",
                 event.count,
                 event.per_day,
-                escape(&last.chars().take(16).collect::<String>().replace('T', " ")),
+                escape(&first),
+                escape(&minute(last)),
                 escape(&sources.join(", "))
             );
         }
@@ -81,19 +83,51 @@ fn event_part(out: &mut String, event: &EventPart, any_plan: bool) {
         );
     }
     if !event.properties.is_empty() {
-        out.push_str("<table><thead><tr><th scope=\"col\">Property</th><th scope=\"col\">Found</th><th scope=\"col\">In</th><th scope=\"col\">Planned</th></tr></thead><tbody>");
+        out.push_str("<table><thead><tr><th scope=\"col\">Property</th><th scope=\"col\">Found</th><th scope=\"col\">In</th><th scope=\"col\">First and last on</th><th scope=\"col\">Planned</th></tr></thead><tbody>");
         for part in &event.properties {
             let types: Vec<&str> = part.types.keys().copied().collect();
             let percent = part.percent.map_or_else(String::new, |percent| format!("{percent} %"));
             let _ = write!(
                 out,
-                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{percent}</td><td>{}</td></tr>",
+                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{percent}</td><td>{}</td><td>{}</td></tr>",
                 escape(&part.property),
                 escape(&types.join(" or ")),
+                escape(&part.days()),
                 escape(part.planned.as_deref().unwrap_or_default())
             );
         }
         out.push_str("</tbody></table>");
     }
     out.push_str("</section>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use odyssey_domain::plan::{Declared, Inferred};
+    use odyssey_domain::time::{Span, Stamp};
+    use serde_json::json;
+
+    #[test]
+    fn first_and_last_are_on_the_page() {
+        let start = Stamp::parse("2026-11-20T08:00:00Z").unwrap();
+        let mut inferred = Inferred::default();
+        for (day, properties) in [(0, json!({"price": 5})), (1, json!({})), (2, json!({"sku": 1}))]
+        {
+            let at = start.plus(Span::DAY.times(day));
+            let event = json!({"id": day.to_string(), "at": at, "type": "track",
+                "name": "Product Added", "userId": "ann", "properties": properties});
+            let event = serde_json::from_value(event).unwrap();
+            inferred.see(&event, "web", at, &Declared::default());
+        }
+        let now = start.plus(Span::DAY.times(3));
+        let body = body(&Report::new(&inferred, &Declared::default(), now));
+        for part in [
+            "first <time>2026-11-20 08:00</time> UTC, last <time>2026-11-22 08:00</time> UTC",
+            "<td>2026-11-20 – 2026-11-20</td>",
+            "<td>2026-11-22 – 2026-11-22</td>",
+        ] {
+            assert!(body.contains(part), "{part} is not in {body}");
+        }
+    }
 }

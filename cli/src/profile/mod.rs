@@ -3,7 +3,7 @@
 pub mod id;
 mod show;
 mod split;
-mod why;
+pub mod why;
 
 use crate::args::{Profile, ProfileArgs};
 use crate::screen::Screen;

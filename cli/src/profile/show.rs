@@ -148,6 +148,9 @@ fn who(screen: &Screen, customer: &Customer) {
     if customer.ids_left_out > 0 {
         screen.line(&format!("  and {} more ids", customer.ids_left_out));
     }
+    for line in customer.links.lines() {
+        screen.line(&format!("  {}", screen.paint(Style::Warn, &line)));
+    }
 }
 
 fn reachable(screen: &Screen, customer: &Customer) {
@@ -227,6 +230,9 @@ fn signals(screen: &Screen, customer: &Customer) {
         for (name, found) in decision.evidence.iter().flat_map(in_words) {
             screen.line(&format!("      {name}: {found}"));
         }
+    }
+    if let Some(more) = customer.signals_left_out() {
+        screen.line(&format!("  {}", screen.paint(Style::Faint, &more)));
     }
 }
 

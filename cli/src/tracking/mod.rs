@@ -2,6 +2,7 @@
 
 mod report;
 
+pub(crate) use report::minute;
 pub use report::{EventPart, PropertyPart, Report, ViolationPart, sentence};
 
 use crate::args::PlanArgs;
@@ -97,9 +98,10 @@ fn event_lines(screen: &Screen, event: &EventPart, any_plan: bool, out: &mut Vec
         None => screen.paint(Style::Warn, "never seen"),
         Some(last) => {
             let sources: Vec<&str> = event.sources.keys().map(String::as_str).collect();
-            let last = report::minute(last);
+            let last = minute(last);
+            let first = event.first.as_deref().map(minute).unwrap_or_default();
             format!(
-                "{} seen, {:.1} a day, last {last}, from {}",
+                "{} seen, {:.1} a day, first {first}, last {last}, from {}",
                 event.count,
                 event.per_day,
                 sources.join(", ")
@@ -136,8 +138,9 @@ fn property_line(screen: &Screen, part: &PropertyPart, wide: usize) -> String {
     let percent = part.percent.map_or_else(String::new, |percent| format!("{percent} %"));
     let planned = part.planned.as_ref().map(|planned| format!("planned: {planned}"));
     let line = format!(
-        "  {:<wide$}  {types:<14}  {percent:>5}  {}",
+        "  {:<wide$}  {types:<14}  {percent:>5}  {:<23}  {}",
         part.property,
+        part.days(),
         screen.paint(Style::Faint, &planned.unwrap_or_default())
     );
     line.trim_end().to_owned()

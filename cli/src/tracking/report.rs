@@ -4,7 +4,7 @@ use odyssey_domain::plan::{
     Declared, DeclaredProperty, Inferred, SeenEvent, SeenProperty, SeenViolation, ValueType,
     ViolationKind, near_spec,
 };
-use odyssey_domain::time::Stamp;
+use odyssey_domain::time::{Span, Stamp};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,6 +62,12 @@ pub struct PropertyPart {
     /// In how many of a hundred events it was there; none where it was never seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<u64>,
+    /// The UTC day it was first received on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// The UTC day it was last received on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
     /// What the plan asks of it, in words; none where the plan does not name it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub planned: Option<String>,
@@ -168,7 +174,26 @@ fn property(
         property: name.to_owned(),
         types,
         percent: seen.map(|seen| seen.present().saturating_mul(100) / events.max(1)),
+        first: seen.map(|seen| date(seen.first_day)),
+        last: seen.map(|seen| date(seen.last_day)),
         planned: asked.map(in_words),
+    }
+}
+
+/// `2026-11-22` of a day since 1970.
+fn date(day: i64) -> String {
+    let time = Stamp::from_ms(day.saturating_mul(Span::DAY.ms_i64())).to_string();
+    time.get(..10).unwrap_or(&time).to_owned()
+}
+
+impl PropertyPart {
+    /// From which day to which it was received: `2026-11-20 – 2026-11-22`.
+    #[must_use]
+    pub fn days(&self) -> String {
+        match (&self.first, &self.last) {
+            (Some(first), Some(last)) => format!("{first} – {last}"),
+            _ => String::new(),
+        }
     }
 }
 

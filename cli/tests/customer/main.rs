@@ -9,5 +9,6 @@
 
 mod browser;
 mod hostile;
+mod links;
 mod page;
 mod world;

@@ -150,3 +150,30 @@ fn its_history_goes_on_where_a_page_ended() {
     };
     assert_eq!(texts(&walked), texts(&whole), "signals and mails are in it once as well");
 }
+
+/// More signals than are told of are not passed over in silence.
+#[test]
+fn signals_beyond_those_that_are_told_are_said() {
+    let mut world = World::new();
+    let ann = json!({"userId": "ann"});
+    let mut lead = |many: usize, kinds: &[&str]| {
+        for n in 0..many {
+            for kind in kinds {
+                let named = json!({"form": format!("quote-{n}"), "ticket_id": n, "order_id": n,
+                    "total": 5, "about": "late"});
+                world.track(&ann, kind, &named);
+            }
+        }
+        let customer = world.customer("user:ann", newest(5));
+        let raised = customer.signals.iter().filter(|one| one.evidence.is_some()).count();
+        (raised, customer.signals_left_out(), world.page("user:ann").0)
+    };
+    let more = "the last 50 that were raised are shown";
+    let (raised, left_out, page) = lead(3, &["Form Submitted", "Complaint Filed"]);
+    assert!((6..50).contains(&raised) && left_out.is_none(), "{raised} {left_out:?}");
+    assert!(!page.contains(more));
+    let (raised, left_out, page) = lead(31, &["Form Submitted", "Complaint Filed"]);
+    assert_eq!(raised, 50);
+    assert!(left_out.unwrap().starts_with(more));
+    assert!(page.contains(more));
+}

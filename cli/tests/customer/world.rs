@@ -99,6 +99,11 @@ impl World {
         self.deliver(kind, vec![event]);
     }
 
+    /// The time.
+    pub const fn now(&self) -> Stamp {
+        self.now
+    }
+
     /// Lets a minute pass.
     pub fn wait(&mut self) {
         self.now = self.now.plus(Span::MINUTE);

@@ -106,6 +106,9 @@ fn signals(out: &mut String, customer: &Customer) {
         list(out, customer, rest);
         out.push_str("</details>");
     }
+    if let Some(more) = customer.signals_left_out() {
+        let _ = write!(out, "<p class=\"soft\">{}</p>", escape(&more));
+    }
     if !others.is_empty() {
         let _ = write!(
             out,
@@ -359,6 +362,9 @@ fn who(out: &mut String, customer: &Customer) {
     if customer.ids_left_out > 0 {
         let more = several(u64::try_from(customer.ids_left_out).unwrap_or(u64::MAX), "further id");
         let _ = write!(out, "<p class=\"soft\">and {more}</p>");
+    }
+    for line in customer.links.lines() {
+        let _ = write!(out, "<p class=\"soft\">{}</p>", own(&line));
     }
     out.push_str("</section>");
 }

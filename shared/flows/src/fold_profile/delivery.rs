@@ -71,14 +71,24 @@ impl Item {
 
 /// An event says that an identifier is its user's.
 #[derive(Debug)]
-pub(super) struct Claim {
-    pub(super) identity: IdentityKey,
-    pub(super) kind: IdKind,
+pub struct Claim {
+    /// The identifier's key.
+    pub identity: IdentityKey,
+    /// What sort of identifier it is.
+    pub kind: IdKind,
     /// The same text as a user id, where it may be one: an alias's previous id. Two users are not
     /// linked; the anonymous id of that text is, whether or not there is such a user, so that the
     /// order in which their events arrive leaves no trace.
-    pub(super) maybe_user: Option<IdentityKey>,
-    pub(super) at: Position,
+    pub maybe_user: Option<IdentityKey>,
+    /// The position that it counts by: the earliest claim of an identifier wins.
+    pub at: Position,
+}
+
+/// What an event claims for the user it names, as it was or will be folded.
+#[must_use]
+pub fn claims(keyring: &Keyring, kind: SourceKind, received: Stamp, event: &Event) -> Vec<Claim> {
+    let read = Read { keyring, received, kind };
+    read.item(event.clone()).map(|item| item.claims).unwrap_or_default()
 }
 
 impl Delivery {

@@ -17,6 +17,8 @@ mod segments;
 pub mod timeline;
 mod world;
 
+pub use delivery::{Claim, claims};
+
 use crate::catalog::CatalogCache;
 use crate::ports::{Bus, Consistency, PortError, Queues, Row, Tables};
 use crate::profiles::identity_key;

@@ -65,17 +65,22 @@ impl Claimed {
     /// How the event that claimed is called: `identify`, `track Order Completed`.
     #[must_use]
     pub fn event_name(&self) -> Option<String> {
-        let (_, event) = self.event.as_ref()?;
-        let kind = match event.kind {
-            EventKind::Track => "track",
-            EventKind::Identify => "identify",
-            EventKind::Page => "page",
-            EventKind::Screen => "screen",
-            EventKind::Group => "group",
-            EventKind::Alias => "alias",
-        };
-        Some(event.name.as_ref().map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}")))
+        self.event.as_ref().map(|(_, event)| event_name(event))
     }
+}
+
+/// How an event is called: `identify`, `track Order Completed`.
+#[must_use]
+pub fn event_name(event: &Event) -> String {
+    let kind = match event.kind {
+        EventKind::Track => "track",
+        EventKind::Identify => "identify",
+        EventKind::Page => "page",
+        EventKind::Screen => "screen",
+        EventKind::Group => "group",
+        EventKind::Alias => "alias",
+    };
+    event.name.as_ref().map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}"))
 }
 
 /// Where an identifier stands, and on which event's word; strongly consistent, but for the event.
