@@ -327,7 +327,7 @@ fn an_event_that_comes_meanwhile_is_kept() {
     let row = other.memory.rows().into_iter().find(|row| row.key == at).unwrap();
     let (world, _) = welded();
     let here = world.memory.clone();
-    let written = |call| matches!(call, odyssey_testkit::Operation::Transact);
+    let written = |call| matches!(call, Operation::Transact);
     world.memory.meanwhile(written, 0, move || here.seed(row));
     run(split(&world.memory, key(&world, MAIL), minute(5))).unwrap();
     assert_eq!(world.view(world.user("kid")).facts["cart.items"], 2);
