@@ -115,6 +115,42 @@ fn every_fact_is_documented() {
     assert_named("facts", ["events.<name>", "browse.<category>"]);
 }
 
+/// The names in the first column of the table that follows a heading: what stands in backticks there.
+fn rows_of(text: &str, heading: &str) -> BTreeSet<String> {
+    let part = text.split(&format!("\n{heading}\n")).nth(1).unwrap_or_default();
+    let rows = part.lines().skip_while(|line| !line.starts_with("| "));
+    let cells =
+        rows.take_while(|line| line.starts_with('|')).filter_map(|row| row.split('|').nth(1));
+    cells.flat_map(named).collect()
+}
+
+#[test]
+fn the_first_column_of_a_table_is_found() {
+    let text = "x `no`\n### A\n`no`\n\n| a | b |\n| --- | --- |\n| `c.d`, `.e` | `no` |\n| `f` | |\n\n| `no` | |\n";
+    assert_eq!(rows_of(text, "### A"), ["c.d", "c.e", "f"].map(str::to_owned).into());
+}
+
+/// The other direction: what the page promises, the code knows. A name that was taken out or is
+/// misspelt would be a condition that never holds.
+#[test]
+fn no_fact_or_signal_is_documented_that_is_none() {
+    let text = text();
+    let signals = SignalKind::ALL.map(SignalKind::name);
+    let signals: BTreeSet<&str> =
+        signals.into_iter().chain([SEGMENT_ENTERED, SEGMENT_EXITED]).collect();
+    let facts: BTreeSet<&str> =
+        FACTS.iter().copied().chain(["events.<name>", "browse.<category>"]).collect();
+    for (heading, known) in [("### Facts", facts), ("### Signals", signals)] {
+        let rows = rows_of(&text, heading);
+        let strange: Vec<&String> =
+            rows.iter().filter(|name| !known.contains(name.as_str())).collect();
+        assert!(strange.is_empty(), "{heading} names what the code does not know: {strange:?}");
+        // Each has a row of its own, and is not only mentioned somewhere.
+        let missing: Vec<&&str> = known.iter().filter(|name| !rows.contains(**name)).collect();
+        assert!(missing.is_empty(), "{heading} has no row for {missing:?}");
+    }
+}
+
 #[test]
 fn stages_channels_and_bus_events_are_documented() {
     let stages = [
