@@ -311,7 +311,7 @@ mod tests {
             let events = told.iter().enumerate().map(|(n, (name, product))| -> Event {
                 let properties = json!({"product_id": product, "quantity": 1});
                 let event = json!({"type": "track", "name": name, "id": format!("e{n}"),
-                    "at": n * 1_000, "properties": properties});
+                    "at": (n + 1) * 1_000, "properties": properties});
                 serde_json::from_value(event).unwrap()
             });
             match Past::of(&events.collect::<Vec<Event>>()).cart() {
@@ -321,14 +321,14 @@ mod tests {
         };
         let begun = [("Product Added", "a"), ("Checkout Started", "")];
         let again = [("Product Removed", "a"), ("Product Added", "a")];
-        assert_eq!(checkout(&begun), Some(Stamp::from_ms(1_000)));
+        assert_eq!(checkout(&begun), Some(Stamp::from_ms(2_000)));
         assert_eq!(checkout(&[begun, again].concat()), None);
         let more = [("Product Added", "a"), ("Product Removed", "a")];
-        assert_eq!(checkout(&[begun, more].concat()), Some(Stamp::from_ms(1_000)));
+        assert_eq!(checkout(&[begun, more].concat()), Some(Stamp::from_ms(2_000)));
         let other = [("Product Added", "b"), ("Checkout Started", "")];
         assert_eq!(
             checkout(&[begun, other, again].concat()),
-            Some(Stamp::from_ms(3_000)),
+            Some(Stamp::from_ms(4_000)),
             "b has been there since before the checkout"
         );
     }
