@@ -102,7 +102,7 @@ async fn profiles_from_before_are_filled_and_what_is_not_is_told() {
     let said = String::from_utf8_lossy(&again.stdout);
     assert!(said.contains("3 profiles: 2 lacked nothing, 0 were filled"), "{said}");
     assert!(said.contains("Run it again in a few minutes"), "{said}");
-    assert!(said.contains("1 profiles that a published segment is new to"), "{said}");
+    assert!(said.contains("1 profiles that a published segment or signal is new to"), "{said}");
     let view = |key: IdentityKey, traits: ComputedTraits| {
         let tables = tables.clone();
         async move { load_view(&tables, key.into(), &traits, now).await.unwrap().unwrap() }
