@@ -339,7 +339,7 @@ fn one_bad_event_does_not_take_the_good_ones() {
         ),
         (
             &deep,
-            "$.batch[1].properties: expected at most 64 objects and arrays inside each other, \
+            "$.batch[1].properties: expected at most 110 objects and arrays inside each other, \
              found more",
         ),
         (
