@@ -83,6 +83,21 @@ fn the_same_again_changes_nothing() {
     assert!(plan.empty && plan.settings.is_empty(), "{plan:?}");
 }
 
+/// What a timer decides on has none for who does nothing; what is counted needs none.
+#[test]
+fn signals_that_need_a_back_fill_are_told() {
+    assert!(planned(&stack(), &files()).0.to_arm.is_empty());
+    let mut changed = files();
+    let text = changed.get_mut("workspace.yaml").unwrap();
+    *text = text
+        .replace("Checkout Abandoned: {after: 1h}", "Checkout Abandoned: {after: 90m}")
+        .replace("Repeat Purchase: {at_least: 3}", "Repeat Purchase: {at_least: 4}")
+        .replace("  First Purchase: {}", "  First Purchase: {}\n  Became Dormant: {after: 60d}");
+    let mut to_arm = planned(&stack(), &changed).0.to_arm;
+    to_arm.sort_unstable();
+    assert_eq!(to_arm, ["Became Dormant", "Checkout Abandoned"]);
+}
+
 #[test]
 fn a_changed_mail_reaches_those_who_wait_for_it() {
     let mut changed = files();

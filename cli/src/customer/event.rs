@@ -33,14 +33,7 @@ pub fn sentence(event: &Event) -> String {
 /// The call and, where the sentence does not say it, the event's name: `track · Product Viewed`.
 #[must_use]
 pub fn call(event: &Event) -> String {
-    let kind = match event.kind {
-        EventKind::Track => "track",
-        EventKind::Identify => "identify",
-        EventKind::Page => "page",
-        EventKind::Screen => "screen",
-        EventKind::Group => "group",
-        EventKind::Alias => "alias",
-    };
+    let kind = event.kind.name();
     match &event.name {
         Some(name) => format!("{kind} · {}", clean(name, NAME_MAX)),
         None => kind.to_owned(),

@@ -5,7 +5,6 @@ use odyssey_domain::ids::ContentHash;
 use odyssey_domain::journey::{Enrollment, Journey, JourneyId, StepId, StepKind};
 use odyssey_domain::message::MailId;
 use odyssey_domain::predicate::EventPredicate;
-use odyssey_domain::signal::SignalRule;
 use odyssey_domain::wire::{Owner, Wake};
 use odyssey_domain::workspace::{WATCHED_MAX, watched};
 use odyssey_flows::advance_enrollment::slot_key;
@@ -382,11 +381,11 @@ fn to_find(new: &Catalog) -> Vec<String> {
     begun.map(|(name, _)| name.to_string()).collect()
 }
 
-/// Signals that a timer decides on, where a threshold was not published before.
+/// Signals that a timer decides on, whose rules were not published so before.
 fn to_arm(old: &Catalog, new: &Catalog) -> Vec<String> {
-    let was = |rule: &&SignalRule| old.signals.iter().any(|old| old == *rule);
     let timed = new.signals.iter().filter(|rule| rule.kind.is_timed());
-    timed.filter(|rule| !was(rule)).map(|rule| rule.name.clone()).collect()
+    let anew = timed.filter(|rule| !old.signals.contains(rule));
+    anew.map(|rule| rule.name.clone()).collect()
 }
 
 fn settings_changes(old: &Catalog, new: &Catalog) -> Vec<String> {

@@ -40,6 +40,21 @@ pub enum EventKind {
     Alias,
 }
 
+impl EventKind {
+    /// The call's name: `track`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventKind::Track => "track",
+            EventKind::Identify => "identify",
+            EventKind::Page => "page",
+            EventKind::Screen => "screen",
+            EventKind::Group => "group",
+            EventKind::Alias => "alias",
+        }
+    }
+}
+
 /// One stamped event. Its stamp never changes again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

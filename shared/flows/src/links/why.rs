@@ -4,7 +4,7 @@ use crate::fold_profile::timeline;
 use crate::ports::{Consistency, Tables};
 use crate::profiles::identity_key;
 use crate::stored::{StoredError, load};
-use odyssey_domain::event::{Event, EventKind};
+use odyssey_domain::event::Event;
 use odyssey_domain::identity::IdKind;
 use odyssey_domain::ids::{IdentityKey, Position, ProfileId};
 use odyssey_domain::profile::{IdentityItem, Link, Root};
@@ -72,14 +72,7 @@ impl Claimed {
 /// How an event is called: `identify`, `track Order Completed`.
 #[must_use]
 pub fn event_name(event: &Event) -> String {
-    let kind = match event.kind {
-        EventKind::Track => "track",
-        EventKind::Identify => "identify",
-        EventKind::Page => "page",
-        EventKind::Screen => "screen",
-        EventKind::Group => "group",
-        EventKind::Alias => "alias",
-    };
+    let kind = event.kind.name();
     event.name.as_ref().map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}"))
 }
 
