@@ -1,7 +1,8 @@
 //! Functions behind API Gateway (HTTP API, payload format 2.0).
 
+use super::event::decode;
 use super::invocation::Invocation;
-use super::{LambdaError, caught, decode, serve};
+use super::{LambdaError, caught, serve};
 use odyssey_domain::time::Stamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -102,37 +103,33 @@ impl HttpResponse {
 /// sends as an empty text.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Payload<'a> {
-    #[serde(borrow)]
-    raw_path: Cow<'a, str>,
-    #[serde(borrow, default)]
-    raw_query_string: Option<Cow<'a, str>>,
+struct Payload {
+    raw_path: String,
+    #[serde(default)]
+    raw_query_string: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    #[serde(borrow, default)]
-    body: Option<Cow<'a, str>>,
+    #[serde(default)]
+    body: Option<String>,
     #[serde(default)]
     is_base64_encoded: bool,
-    #[serde(borrow)]
-    request_context: RequestContext<'a>,
+    request_context: RequestContext,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestContext<'a> {
-    #[serde(borrow, default)]
-    request_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    http: HttpContext<'a>,
+struct RequestContext {
+    #[serde(default)]
+    request_id: Option<String>,
+    http: HttpContext,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct HttpContext<'a> {
-    #[serde(borrow)]
-    method: Cow<'a, str>,
-    #[serde(borrow, default)]
-    source_ip: Option<Cow<'a, str>>,
+struct HttpContext {
+    method: String,
+    #[serde(default)]
+    source_ip: Option<String>,
 }
 
 /// What API Gateway takes. `cargo lambda watch` insists on `cookies`.
@@ -161,23 +158,23 @@ impl From<HttpResponse> for Answer {
 /// A body that says it is base64 and is not.
 struct BadBase64;
 
-fn request(payload: Payload<'_>, lambda_request: &str) -> Result<HttpRequest, BadBase64> {
+fn request(payload: Payload, lambda_request: &str) -> Result<HttpRequest, BadBase64> {
     let body = payload.body.unwrap_or_default();
     let body = if payload.is_base64_encoded {
         data_encoding::BASE64.decode(body.as_bytes()).map_err(|_| BadBase64)?
     } else {
-        body.into_owned().into_bytes()
+        body.into_bytes()
     };
     let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
     let request_id = payload.request_context.request_id.filter(|id| !id.is_empty());
     Ok(HttpRequest {
         method: payload.request_context.http.method.to_ascii_uppercase(),
-        path: payload.raw_path.into_owned(),
-        raw_query: payload.raw_query_string.unwrap_or_default().into_owned(),
+        path: payload.raw_path,
+        raw_query: payload.raw_query_string.unwrap_or_default(),
         headers: payload.headers.into_iter().map(lower).collect(),
         body,
-        request_id: request_id.map_or_else(|| lambda_request.to_owned(), Cow::into_owned),
-        source_ip: payload.request_context.http.source_ip.unwrap_or_default().into_owned(),
+        request_id: request_id.unwrap_or_else(|| lambda_request.to_owned()),
+        source_ip: payload.request_context.http.source_ip.unwrap_or_default(),
     })
 }
 
@@ -198,7 +195,7 @@ where
 {
     serve(async |event, context| {
         let mut invocation = Invocation::begin(name, &context);
-        let answer = match decode::<Payload<'_>>(&event, "an API Gateway event, version 2.0") {
+        let answer = match decode::<Payload>(&event, "an API Gateway event, version 2.0") {
             Ok(payload) => {
                 let response = match request(payload, &invocation.request) {
                     Ok(request) => answer(request, invocation.now, &handler).await,
@@ -233,7 +230,7 @@ mod tests {
     use serde_json::json;
 
     fn read(event: &str) -> HttpRequest {
-        let payload: Payload<'_> = serde_json::from_str(event).unwrap();
+        let payload: Payload = serde_json::from_str(event).unwrap();
         request(payload, "lambda").unwrap_or_else(|BadBase64| panic!("base64"))
     }
 
@@ -303,7 +300,7 @@ mod tests {
     fn a_false_claim_of_base64_is_told() {
         let event = r#"{"rawPath":"/","requestContext":{"http":{"method":"POST"}},
             "body":"not base64!","isBase64Encoded":true}"#;
-        let payload: Payload<'_> = serde_json::from_str(event).unwrap();
+        let payload: Payload = serde_json::from_str(event).unwrap();
         assert!(request(payload, "lambda").is_err());
     }
 

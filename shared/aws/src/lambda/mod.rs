@@ -7,6 +7,7 @@
 mod batch;
 mod dead_letters;
 mod deadline;
+mod event;
 mod http;
 mod invocation;
 mod queue;
@@ -18,6 +19,10 @@ pub use deadline::Deadline;
 pub use http::{HttpRequest, HttpResponse, run_http};
 pub use queue::run_queue;
 pub use schedule::run_schedule;
+
+use bytes::Bytes;
+use event::EventDesk;
+use lambda_runtime::tower::util::MapRequestLayer;
 
 /// Why a function stopped, or why an invocation failed. The text holds nothing of the event.
 #[derive(Debug, thiserror::Error)]
@@ -61,35 +66,22 @@ impl From<LambdaError> for lambda_runtime::Diagnostic {
     }
 }
 
-/// Serves invocations with `handle` until the environment ends.
+/// Serves invocations with `handle`, which is given the event's bytes, until the environment ends.
 async fn serve<F, Fut, A>(handle: F) -> Result<(), LambdaError>
 where
-    F: Fn(Box<serde_json::value::RawValue>, lambda_runtime::Context) -> Fut,
+    F: Fn(Bytes, lambda_runtime::Context) -> Fut,
     Fut: Future<Output = Result<A, LambdaError>>,
     A: serde::Serialize,
 {
-    // The event stays raw here: the runtime's own decoding errors would repeat its content.
-    let service = lambda_runtime::service_fn(
-        |event: lambda_runtime::LambdaEvent<Box<serde_json::value::RawValue>>| {
-            handle(event.payload, event.context)
-        },
-    );
+    let desk = EventDesk::default();
+    let service = lambda_runtime::service_fn(|event: lambda_runtime::LambdaEvent<()>| {
+        handle(desk.take(), event.context)
+    });
     lambda_runtime::Runtime::new(service)
+        .layer(MapRequestLayer::new(|invocation| desk.put(invocation)))
         .run()
         .await
         .map_err(|error| LambdaError::Runtime { cause: error.to_string() })
-}
-
-/// Reads an event; the error names the place, never the content.
-fn decode<'a, T: serde::Deserialize<'a>>(
-    event: &'a serde_json::value::RawValue,
-    expected: &'static str,
-) -> Result<T, LambdaError> {
-    serde_json::from_str(event.get()).map_err(|error| LambdaError::Event {
-        expected,
-        line: error.line(),
-        column: error.column(),
-    })
 }
 
 /// Runs a handler's future; `None` where it panicked.

@@ -1,9 +1,10 @@
 //! Functions fed by a queue.
 
 use super::batch;
+use super::event::decode;
 use super::invocation::Invocation;
 use super::sqs_event::SqsEvent;
-use super::{DeadLetters, LambdaError, decode, serve};
+use super::{DeadLetters, LambdaError, serve};
 use odyssey_domain::time::Stamp;
 use odyssey_flows::queue::{Disposition, QueueRecord};
 
