@@ -146,6 +146,7 @@ fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
     (0..breadth.steps, name, properties(breadth), 0..breadth.keys, 0..6_u32, kind, renews).prop_map(
         move |(step, name, mut properties, key, what, kind, renews)| {
             let at = Stamp::from_ms(step * breadth.step.ms_i64());
+            let is_long = renews == 0;
             let renews = at.plus(breadth.step.times(renews));
             properties["renews_at"] = renews.to_string().into();
             let event = match what {
@@ -160,6 +161,12 @@ fn told(breadth: Breadth) -> impl Strategy<Value = Told> {
                 _ => json!({"type": "track", "name": name, "properties": properties}),
             };
             let mut event = event;
+            if is_long {
+                // What is too long in one event may be so in no other.
+                let long = "x".repeat(600);
+                event["context"]["traits"][["note", &long][key as usize % 2]] = long.clone().into();
+                event["properties"]["name"] = long.into();
+            }
             event["at"] = json!(at);
             event["id"] = "".into();
             (serde_json::from_value(event).unwrap(), kind)
