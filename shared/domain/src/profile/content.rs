@@ -230,11 +230,11 @@ fn given_genres(properties: &Map<String, Value>) -> impl Iterator<Item = &Value>
 /// Whether one of the genres that are looked at is not kept whole, and whether there are more.
 pub(super) fn too_long_genres(properties: &Map<String, Value>) -> (bool, bool) {
     let mut given = given_genres(properties);
-    let cut = given
-        .by_ref()
-        .take(GENRES_PER_EVENT_MAX)
-        .fold(false, |cut, genre| cut || exceeds(Some(genre), ID_BYTES_MAX));
-    (cut, given.next().is_some())
+    let mut is_cut = false;
+    for genre in given.by_ref().take(GENRES_PER_EVENT_MAX) {
+        is_cut |= exceeds(Some(genre), ID_BYTES_MAX);
+    }
+    (is_cut, given.next().is_some())
 }
 
 fn genres(properties: &Map<String, Value>) -> impl Iterator<Item = &str> {
