@@ -108,6 +108,8 @@ pub struct Customer {
     pub waiting: Vec<WaitingPart>,
     /// The collections that hold less than there was.
     pub trimmed: Vec<String>,
+    /// The kinds of texts and lists that were too long to be kept whole.
+    pub shortened: Vec<String>,
     /// Whether the item once grew past its limit and was cut.
     pub cut: bool,
     /// A page of what happened.
@@ -186,6 +188,7 @@ pub async fn gather(
             .map(|(topic, at, _)| WaitingPart { topic: topic.to_string(), at })
             .collect(),
         trimmed: facts.trimmed().into_iter().map(str::to_owned).collect(),
+        shortened: facts.shortened.names().map(str::to_owned).collect(),
         cut: facts.cut,
         history,
         traits: view.traits,

@@ -203,9 +203,15 @@ fn tell_section(screen: &Screen, section: &Section) {
 }
 
 fn tell_trimmed(screen: &Screen, customer: &Customer) {
-    if !customer.trimmed.is_empty() || customer.cut {
+    if !customer.trimmed.is_empty() || !customer.shortened.is_empty() || customer.cut {
         head(screen, "Trimmed");
-        screen.line(&format!("  only the latest is kept of: {}", customer.trimmed.join(", ")));
+        if !customer.trimmed.is_empty() {
+            screen.line(&format!("  only the latest is kept of: {}", customer.trimmed.join(", ")));
+        }
+        if !customer.shortened.is_empty() {
+            let kinds = customer.shortened.join(", ");
+            screen.line(&format!("  too long to be kept whole: {kinds}"));
+        }
         if customer.cut {
             screen.line("  the item grew past its limit once and was cut");
         }

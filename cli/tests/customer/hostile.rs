@@ -129,8 +129,14 @@ fn ten_thousand_keys_are_forty() {
     let bomb: Map<String, Value> = (0..10_000).map(|n| (format!("key {n}"), n.into())).collect();
     world.say(SourceKind::Server, &who, &json!({"type": "identify", "traits": bomb}));
     world.track(&who, "Bomb", &Value::Object(bomb));
+    world.say(
+        SourceKind::Server,
+        &who,
+        &json!({"type": "identify", "traits": {"n".repeat(97): 1}}),
+    );
     let (body, _) = world.page("user:u");
     assert_harmless(&body);
+    assert!(body.contains("too long to be kept whole") && body.contains(">trait names<"));
     assert!(body.contains("9,960 more are not shown"));
     assert!(body.contains("<h2 id=\"trimmed\">Trimmed</h2>") && body.contains(">traits<"));
     // JSON is for programs, which bound for themselves; its history's lines are bounded all the same.

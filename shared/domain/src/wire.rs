@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::ids::{ContactKey, ContentHash, IdentityKey, ProfileId, SendId, SignalId};
 use crate::journey::{JourneyId, SlotId, StepId};
 use crate::message::MailId;
+use crate::message::machine::Machine;
 use crate::personal::EmailAddress;
 use crate::signal::Threshold;
 use crate::time::Stamp;
@@ -213,6 +214,9 @@ pub struct MessageFeedback {
     /// When SES had accepted the message, by the same clock. What follows it at once is a machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Stamp>,
+    /// The machine that opened it or followed a link, where its user agent says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
 }
 
 /// Who owns a timer: what is to be woken.

@@ -178,6 +178,7 @@ fn told(report: &Report, profile: Option<ProfileId>, now: Stamp) -> Option<BusEn
         // The same however often the report comes: ids are made of it.
         at: report.at.or(report.accepted).unwrap_or(now),
         accepted: report.accepted,
+        machine: report.machine,
     };
     Some(BusEntry {
         source: source::FEEDBACK,

@@ -211,6 +211,7 @@ fn report(kind: Event) -> Report {
         ses_id: "ses-1".to_owned(),
         accepted: Some(WRITTEN),
         at: Some(WRITTEN),
+        machine: None,
         suppress: Vec::new(),
     }
 }

@@ -411,7 +411,7 @@ fn traits(out: &mut String, customer: &Customer) {
 }
 
 fn trimmed(out: &mut String, customer: &Customer) {
-    if customer.trimmed.is_empty() && !customer.cut {
+    if customer.trimmed.is_empty() && customer.shortened.is_empty() && !customer.cut {
         return;
     }
     out.push_str(
@@ -425,6 +425,13 @@ fn trimmed(out: &mut String, customer: &Customer) {
             out,
             "<p>Of these the latest is kept and the rest left out; counts and sums still hold all of it.</p><p>{}</p>",
             customer.trimmed.iter().map(|name| pill("", name)).collect::<String>()
+        );
+    }
+    if !customer.shortened.is_empty() {
+        let _ = write!(
+            out,
+            "<p>Of these some were too long to be kept whole.</p><p>{}</p>",
+            customer.shortened.iter().map(|name| pill("", name)).collect::<String>()
         );
     }
     let total = customer.facts.get("events.total").and_then(serde_json::Value::as_u64).unwrap_or(0);

@@ -5,6 +5,7 @@
 //! publishes", read 2026-11). Fields that nothing here needs are not read, so that new ones break
 //! nothing.
 
+use super::machine::{self, Machine, Touch};
 use crate::contact::SuppressionReason;
 use crate::ids::SendId;
 use crate::personal::EmailAddress;
@@ -33,6 +34,8 @@ pub struct Report {
     pub accepted: Option<Stamp>,
     /// When this happened, by SES's clock.
     pub at: Option<Stamp>,
+    /// The machine that opened it or followed a link, where it says so itself.
+    pub machine: Option<Machine>,
     /// Whom not to mail any more, and why.
     pub suppress: Vec<(EmailAddress, SuppressionReason)>,
 }
@@ -82,8 +85,8 @@ struct Event {
     complaint: Option<Complaint>,
     delivery: Option<Stamped>,
     delivery_delay: Option<Stamped>,
-    open: Option<Stamped>,
-    click: Option<Stamped>,
+    open: Option<Touched>,
+    click: Option<Touched>,
     subscription: Option<Stamped>,
 }
 
@@ -99,6 +102,26 @@ struct Mail {
 #[derive(Deserialize)]
 struct Stamped {
     timestamp: Option<String>,
+}
+
+/// What SES tells of an open or a click. The address it came from is not read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Touched {
+    timestamp: Option<String>,
+    // Text, as far as is known; whatever else it is says nothing, and loses no report.
+    #[serde(default)]
+    user_agent: serde_json::Value,
+}
+
+impl Touched {
+    fn by(part: Option<&Touched>, touch: Touch) -> Option<Machine> {
+        machine::by_agent(part?.user_agent.as_str()?, touch)
+    }
+
+    fn at(part: Option<&Touched>) -> Option<String> {
+        part.and_then(|part| part.timestamp.clone())
+    }
 }
 
 #[derive(Deserialize)]
@@ -150,7 +173,7 @@ pub fn parse(body: &str) -> Result<Feedback, FeedbackError> {
 fn event(text: &str) -> Result<Feedback, FeedbackError> {
     let event: Event = serde_json::from_str(text)
         .map_err(|e| FeedbackError::Malformed { line: e.line(), column: e.column() })?;
-    let mut suppress = Vec::new();
+    let (mut suppress, mut machine) = (Vec::new(), None);
     let stamp = |part: Option<&Stamped>| part.and_then(|part| part.timestamp.clone());
     let (kind, at) = match event.what.as_str() {
         "Send" => (FeedbackKind::Sent, None),
@@ -158,8 +181,14 @@ fn event(text: &str) -> Result<Feedback, FeedbackError> {
         "DeliveryDelay" => (FeedbackKind::Delayed, stamp(event.delivery_delay.as_ref())),
         "Reject" => (FeedbackKind::Rejected, None),
         "Rendering Failure" => (FeedbackKind::RenderingFailed, None),
-        "Open" => (FeedbackKind::Opened, stamp(event.open.as_ref())),
-        "Click" => (FeedbackKind::Clicked, stamp(event.click.as_ref())),
+        "Open" => {
+            machine = Touched::by(event.open.as_ref(), Touch::Open);
+            (FeedbackKind::Opened, Touched::at(event.open.as_ref()))
+        }
+        "Click" => {
+            machine = Touched::by(event.click.as_ref(), Touch::Click);
+            (FeedbackKind::Clicked, Touched::at(event.click.as_ref()))
+        }
         "Subscription" => (FeedbackKind::Subscription, stamp(event.subscription.as_ref())),
         "Bounce" => {
             let bounce = event.bounce.ok_or(FeedbackError::MissingPart("bounce"))?;
@@ -190,6 +219,7 @@ fn event(text: &str) -> Result<Feedback, FeedbackError> {
         ses_id: event.mail.message_id,
         accepted,
         at: at.as_deref().and_then(time).or(accepted),
+        machine,
         suppress,
     }))
 }
@@ -264,6 +294,44 @@ mod tests {
         let soft = report(&bounce("Transient", to));
         assert_eq!((soft.kind, soft.suppress.len()), (FeedbackKind::BouncedSoft, 0));
         assert_eq!(report(&bounce("Undetermined", to)).kind, FeedbackKind::BouncedSoft);
+    }
+
+    /// As SES's developer guide shows opens and clicks, with other user agents.
+    fn touched(what: &str, agent: &serde_json::Value) -> String {
+        let mut part = serde_json::json!({
+            "ipAddress": "192.0.2.1", "timestamp": "2017-08-09T22:00:19.652Z", "userAgent": agent,
+        });
+        if what == "Click" {
+            part["link"] = "http://docs.aws.amazon.com/ses/latest/DeveloperGuide/x.html".into();
+            part["linkTags"] = serde_json::json!({"samplekey0": ["samplevalue0"]});
+        }
+        serde_json::json!({
+            "eventType": what, what.to_lowercase(): part,
+            "mail": {"messageId": "ses-1", "timestamp": "2017-08-09T21:59:49.927Z",
+                "tags": {"send_id": [SendId::from_bytes([1; 16]).to_string()]}},
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn machines_are_told_by_what_they_say() {
+        let google = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)";
+        for (what, agent, expected) in [
+            ("Open", "Mozilla/5.0".into(), Some(Machine::Prefetch)),
+            ("Click", "Mozilla/5.0".into(), Some(Machine::Scanner)),
+            ("Click", "python-requests/2.32.3".into(), Some(Machine::Scanner)),
+            ("Open", google.into(), None),
+            // In no such form it says nothing, and the report is not lost.
+            ("Open", serde_json::Value::Null, None),
+            ("Click", serde_json::json!(["Mozilla/5.0"]), None),
+        ] {
+            let found = report(&touched(what, &agent));
+            assert_eq!(found.machine, expected, "{what} by {agent}");
+            assert_eq!(found.at.unwrap().to_string(), "2017-08-09T22:00:19.652Z");
+            // Neither the agent nor the address is kept.
+            let kept = format!("{found:?}");
+            assert!(!kept.contains("192.0.2.1") && !kept.contains("Mozilla"), "{kept}");
+        }
     }
 
     #[test]

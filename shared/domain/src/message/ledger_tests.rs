@@ -63,6 +63,7 @@ fn report(kind: FeedbackKind) -> Report {
         ses_id: "ses-1".to_owned(),
         accepted: Some(Stamp::MIN),
         at: Some(Stamp::from_ms(9_000)),
+        machine: None,
         suppress: Vec::new(),
     }
 }

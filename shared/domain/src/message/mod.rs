@@ -7,6 +7,7 @@ mod ledger;
 #[cfg(test)]
 mod ledger_tests;
 pub mod link;
+pub mod machine;
 mod money;
 mod rate;
 pub mod render;

@@ -11,7 +11,7 @@ use std::mem::swap;
 
 /// Categories and brands kept of one order, the first that are listed.
 const NAMES_PER_ORDER_MAX: usize = 4;
-const NAME_BYTES_MAX: usize = 48;
+pub(super) const NAME_BYTES_MAX: usize = 48;
 
 /// What is kept of an order's products.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]

@@ -22,7 +22,7 @@ pub const CART_CHANGES_MAX: usize = 64;
 /// Products described; of more, those changed last.
 pub const CART_PRODUCTS_MAX: usize = 32;
 /// The longest cart id kept, in bytes.
-const CART_ID_BYTES_MAX: usize = 64;
+pub(super) const CART_ID_BYTES_MAX: usize = 64;
 
 /// What an event did to one product in the cart. The order is the one in which changes of the same
 /// millisecond count.

@@ -4,7 +4,7 @@ use super::described::{Described, Fields};
 use super::number::{self, whole};
 use super::sessions::is_zero;
 use super::tally::{Days, Tally};
-use super::text::clip;
+use super::text::{clip, exceeds};
 use super::top::{Top, latest};
 use crate::event::Event;
 use crate::ids::Position;
@@ -25,8 +25,8 @@ const GENRES_PER_DAY_MAX: usize = 8;
 const GENRES_PER_EVENT_MAX: usize = 3;
 /// The longest video, in seconds: a day.
 const SECONDS_MAX: u32 = 86_400;
-const ID_BYTES_MAX: usize = 64;
-const TITLE_BYTES_MAX: usize = 80;
+pub(super) const ID_BYTES_MAX: usize = 64;
+pub(super) const TITLE_BYTES_MAX: usize = 80;
 
 /// Content consumption's part of the facts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -220,12 +220,25 @@ fn video(properties: &Map<String, Value>) -> Video {
 }
 
 /// `genre`, a text or a list, or `genres`.
-fn genres(properties: &Map<String, Value>) -> impl Iterator<Item = &str> {
+fn given_genres(properties: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     let given = properties.get("genre").or_else(|| properties.get("genres"));
     let one = given.filter(|value| value.is_string());
     let many = given.and_then(Value::as_array).into_iter().flatten();
-    one.into_iter()
-        .chain(many)
+    one.into_iter().chain(many)
+}
+
+/// Whether one of the genres that are looked at is not kept whole, and whether there are more.
+pub(super) fn too_long_genres(properties: &Map<String, Value>) -> (bool, bool) {
+    let mut given = given_genres(properties);
+    let mut is_cut = false;
+    for genre in given.by_ref().take(GENRES_PER_EVENT_MAX) {
+        is_cut |= exceeds(Some(genre), ID_BYTES_MAX);
+    }
+    (is_cut, given.next().is_some())
+}
+
+fn genres(properties: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    given_genres(properties)
         .take(GENRES_PER_EVENT_MAX)
         .filter_map(|genre| number::text(Some(genre), ID_BYTES_MAX))
 }

@@ -12,6 +12,7 @@ use super::requests::Requests;
 use super::rhythm::Rhythm;
 use super::sessions::Sessions;
 use super::setting::Setting;
+use super::shortened::{Shortened, TooLong};
 use super::support::{Channel, Channels, Support};
 use super::text::{NAME_BYTES_MAX, TRAIT_TEXT_BYTES_MAX, trait_value};
 use super::top::{Register, Top};
@@ -137,6 +138,9 @@ pub struct Facts {
     /// `context.timezone`
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<Register<String>>,
+    /// Which kinds of texts and lists were too long to be kept whole.
+    #[serde(default, skip_serializing_if = "Shortened::is_empty")]
+    pub shortened: Shortened,
     /// Whether the item once grew past its limit and was cut beyond the bounds above; from then on
     /// the facts are those of the latest events only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -257,6 +261,7 @@ impl Facts {
         self.sessions.fold(track, event, at);
         self.rhythm.fold(track, event, at);
         if is_track {
+            self.shortened.of_properties(known_as, event);
             self.fold_track(known_as, event, at);
             self.requests.fold(event, at, &source.name);
         }
@@ -287,14 +292,20 @@ impl Facts {
         let (own, context) = customer_traits(event);
         // What the call says itself is written first: the same event cannot write over it.
         for (name, value) in own.into_iter().chain(context).flatten() {
-            if name == "email" || name.len() > NAME_BYTES_MAX {
+            if name == "email" {
+                continue;
+            }
+            if name.len() > NAME_BYTES_MAX {
+                self.shortened.add(TooLong::TraitName, true);
                 continue;
             }
             // A value that is held is one that can be kept as it is.
             if self.traits.repeat(name.as_str(), at, value) {
                 continue;
             }
-            if let Some(value) = trait_value(value) {
+            let kept = trait_value(value);
+            self.shortened.of_trait(value, kept.is_some());
+            if let Some(value) = kept {
                 self.traits.write(name.as_str(), at, || value);
             }
         }
@@ -315,6 +326,7 @@ impl Facts {
 
     fn fold_context(&mut self, event: &Event, at: Position) {
         let texts = self.setting.fold(event, at);
+        self.shortened.add(TooLong::Text, texts.is_cut);
         let both = [(texts.locale, &mut self.locale), (texts.timezone, &mut self.timezone)];
         for (text, slot) in both {
             if let Some(text) = text {
@@ -356,16 +368,17 @@ impl Facts {
         self.matches.merge(&other.matches);
         Register::merge(&mut self.locale, other.locale.as_ref());
         Register::merge(&mut self.timezone, other.timezone.as_ref());
+        self.shortened.merge(&other.shortened);
         self.cut |= other.cut;
     }
 
-    /// Whether some collection holds less than there was.
+    /// Whether some collection holds less than there was, or something was too long to be kept.
     #[must_use]
     pub fn is_trimmed(&self) -> bool {
-        self.cut || !self.trimmed().is_empty()
+        self.cut || !self.shortened.is_empty() || !self.trimmed().is_empty()
     }
 
-    /// The parts that hold less than there was, by the names of their facts.
+    /// The collections that hold less than there was, by the names of their facts.
     #[must_use]
     pub fn trimmed(&self) -> Vec<&'static str> {
         let parts = [

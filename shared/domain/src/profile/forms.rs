@@ -4,6 +4,7 @@ use super::called::Called;
 use super::number::{self, whole};
 use super::sessions::is_zero;
 use super::tally::Earliest;
+use super::text::exceeds;
 use super::top::{Top, latest};
 use crate::event::Event;
 use crate::ids::Position;
@@ -52,6 +53,14 @@ pub struct Forms {
 fn form_of(event: &Event) -> Option<Cow<'_, str>> {
     let given = ["form", "form_id", "path"].map(|name| event.properties.get(name));
     given.into_iter().find_map(|value| number::id(value, NAME_BYTES_MAX))
+}
+
+/// Whether the name that it goes by is cut.
+pub(super) fn is_name_too_long(event: &Event) -> bool {
+    let given = ["form", "form_id", "path"].map(|name| event.properties.get(name));
+    let named = given.into_iter().flatten();
+    let mut named = named.filter(|value| number::id(Some(value), NAME_BYTES_MAX).is_some());
+    exceeds(named.next(), NAME_BYTES_MAX)
 }
 
 /// A search form says nothing of who sends it off.

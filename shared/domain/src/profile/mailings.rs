@@ -5,6 +5,7 @@
 
 use super::number;
 use super::sessions::is_zero;
+use super::text::exceeds;
 use super::top::{Top, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
@@ -160,10 +161,18 @@ impl Mailings {
     }
 }
 
+const ID_NAMES: [&str; 3] = ["email_id", "message_id", "send_id"];
+
+/// Whether the id of the mail that an event is about is cut.
+pub(super) fn is_id_too_long(event: &Event) -> bool {
+    let given = ID_NAMES.iter().filter_map(|name| event.properties.get(*name));
+    let mut given = given.filter(|value| number::id(Some(value), ID_BYTES_MAX).is_some());
+    exceeds(given.next(), ID_BYTES_MAX)
+}
+
 /// Which mail an event is about; one that does not say is about one of its own.
 fn key(event: &Event, at: Position) -> EventHash {
-    let names = ["email_id", "message_id", "send_id"];
-    let id = names.iter().find_map(|name| number::id(event.properties.get(*name), ID_BYTES_MAX));
+    let id = ID_NAMES.iter().find_map(|name| number::id(event.properties.get(*name), ID_BYTES_MAX));
     id.map_or(at.id, |id| EventHash::of(&format!("mail:{id}")))
 }
 

@@ -8,7 +8,7 @@
 //! What belongs where: `top`, `described`, `tally`, `buckets`, `lately`, `money`, `number`, `product`
 //! and `text` are the values; `computed` folds what the workspace declares, `fill` makes up for what it
 //! missed; `cart`, `orders`, `browse`, `sessions`, `content`, `forms`, `requests`, `support`,
-//! `mailings`, `setting`, `rhythm` and `facts` fold them; `accumulator` adds dedupe; `links` moves accumulators
+//! `mailings`, `setting`, `rhythm` and `facts` fold them; `shortened` names what was too long; `accumulator` adds dedupe; `links` moves accumulators
 //! between roots; `said` is what was said and is armed, `belonging` decides on segments; `view` and
 //! `touchpoints` are what everyone else reads.
 
@@ -39,6 +39,7 @@ mod rhythm;
 mod said;
 mod sessions;
 mod setting;
+mod shortened;
 mod split;
 mod support;
 mod tally;
@@ -84,6 +85,7 @@ pub use rhythm::{NOT_THE_CUSTOMERS, RHYTHM_DAYS, Rhythm};
 pub use said::{ProfileEffect, Said, Woken};
 pub use sessions::{ATTENTION_DAYS_MAX, LINGERED_CATEGORIES_PER_DAY_MAX, Left, Sessions};
 pub use setting::{Campaign, DeviceClass, Location, Setting};
+pub use shortened::{Shortened, TooLong};
 pub use split::{LOOK_AFTER, NoSplit};
 pub use support::{Channel, Channels, Support, TICKETS_MAX, TicketKey};
 pub use text::clip;

@@ -3,7 +3,7 @@
 use super::described::Fields;
 use super::money::{Currency, Money};
 use super::number;
-use super::text::clip;
+use super::text::{clip, exceeds};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -104,10 +104,14 @@ impl<'a> ProductFields<'a> {
         found
     }
 
+    /// What may say what the product goes by, the first of them first.
+    const fn ids(&self) -> [Option<&'a Value>; 4] {
+        [self.product_id, self.sku, self.id, self.name]
+    }
+
     /// What the product goes by: `product_id`, else `sku`, `id`, or its name.
     pub(super) fn id(&self) -> Option<Cow<'a, str>> {
-        let given = [self.product_id, self.sku, self.id, self.name];
-        given.into_iter().find_map(|value| match value? {
+        self.ids().into_iter().find_map(|value| match value? {
             Value::String(text) if !text.trim().is_empty() => {
                 Some(clip(text.trim(), PRODUCT_ID_BYTES_MAX).into())
             }
@@ -130,6 +134,24 @@ impl<'a> ProductFields<'a> {
     pub(super) fn category(&self) -> Option<&'a str> {
         let category = self.category.and_then(Value::as_str)?;
         Some(clip(category.trim(), PRODUCT_ID_BYTES_MAX)).filter(|category| !category.is_empty())
+    }
+
+    /// Whether a text of it is not kept whole.
+    pub(super) fn is_too_long(&self) -> bool {
+        let is_said = |value: &&Value| match value {
+            Value::String(text) => !text.trim().is_empty(),
+            other => other.is_number(),
+        };
+        exceeds(self.ids().into_iter().flatten().find(is_said), PRODUCT_ID_BYTES_MAX)
+            || exceeds(self.name, PRODUCT_NAME_BYTES_MAX)
+            || self.is_category_too_long()
+            || exceeds(self.url, URL_BYTES_MAX)
+            || exceeds(self.image_url, URL_BYTES_MAX)
+    }
+
+    /// Whether its category is not kept whole.
+    pub(super) fn is_category_too_long(&self) -> bool {
+        exceeds(self.category, PRODUCT_ID_BYTES_MAX)
     }
 
     /// The product, its price in its own currency, else in the one given.

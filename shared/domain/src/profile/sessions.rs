@@ -20,12 +20,12 @@ pub const LINGERED_CATEGORIES_PER_DAY_MAX: usize = 48;
 /// Products of one day; see [`Tally`].
 const PRODUCTS_PER_DAY_MAX: usize = 12;
 /// Entries of `dwell` beyond this are not looked at: the snippet sends at most ten.
-const DWELL_MAX: usize = 10;
+pub(super) const DWELL_MAX: usize = 10;
 /// The longest time on one page, or on one product of it, that is believed: a day.
 const SECONDS_MAX: u32 = 86_400;
 /// The most hovers of one entry that are believed.
 const HOVERS_MAX: u32 = 1_000;
-const NAME_BYTES_MAX: usize = 64;
+pub(super) const NAME_BYTES_MAX: usize = 64;
 
 /// The visits' part of the facts. A session is what clients call one (`context.sessionId`); where
 /// they call none, pages and seconds are counted all the same.

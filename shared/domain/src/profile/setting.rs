@@ -1,6 +1,7 @@
 //! The circumstances: device, language, time zone, place, campaign, as `context` carries them.
 
-use super::text::{NAME_BYTES_MAX, clip};
+use super::sessions;
+use super::text::{NAME_BYTES_MAX, clip, exceeds};
 use super::top::Register;
 use crate::event::Event;
 use crate::ids::Position;
@@ -121,6 +122,8 @@ pub struct Setting {
 pub(super) struct Texts<'a> {
     pub(super) locale: Option<&'a str>,
     pub(super) timezone: Option<&'a str>,
+    /// Whether a text of `context` that facts read is cut.
+    pub(super) is_cut: bool,
 }
 
 impl Setting {
@@ -130,20 +133,29 @@ impl Setting {
 
     /// Folds `context` in one pass, since it comes with every event.
     pub(super) fn fold<'e>(&mut self, event: &'e Event, at: Position) -> Texts<'e> {
-        let mut texts = Texts { locale: None, timezone: None };
+        let mut texts = Texts { locale: None, timezone: None, is_cut: false };
         let (mut device, mut agent) = (None, None);
         for (name, value) in &event.context {
             match name.as_str() {
-                "locale" => texts.locale = some_text(value),
-                "timezone" => texts.timezone = some_text(value),
+                "locale" => {
+                    texts.is_cut |= exceeds(Some(value), NAME_BYTES_MAX);
+                    texts.locale = some_text(value);
+                }
+                "timezone" => {
+                    texts.is_cut |= exceeds(Some(value), NAME_BYTES_MAX);
+                    texts.timezone = some_text(value);
+                }
+                "sessionId" => texts.is_cut |= exceeds(Some(value), sessions::NAME_BYTES_MAX),
                 "device" => device = Some(value),
                 "userAgent" => agent = Some(value),
                 "location" => {
+                    texts.is_cut |= is_cut(value, ["country", "region", "city"]);
                     if let Some(place) = value.as_object().and_then(location) {
                         Register::rewrite(&mut self.place, at, &place);
                     }
                 }
                 "campaign" => {
+                    texts.is_cut |= is_cut(value, ["name", "source", "medium"]);
                     if let Some(campaign) = value.as_object().and_then(campaign) {
                         Register::rewrite_first(&mut self.first_campaign, at, &campaign);
                         Register::rewrite(&mut self.campaign, at, &campaign);
@@ -179,6 +191,13 @@ fn some_text(value: &Value) -> Option<&str> {
 fn part(of: &Map<String, Value>, name: &str) -> Option<String> {
     let text = of.get(name).and_then(Value::as_str)?.trim();
     (!text.is_empty()).then(|| clip(text, PLACE_BYTES_MAX).to_owned())
+}
+
+/// Whether one of these parts is cut.
+fn is_cut(of: &Value, parts: [&str; 3]) -> bool {
+    let fields = of.as_object().into_iter().flatten();
+    let mut long = fields.filter(|(_, value)| exceeds(Some(value), PLACE_BYTES_MAX));
+    long.any(|(name, _)| parts.contains(&name.as_str()))
 }
 
 fn location(of: &Map<String, Value>) -> Option<Location> {

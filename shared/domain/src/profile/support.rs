@@ -5,6 +5,7 @@ use super::called::Called;
 use super::number::{self, decimal};
 use super::sessions::is_zero;
 use super::tally::Earliest;
+use super::text::exceeds;
 use super::top::{Register, Top, latest};
 use crate::event::Event;
 use crate::ids::{EventHash, Position};
@@ -56,6 +57,23 @@ pub struct Support {
 #[serde(transparent)]
 pub struct TicketKey(EventHash);
 
+/// What says what a complaint is about, the first of them first.
+const ABOUT: [&str; 3] = ["about", "category", "subject"];
+
+/// Whether a text that is read of an event of this name is cut.
+pub(super) fn is_too_long(name: &str, event: &Event) -> bool {
+    let long = |names: &[&str], limit| {
+        let given = names.iter().filter_map(|name| event.properties.get(*name));
+        let mut given = given.filter(|value| number::id(Some(value), limit).is_some());
+        exceeds(given.next(), limit)
+    };
+    if name == "Complaint Filed" {
+        long(&["complaint_id", "ticket_id"], ID_BYTES_MAX) || long(&ABOUT, TEXT_BYTES_MAX)
+    } else {
+        long(&["ticket_id"], ID_BYTES_MAX)
+    }
+}
+
 impl Support {
     pub(super) fn is_empty(&self) -> bool {
         *self == Support::default()
@@ -86,8 +104,7 @@ impl Support {
             "Complaint Filed" => {
                 let id = given("complaint_id").or_else(|| given("ticket_id"));
                 let key = id.map_or(at.id, |id| EventHash::of(&format!("complaint:{id}")));
-                let about = ["about", "category", "subject"];
-                let about = about
+                let about = ABOUT
                     .iter()
                     .find_map(|name| number::text(event.properties.get(*name), TEXT_BYTES_MAX));
                 self.abouts.add(&mut self.complaints, (key, at.at), about);

@@ -19,6 +19,13 @@ pub fn clip(text: &str, limit: usize) -> &str {
     text.get(..end).unwrap_or("")
 }
 
+/// Whether it is a text of which [`clip`] takes something, blanks around it apart.
+pub(super) fn exceeds(value: Option<&Value>, limit: usize) -> bool {
+    let text = value.and_then(Value::as_str);
+    // Most texts are short: their blanks need not be looked for.
+    text.is_some_and(|text| text.len() > limit && text.trim().len() > limit)
+}
+
 /// A trait's value as it is kept: texts cut, decimals brought to 15 significant digits (so that
 /// what is written reads back as the same number), lists and objects whole or not at all.
 pub(super) fn trait_value(value: &Value) -> Option<Value> {

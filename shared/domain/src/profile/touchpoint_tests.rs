@@ -255,6 +255,22 @@ fn support_and_channels() {
     assert_eq!(facts["channels.last"], "other");
 }
 
+/// No event settles a complaint, so it opens nothing that only an event could close.
+#[test]
+fn a_complaint_opens_no_ticket() {
+    let filed = |properties: Value| track("Complaint Filed", properties);
+    let open = |events: Vec<Value>| facts(events)["support.open"].clone();
+    assert_eq!(open(vec![filed(json!({"about": "noise"})), filed(json!({"complaint_id": 1}))]), 0);
+    assert_eq!(open(vec![filed(json!({"ticket_id": 8}))]), 0);
+    let closed = vec![
+        track("Ticket Opened", json!({"ticket_id": 8})),
+        track("Ticket Closed", json!({"ticket_id": 8})),
+        filed(json!({"ticket_id": 8})),
+    ];
+    assert_eq!(open(closed.clone()), 0, "a survey after the end opens it no more");
+    assert_eq!(open(closed[..1].to_vec()), 1);
+}
+
 #[test]
 fn content_forms_and_circumstances() {
     let video = |name: &str, position: i64| {

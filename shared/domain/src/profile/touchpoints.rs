@@ -70,7 +70,8 @@ impl ProfileView {
             self.set("channels.last", channel.name());
             self.set("channels.last_at", at.to_string());
         }
-        let trimmed = facts.trimmed();
+        let mut trimmed = facts.trimmed();
+        trimmed.extend(facts.shortened.names());
         if !trimmed.is_empty() {
             self.set("trimmed.parts", trimmed);
         }

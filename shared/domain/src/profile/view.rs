@@ -67,7 +67,7 @@ pub struct ProfileView {
     /// | `computed.partial` | those that lack what is no longer kept, and estimates |
     /// | `computed.hides` | those that hide a trait that was sent under their name |
     /// | `stage` | `visitor`, `lead`, `new`, `active`, `loyal`, `at risk`, `dormant` or `lapsed`, as was decided last; absent without a rule for `Stage Changed` |
-    /// | `trimmed`, `trimmed.parts` | `true` where some collection holds less than there was; which |
+    /// | `trimmed`, `trimmed.parts` | `true` where some collection holds less than there was, or something was too long; which |
     pub facts: BTreeMap<String, Value>,
     /// The last match of each event predicate that a live journey mentions.
     pub matches: BTreeMap<PredicateKey, Position>,

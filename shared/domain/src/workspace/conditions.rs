@@ -7,13 +7,14 @@
 //! ```
 
 use super::Known;
+use super::fault::Place;
 use super::fields::{Fields, Reading};
 use super::names::FACTS;
 use super::settings::one_of;
 use super::yaml::{Kind, Node, quoted};
 use crate::contact::TopicId;
 use crate::predicate::{Comparison, Condition, ConsentAsked, EventPredicate, PropertyTest};
-use crate::profile::COMPUTED_WINDOW_DAYS_MAX;
+use crate::profile::{COMPUTED_WINDOW_DAYS_MAX, COUNTED_EVENTS};
 use crate::segment::SegmentName;
 use crate::time::Span;
 use serde_json::Value;
@@ -377,6 +378,15 @@ fn leaf(reading: &mut Reading<'_>, node: &Node, kind: &str, value: &Node) -> Opt
     let found = comparisons(reading, fields);
     let (name, found) = (name?, found?);
     path(reading, name, value.place)?;
+    if kind == "fact"
+        && let Some(event) = name.strip_prefix("events.")
+        && !event.is_empty()
+        && !FACTS.contains(&name)
+        && !COUNTED_EVENTS.contains(&event)
+    {
+        not_counted(reading, value.place, event);
+        return None;
+    }
     if kind == "fact" && !is_fact(name) {
         let known = FACTS.iter().copied().chain(["events.<name>"]);
         reading.unknown(value.place, "fact", name, known.collect::<Vec<_>>());
@@ -400,8 +410,23 @@ fn leaf(reading: &mut Reading<'_>, node: &Node, kind: &str, value: &Node) -> Opt
     }
 }
 
+/// The fact would hold so many events as came since something else began to ask for them: none, or
+/// any number but the right one.
+fn not_counted(reading: &mut Reading<'_>, place: Place, event: &str) {
+    let hint = match super::nearest(event, COUNTED_EVENTS) {
+        Some(near) => format!("did you mean `events.{near}`?"),
+        None => format!("ask for {{performed: {event}, at_least: 3}}, which counts them all"),
+    };
+    reading.fault_with_hint(
+        place,
+        format!("fact {}", quoted(&format!("events.{event}"))),
+        "`events.` and an event that every profile counts (docs/EVENTS.md names them)",
+        Some(hint),
+    );
+}
+
 fn is_fact(name: &str) -> bool {
     FACTS.contains(&name)
-        || name.strip_prefix("events.").is_some_and(|event| !event.is_empty())
+        || name.strip_prefix("events.").is_some_and(|event| COUNTED_EVENTS.contains(&event))
         || name.strip_prefix("browse.").is_some_and(|category| !category.is_empty())
 }

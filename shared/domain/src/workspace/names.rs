@@ -1,5 +1,8 @@
 //! The names a journey may use without declaring them, and the one that was probably meant.
 
+#[cfg(doc)]
+use crate::profile::COUNTED_EVENTS;
+
 /// The track events of the Segment Spec (e-commerce v2, video, lifecycle, B2B, e-mail and live
 /// chat; read 2026-11), and Odyssey's own for what the Spec lacks.
 pub const SPEC_EVENTS: &[&str] = &[
@@ -97,17 +100,21 @@ pub const SPEC_EVENTS: &[&str] = &[
     "Subscription Renewed",
     "Subscription Cancelled",
     "Ticket Opened",
+    "Ticket Created",
     "Ticket Closed",
+    "Ticket Solved",
+    "Ticket Resolved",
     "Complaint Filed",
     "Score Given",
     "Consent Requested",
+    "Consent Changed",
 ];
 
 /// The words by which calls other than `track` are events.
 pub(super) const CALLS: &[&str] = &["page", "screen", "identify", "group", "alias"];
 
 /// The facts a condition may ask for by name ([`crate::profile::ProfileView::facts`]);
-/// `events.<name>` counts any event besides, `browse.<category>` the views of a category.
+/// `events.<name>` counts each of [`COUNTED_EVENTS`] besides, `browse.<category>` the views of a category.
 pub const FACTS: &[&str] = &[
     "orders.count",
     "orders.value",
@@ -252,6 +259,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::COUNTED_EVENTS;
 
     #[test]
     fn near_names() {
@@ -264,6 +272,15 @@ mod tests {
         assert_eq!(event("order completed"), Some("Order Completed"));
         assert_eq!(event("Porduct Viewed"), Some("Product Viewed"));
         assert_eq!(event("x"), None);
+    }
+
+    /// What every profile counts needs no line under `events`, and is no other event misspelt.
+    #[test]
+    fn whatever_feeds_a_fact_is_known() {
+        for name in COUNTED_EVENTS {
+            assert!(SPEC_EVENTS.contains(&name), "{name}");
+            assert_eq!(crate::plan::near_spec(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -75,6 +75,22 @@ fn step(id: &str) -> StepId {
     StepId::parse(id).unwrap()
 }
 
+/// A count that begins when somebody happens to ask, and says nothing of before, answers nothing.
+#[test]
+fn a_fact_that_is_not_always_counted_is_refused_with_what_to_ask() {
+    let filter = |fact: &str| journey_faults("fact: cart.value, at_least: 1}", fact);
+    let found = filter("fact: events.Quote Requested, at_least: 1}");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("{performed: Quote Requested, at_least: 3}"), "{found:?}");
+    let found = filter("fact: events.Order Complete, at_least: 1}");
+    assert!(found[0].contains("did you mean `events.Order Completed`?"), "{found:?}");
+    for counted in ["events.total", "events.Ticket Solved", "events.Order Completed"] {
+        let to = format!("fact: {counted}, at_least: 1}}");
+        let text = JOURNEY.replacen("fact: cart.value, at_least: 1}", &to, 1);
+        assert!(Workspace::read(&files(&[("journeys/cart.yaml", &text)])).is_ok(), "{counted}");
+    }
+}
+
 #[test]
 fn a_right_workspace_becomes_a_graph_and_a_catalog() {
     let workspace = Workspace::read(&files(&[])).unwrap();

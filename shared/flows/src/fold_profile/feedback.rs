@@ -3,6 +3,7 @@
 use super::delivery::{Content, Item, Teller};
 use odyssey_domain::event::{Event, EventKind};
 use odyssey_domain::ids::ContentHash;
+use odyssey_domain::message::machine::Machine;
 use odyssey_domain::profile::MACHINE_WITHIN;
 use odyssey_domain::wire::{FeedbackKind, MessageFeedback, SourceKind, SourceRef};
 use serde_json::{Map, Value};
@@ -24,18 +25,27 @@ pub(super) const fn event_name(kind: FeedbackKind) -> Option<&'static str> {
     }
 }
 
+/// By what an open or a click is a machine's: its own word, else its haste after SES's acceptance.
+/// Deliveries are not on the bus, and nobody reads a mail within seconds of its being sent.
+fn machine(fed: &MessageFeedback) -> Option<&'static str> {
+    let haste = || {
+        let at_once = fed.accepted.is_some_and(|accepted| fed.at.since(accepted) < MACHINE_WITHIN);
+        at_once.then_some("haste")
+    };
+    fed.machine.map(Machine::word).or_else(haste)
+}
+
 /// Feedback as a track event under the identity that the mail was sent to. Its id is made of what it
-/// says, so that a report that comes twice is one. What follows SES's acceptance at once is a
-/// machine's: deliveries are not on the bus, and nobody reads a mail within seconds of its being
-/// sent.
+/// says, so that a report that comes twice is one.
 pub(super) fn of_feedback(fed: &MessageFeedback) -> Option<Content> {
     let own = fed.profile?.into();
     let name = event_name(fed.kind)?;
     let mut properties = Map::new();
     properties.insert("email_id".to_owned(), fed.send.to_string().into());
     let touched = matches!(fed.kind, FeedbackKind::Opened | FeedbackKind::Clicked);
-    if touched && fed.accepted.is_some_and(|accepted| fed.at.since(accepted) < MACHINE_WITHIN) {
+    if let Some(why) = machine(fed).filter(|_| touched) {
         properties.insert("machine".to_owned(), Value::Bool(true));
+        properties.insert("machine_by".to_owned(), why.into());
     }
     let said = format!("{}/{name}/{}", fed.send, fed.at.ms());
     let event = Event {

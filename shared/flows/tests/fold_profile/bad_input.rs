@@ -73,6 +73,39 @@ fn ten_thousand_traits_are_sixty_four_and_named() {
 }
 
 #[test]
+fn what_is_too_long_is_named_in_whatever_order_it_comes() {
+    let long = "x".repeat(3_000);
+    let events = [
+        identify("1", 0, &ann(), &json!({long.clone(): 1, "plan": "club"})),
+        identify("2", 1, &ann(), &json!({"note": long.clone()})),
+        identify("3", 2, &ann(), &json!({"list": vec!["x".repeat(100); 20]})),
+        identify("4", 3, &ann(), &json!({"note": "short"})),
+        track("5", 4, "Product Viewed", &ann(), &json!({"product_id": "p", "name": long})),
+        track("6", 5, "Product Viewed", &ann(), &json!({"product_id": "p", "name": "Tent"})),
+        track("7", 6, "Made Up", &ann(), &json!({"anything": "x".repeat(3_000)})),
+    ];
+    let mut seen = Vec::new();
+    for turn in 0..events.len() {
+        let world = World::new();
+        let mut turned = events.to_vec();
+        turned.rotate_left(turn);
+        for event in turned {
+            // Twice each: a redelivery names nothing anew.
+            fold_one(&world, 10, event.clone());
+            fold_one(&world, 11, event);
+        }
+        for part in ["trait names", "trait texts", "trait lists", "texts"] {
+            assert!(names_trimmed(&world, part), "{part}");
+        }
+        assert!(!names_trimmed(&world, "lists") && !names_trimmed(&world, "traits"));
+        assert_bounded(&world);
+        assert_none_lost(&world, 7);
+        seen.push(serde_json::to_string(&*world.root(world.user("ann")).1.facts()).unwrap());
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
 fn as_many_levels_as_ingest_takes_are_read_and_kept() {
     let world = World::new();
     // The object of properties is one of them.

@@ -2,9 +2,12 @@
 
 use crate::world::*;
 use odyssey_domain::ids::{ProfileId, SendId};
+use odyssey_domain::message::machine::Machine;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::{BUS_SCHEMA, FeedbackKind, MessageFeedback, detail_type};
 use odyssey_flows::queue::{Disposition, QueueRecord};
+use odyssey_flows::read_timeline::{Direction, page};
+use odyssey_testkit::run;
 use serde_json::{Value, json};
 
 fn send(n: u8) -> SendId {
@@ -13,6 +16,17 @@ fn send(n: u8) -> SendId {
 
 /// A report on a mail that SES had accepted at `minute(0)`.
 fn fed(to: Option<ProfileId>, n: u8, kind: FeedbackKind, after: Span) -> QueueRecord {
+    fed_by(None, to, n, kind, after)
+}
+
+/// The same, where its user agent says which machine it is.
+fn fed_by(
+    machine: Option<Machine>,
+    to: Option<ProfileId>,
+    n: u8,
+    kind: FeedbackKind,
+    after: Span,
+) -> QueueRecord {
     let accepted = minute(0);
     let event = MessageFeedback {
         v: BUS_SCHEMA,
@@ -21,6 +35,7 @@ fn fed(to: Option<ProfileId>, n: u8, kind: FeedbackKind, after: Span) -> QueueRe
         kind,
         at: accepted.plus(after),
         accepted: Some(accepted),
+        machine,
     };
     envelope(detail_type::MESSAGE_FEEDBACK, &serde_json::to_value(event).unwrap())
 }
@@ -61,6 +76,46 @@ fn opens_and_clicks_of_people_and_machines_are_told_apart() {
     assert_eq!(fact(&world, "mails.clicked"), 1);
     assert_eq!(fact(&world, "mails.last_clicked"), minute(120).to_string());
     assert_eq!(fact(&world, "activity.last"), minute(120).to_string());
+}
+
+/// However late it comes: a mail program fetches pictures when it likes, and a scanner may look again
+/// days later.
+#[test]
+fn what_says_that_it_is_a_machine_is_one_at_any_time() {
+    let (world, visit) = visited();
+    let ann = Some(ann_of(&world));
+    let records = vec![
+        fed_by(Some(Machine::Prefetch), ann, 1, FeedbackKind::Opened, Span::HOUR),
+        fed_by(Some(Machine::Scanner), ann, 1, FeedbackKind::Clicked, Span::HOUR.times(2)),
+        fed(ann, 2, FeedbackKind::Clicked, Span::SECOND),
+        fed(ann, 3, FeedbackKind::Clicked, Span::HOUR.times(3)),
+    ];
+    world.fold_done(records, minute(200));
+    assert_eq!(fact(&world, "mails.opened"), 0);
+    assert_eq!(
+        (fact(&world, "mails.clicked"), fact(&world, "mails.by_machines")),
+        (json!(1), json!(3))
+    );
+    assert_ne!(fact(&world, "activity.last"), visit.to_string(), "a person's click is a deed");
+    // The history says by what each was judged.
+    let owners = world.view(world.user("ann")).owners;
+    let page = run(page(&world.memory, &owners, Direction::OldestFirst, None, 100)).unwrap();
+    let by: Vec<(&str, Option<&str>)> = page
+        .events
+        .iter()
+        .filter_map(|told| Some((told.event.name.as_deref()?, told)))
+        .filter(|(name, _)| name.starts_with("Email"))
+        .map(|(name, told)| (name, told.event.properties.get("machine_by").and_then(Value::as_str)))
+        .collect();
+    assert_eq!(
+        by,
+        [
+            ("Email Link Clicked", Some("haste")),
+            ("Email Opened", Some("prefetch")),
+            ("Email Link Clicked", Some("scanner")),
+            ("Email Link Clicked", None),
+        ]
+    );
 }
 
 #[test]

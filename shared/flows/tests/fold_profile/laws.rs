@@ -92,8 +92,26 @@ fn who(of: Breadth) -> impl Strategy<Value = (Option<&'static str>, Option<&'sta
     (user, device, ids)
 }
 
+/// What moves the lifecycle, subscriptions and support; some of it is nothing that the customer does.
+const OTHERS: [&str; 14] = [
+    "Trial Started",
+    "Trial Ended",
+    "Subscription Started",
+    "Subscription Renewed",
+    "Subscription Cancelled",
+    "Form Submitted",
+    "Signed Up",
+    "Order Cancelled",
+    "Ticket Opened",
+    "Ticket Solved",
+    "Complaint Filed",
+    "Score Given",
+    "Email Opened",
+    "Email Link Clicked",
+];
+
 fn told(of: Breadth) -> impl Strategy<Value = Told> {
-    (who(of), 0..60_i64, 0..6_u8, any::<bool>()).prop_map(
+    (who(of), 0..60_i64, 0..8_u8, any::<bool>()).prop_map(
         |((user, device, ids), at, what, server)| {
             let mut event = match what {
                 0 => {
@@ -103,6 +121,10 @@ fn told(of: Breadth) -> impl Strategy<Value = Told> {
                 "order_id": at, "total": at, "currency": "EUR"}}),
                 2 => json!({"type": "track", "name": "Product Viewed", "properties": {
                 "product_id": at % 5, "category": "Tents"}}),
+                3 | 4 => json!({"type": "track", "name": (OTHERS[at as usize % OTHERS.len()]),
+                "properties": {"trial_end": minute(at + 50), "subscription_id": at % 3,
+                "renews_at": minute(at + 70), "ticket_id": at % 3, "form": "demo",
+                "email_id": at % 4, "complaint_id": at % 2, "score": at % 5}}),
                 _ => json!({"type": "track", "name": "Product Added", "properties": {
                 "product_id": at % 5, "price": "1.50"}}),
             };

@@ -51,6 +51,7 @@ fn what_this_stack_says_itself_is_in_nobodys_plan() {
         kind: FeedbackKind::BouncedHard,
         at: minute(1),
         accepted: None,
+        machine: None,
     };
     let fed = envelope(detail_type::MESSAGE_FEEDBACK, &serde_json::to_value(fed).unwrap());
     let counts = world.fold_done(vec![fed], minute(1));

@@ -4,6 +4,7 @@ use crate::world::{
     ADDRESS, NOW, World, ann, contact_key, keys, offers, record, send_id, ses_event,
 };
 use odyssey_domain::contact::{Suppression, SuppressionReason};
+use odyssey_domain::message::machine::Machine;
 use odyssey_domain::message::{Delivery, SendState, Verdict};
 use odyssey_domain::wire::{FeedbackKind, MessageFeedback, detail_type};
 use odyssey_flows::ports::{SendAnswer, Table};
@@ -130,6 +131,20 @@ fn sends_and_deliveries_are_not_told() {
     }
     assert_eq!(told(&world).len(), 4);
     assert!(matches!(world.ledger(send_id()).unwrap().state, SendState::Failed { .. }));
+}
+
+/// Why an open is a machine's goes on the bus; what said so does not.
+#[test]
+fn the_user_agent_is_judged_and_not_told() {
+    let world = World::with_ann();
+    world.deliver_done(offers(1));
+    let part = json!({ "open": { "ipAddress": "192.0.2.77", "userAgent": "Mozilla/5.0",
+        "timestamp": "2026-11-18T13:00:00.000Z" } });
+    assert_eq!(world.feedback(&ses_event("Open", send_id(), "ses-0", &part)), Disposition::Done);
+    assert_eq!(told(&world)[0].machine, Some(Machine::Prefetch));
+    let entries = world.memory.bus_entries();
+    let ours = entries.iter().find(|e| e.detail_type == detail_type::MESSAGE_FEEDBACK).unwrap();
+    assert!(!ours.detail.contains("Mozilla") && !ours.detail.contains("192.0.2.77"));
 }
 
 #[test]

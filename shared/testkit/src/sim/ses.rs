@@ -78,7 +78,10 @@ impl Core {
                 let stamp = json!({"delivery": {"timestamp": now.to_string()}});
                 self.report(&mail, &id, "Delivery", &stamp, 500, 60_000);
                 if self.ses.rng.chance(200) {
-                    let opened = json!({"open": {"timestamp": now.to_string()}});
+                    // Half of them fetched by a mail program that says so.
+                    let agent = ["Mozilla/5.0", "Mozilla/5.0 (X11)"][usize::from(first % 2)];
+                    let opened =
+                        json!({"open": {"timestamp": now.to_string(), "userAgent": agent}});
                     self.report(&mail, &id, "Open", &opened, 5_000, 3_600_000);
                 }
                 if fate == Fate::Complaint {

@@ -152,7 +152,7 @@ fn of_feedback(fed: &MessageFeedback) -> Option<Delivered> {
     let soon = fed.accepted.is_some_and(|accepted| fed.at.since(accepted).ms() < 10_000);
     let mut properties = Map::new();
     properties.insert("email_id".to_owned(), fed.send.to_string().into());
-    if soon && !by_people {
+    if (soon || fed.machine.is_some()) && !by_people {
         properties.insert("machine".to_owned(), true.into());
     }
     let said = format!("{}/{name}/{}", fed.send, fed.at.ms());
