@@ -1,11 +1,13 @@
 //! What `consent` is told by its environment.
 
 use crate::handler::Door;
-use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus};
+use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus, clock};
+use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::Table;
 use odyssey_telemetry::Fatal;
 
-/// Reads `CONTACTS_TABLE`, `WORKSPACE_TABLE`, `BUS_NAME` and `SECRET_ARN`, and fetches the secret.
+/// Reads `CONTACTS_TABLE`, `WORKSPACE_TABLE`, `BUS_NAME` and `SECRET_ARN`, and fetches the secret and
+/// the catalog beside it.
 pub(crate) async fn read() -> Result<Door<DynamoTables, EventBridgeBus>, Fatal> {
     let env = Env::from_process();
     let aws = Aws::connect(&env);
@@ -13,5 +15,7 @@ pub(crate) async fn read() -> Result<Door<DynamoTables, EventBridgeBus>, Fatal> 
     // Asked for here, so that its absence is told with the others'; `keyring` reads it.
     let _ = env.text("SECRET_ARN");
     env.finish()?;
-    Ok(Door::new(tables, bus, aws.keyring().await?))
+    let catalog = CatalogCache::default();
+    let (keyring, ()) = tokio::join!(aws.keyring(), catalog.read_ahead(&tables, clock::now()));
+    Ok(Door::new(tables, bus, keyring?, catalog))
 }

@@ -101,8 +101,8 @@ fn unavailable() -> HttpResponse {
 }
 
 impl<T: Tables, B: Bus> Door<T, B> {
-    pub(crate) fn new(tables: T, bus: B, keys: Keyring) -> Door<T, B> {
-        Door { tables, bus, keys, catalog: CatalogCache::default() }
+    pub(crate) fn new(tables: T, bus: B, keys: Keyring, catalog: CatalogCache) -> Door<T, B> {
+        Door { tables, bus, keys, catalog }
     }
 
     /// Answers one request.

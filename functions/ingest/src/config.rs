@@ -1,7 +1,8 @@
 //! What the function is configured with.
 
-use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus};
+use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus, clock};
 use odyssey_domain::keyring::Keyring;
+use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::Table;
 use odyssey_telemetry::Fatal;
 
@@ -13,16 +14,20 @@ pub(crate) struct Config {
     pub(crate) bus: EventBridgeBus,
     /// What proves write keys.
     pub(crate) keyring: Keyring,
+    /// This process's copy of the workspace.
+    pub(crate) catalog: CatalogCache,
 }
 
 impl Config {
-    /// Reads the environment and the secret.
+    /// Reads the environment, the secret, and the catalog beside it.
     pub(crate) async fn load(env: &Env) -> Result<Config, Fatal> {
         let aws = Aws::connect(env);
         let tables = aws.tables(&[Table::Workspace]);
         let bus = aws.bus();
         env.finish()?;
-        let keyring = aws.keyring().await?;
-        Ok(Config { tables, bus, keyring })
+        let catalog = CatalogCache::default();
+        let ahead = catalog.read_ahead(&tables, clock::now());
+        let (keyring, ()) = tokio::join!(aws.keyring(), ahead);
+        Ok(Config { tables, bus, keyring: keyring?, catalog })
     }
 }

@@ -5,14 +5,12 @@ mod handler;
 
 use config::Config;
 use odyssey_aws::{Env, lambda};
-use odyssey_flows::catalog::CatalogCache;
 use odyssey_telemetry::Fatal;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Fatal> {
     odyssey_telemetry::init();
-    let Config { tables, bus, keyring } = Config::load(&Env::from_process()).await?;
-    let catalog = CatalogCache::default();
+    let Config { tables, bus, keyring, catalog } = Config::load(&Env::from_process()).await?;
     lambda::run_http("ingest", async |request, now| {
         handler::handle(&tables, &bus, &keyring, &catalog, request, now).await
     })

@@ -1,7 +1,7 @@
 //! What `journey` is told by its environment.
 
 use odyssey_aws::lambda::DeadLetters;
-use odyssey_aws::{Aws, DynamoTables, Env, EnvError, SqsQueues};
+use odyssey_aws::{Aws, DynamoTables, Env, EnvError, SqsQueues, clock};
 use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::{Queue, Table};
 
@@ -15,8 +15,9 @@ pub(crate) struct Config {
 
 impl Config {
     /// Reads `ENROLLMENTS_TABLE`, `PROFILES_TABLE`, `DUE_TABLE`, `WORKSPACE_TABLE`,
-    /// `JOURNEY_QUEUE_URL`, `SENDER_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`.
-    pub(crate) fn read() -> Result<Config, EnvError> {
+    /// `JOURNEY_QUEUE_URL`, `SENDER_QUEUE_URL` and `DEAD_LETTER_QUEUE_URL`, and fetches the catalog
+    /// before there is an event that would wait for it.
+    pub(crate) async fn read() -> Result<Config, EnvError> {
         let env = Env::from_process();
         let aws = Aws::connect(&env);
         let used = [Table::Enrollments, Table::Profiles, Table::Due, Table::Workspace];
@@ -27,6 +28,7 @@ impl Config {
             cache: CatalogCache::default(),
         };
         env.finish()?;
+        config.cache.read_ahead(&config.tables, clock::now()).await;
         Ok(config)
     }
 }

@@ -12,7 +12,7 @@ use odyssey_telemetry::Fatal;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Fatal> {
     odyssey_telemetry::init();
-    let config = config::Config::read()?;
+    let config = config::Config::read().await?;
     let handle =
         |records, now| handler::handle(&config.tables, &config.queues, &config.cache, records, now);
     odyssey_aws::lambda::run_queue("journey", config.dead_letters.clone(), handle).await?;

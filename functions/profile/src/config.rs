@@ -2,7 +2,7 @@
 
 use crate::handler::Kept;
 use odyssey_aws::lambda::DeadLetters;
-use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus, SqsQueues};
+use odyssey_aws::{Aws, DynamoTables, Env, EventBridgeBus, SqsQueues, clock};
 use odyssey_domain::keyring::Keyring;
 use odyssey_flows::ports::{Queue, Table};
 use odyssey_telemetry::Fatal;
@@ -18,7 +18,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// Reads the environment, connects, and fetches the secret once.
+    /// Reads the environment, connects, and fetches the secret once and the catalog beside it.
     ///
     /// # Errors
     /// Where variables are missing or malformed, all of them at once, or the secret cannot be had.
@@ -36,7 +36,9 @@ impl Config {
         let queues = aws.queues(&[Queue::Profile]);
         let dead_letters = aws.dead_letters();
         env.finish()?;
-        let keyring = aws.keyring().await?;
-        Ok(Config { tables, bus, queues, dead_letters, keyring, kept: Kept::default() })
+        let kept = Kept::default();
+        let ahead = kept.catalog.read_ahead(&tables, clock::now());
+        let (keyring, ()) = tokio::join!(aws.keyring(), ahead);
+        Ok(Config { tables, bus, queues, dead_letters, keyring: keyring?, kept })
     }
 }

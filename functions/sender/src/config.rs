@@ -1,7 +1,8 @@
 //! What `sender` is told by its environment.
 
 use odyssey_aws::lambda::DeadLetters;
-use odyssey_aws::{Aws, DynamoTables, Env, SesMailer, SqsQueues};
+use odyssey_aws::{Aws, DynamoTables, Env, SesMailer, SqsQueues, clock};
+use odyssey_flows::catalog::CatalogCache;
 use odyssey_flows::ports::{Queue, Table};
 use odyssey_flows::send_message::Sending;
 use odyssey_telemetry::Fatal;
@@ -18,7 +19,7 @@ pub(crate) struct Config {
 impl Config {
     /// Reads `PROFILES_TABLE`, `CONTACTS_TABLE`, `LEDGER_TABLE`, `DUE_TABLE`, `WORKSPACE_TABLE`,
     /// `SENDER_QUEUE_URL`, `CONFIGURATION_SET`, `PUBLIC_URL`, `DEAD_LETTER_QUEUE_URL` and
-    /// `SECRET_ARN`, and fetches the secret.
+    /// `SECRET_ARN`, and fetches the secret and the catalog beside it.
     pub(crate) async fn read() -> Result<Config, Fatal> {
         let env = Env::from_process();
         let aws = Aws::connect(&env);
@@ -29,7 +30,10 @@ impl Config {
         // Asked for here, so that its absence is told with the others'; `keyring` reads it.
         let _ = env.text("SECRET_ARN");
         env.finish()?;
-        let sending = Sending::new(aws.keyring().await?, public_url);
+        let catalog = CatalogCache::default();
+        let (keyring, ()) = tokio::join!(aws.keyring(), catalog.read_ahead(&tables, clock::now()));
+        let mut sending = Sending::new(keyring?, public_url);
+        sending.catalog = catalog;
         Ok(Config { sending, tables, queues, mailer, dead_letters })
     }
 }

@@ -1,6 +1,7 @@
 //! `Bus` on EventBridge.
 
 use crate::failure::{describe, is_transient, port_error};
+use crate::lazy::Lazy;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_types::SdkConfig;
@@ -21,7 +22,7 @@ const ROUNDS: u32 = 4;
 /// The bus on EventBridge. A handle: clones share one client.
 #[derive(Debug, Clone)]
 pub struct EventBridgeBus {
-    client: Client,
+    client: Lazy<Client>,
     name: String,
 }
 
@@ -65,7 +66,7 @@ struct Outcome {
 
 impl EventBridgeBus {
     pub(crate) fn new(config: &SdkConfig, name: String) -> EventBridgeBus {
-        EventBridgeBus { client: Client::new(config), name }
+        EventBridgeBus { client: Lazy::new(config, Client::new), name }
     }
 
     /// Makes all calls, a few at a time; results in the order of the calls.
@@ -90,6 +91,7 @@ impl EventBridgeBus {
         });
         let answer = self
             .client
+            .get()
             .put_events()
             .set_entries(Some(request.collect()))
             .send()

@@ -42,6 +42,7 @@ mod connect;
 mod env;
 mod failure;
 pub mod lambda;
+mod lazy;
 mod mail;
 mod operator;
 mod queues;

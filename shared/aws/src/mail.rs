@@ -4,6 +4,7 @@
 //! (`SendAnswer`): not accepted and may be tried again, not accepted for good, or unknown.
 
 use crate::failure::{code, describe};
+use crate::lazy::Lazy;
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use aws_sdk_sesv2::types::{
@@ -30,13 +31,13 @@ const NOT_NOW: [&str; 6] = [
 /// SES. A handle: clones share one client, though never a connection.
 #[derive(Debug, Clone)]
 pub struct SesMailer {
-    client: Client,
+    client: Lazy<Client>,
     configuration_set: String,
 }
 
 impl SesMailer {
     pub(crate) fn new(config: &SdkConfig, configuration_set: String) -> SesMailer {
-        SesMailer { client: Client::new(config), configuration_set }
+        SesMailer { client: Lazy::new(config, Client::new), configuration_set }
     }
 }
 
@@ -58,6 +59,7 @@ impl Mailer for SesMailer {
         };
         let mut request = self
             .client
+            .get()
             .send_email()
             .from_email_address(&mail.from)
             .destination(Destination::builder().to_addresses(mail.to.expose()).build())

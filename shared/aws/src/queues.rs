@@ -1,6 +1,7 @@
 //! `Queues` on SQS.
 
 use crate::failure::port_error;
+use crate::lazy::Lazy;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use aws_types::SdkConfig;
@@ -19,7 +20,7 @@ const ROUNDS: u32 = 4;
 /// The queues on SQS. A handle: clones share one client.
 #[derive(Debug, Clone)]
 pub struct SqsQueues {
-    client: Client,
+    client: Lazy<Client>,
     urls: Arc<BTreeMap<Queue, String>>,
 }
 
@@ -49,7 +50,7 @@ fn batches(messages: &[QueueMessage], wanted: &[usize]) -> (Vec<Vec<usize>>, Vec
 
 impl SqsQueues {
     pub(crate) fn new(config: &SdkConfig, urls: BTreeMap<Queue, String>) -> SqsQueues {
-        SqsQueues { client: Client::new(config), urls: Arc::new(urls) }
+        SqsQueues { client: Lazy::new(config, Client::new), urls: Arc::new(urls) }
     }
 
     /// Sends one batch; returns the indices to try again and those refused for good.
@@ -76,6 +77,7 @@ impl SqsQueues {
         }
         let answer = self
             .client
+            .get()
             .send_message_batch()
             .queue_url(url)
             .set_entries(Some(entries))

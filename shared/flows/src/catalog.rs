@@ -7,7 +7,7 @@ use odyssey_domain::ids::ContentHash;
 use odyssey_domain::journey::Journey;
 use odyssey_domain::message::Mail;
 use odyssey_domain::time::{Span, Stamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How old a cached catalog may be before it is looked at again: what a publish takes to reach
@@ -99,6 +99,8 @@ struct CacheState {
 
 /// Documents kept per process and kind; beyond this the cache starts over.
 const DOCUMENTS_MAX: usize = 256;
+/// Documents read in one call: together at most 3.2 MB of the 16 that an answer may have.
+const DOCUMENTS_PER_READ: usize = 25;
 
 impl CatalogCache {
     fn state(&self) -> std::sync::MutexGuard<'_, CacheState> {
@@ -127,6 +129,14 @@ impl CatalogCache {
         Ok(catalog)
     }
 
+    /// Reads the catalog before anything asks for it, together with what else a process fetches at
+    /// its start. A failure is left to whoever needs it: there may be nothing published yet.
+    pub async fn read_ahead(&self, tables: &impl Tables, now: Stamp) {
+        if let Err(error) = self.catalog(tables, now).await {
+            tracing::debug!(%error, "the catalog could not be read ahead");
+        }
+    }
+
     /// A journey's version.
     ///
     /// # Errors
@@ -140,12 +150,49 @@ impl CatalogCache {
             return Ok(journey);
         }
         let journey = Arc::new(document::<Journey>(tables, hash).await?);
+        self.keep(hash, &journey);
+        Ok(journey)
+    }
+
+    /// Journeys' versions, in the order asked for. Those that are not here yet are read together,
+    /// at most [`DOCUMENTS_PER_READ`] a call.
+    ///
+    /// # Errors
+    /// Where one is not there or cannot be read.
+    pub async fn journeys(
+        &self,
+        tables: &impl Tables,
+        hashes: &[ContentHash],
+    ) -> Result<Vec<Arc<Journey>>, CatalogError> {
+        let mut found: BTreeMap<ContentHash, Arc<Journey>> = {
+            let state = self.state();
+            let here = |hash: &ContentHash| Some((*hash, Arc::clone(state.journeys.get(hash)?)));
+            hashes.iter().filter_map(here).collect()
+        };
+        let missing: BTreeSet<ContentHash> =
+            hashes.iter().copied().filter(|hash| !found.contains_key(hash)).collect();
+        let missing: Vec<ContentHash> = missing.into_iter().collect();
+        for some in missing.chunks(DOCUMENTS_PER_READ) {
+            let keys: Vec<Key> = some.iter().map(|hash| document_key(*hash)).collect();
+            let rows = tables.get_many(&keys, Consistency::Strong).await;
+            let rows = rows.map_err(StoredError::Port)?;
+            for (hash, row) in some.iter().zip(rows) {
+                let row = row.ok_or(CatalogError::Missing(*hash))?;
+                let journey = Arc::new(stored::decode::<Journey>(&row)?);
+                self.keep(*hash, &journey);
+                found.insert(*hash, journey);
+            }
+        }
+        let found = hashes.iter().map(|hash| found.get(hash).cloned());
+        found.zip(hashes).map(|(found, hash)| found.ok_or(CatalogError::Missing(*hash))).collect()
+    }
+
+    fn keep(&self, hash: ContentHash, journey: &Arc<Journey>) {
         let mut state = self.state();
         if state.journeys.len() >= DOCUMENTS_MAX {
             state.journeys.clear();
         }
-        state.journeys.insert(hash, Arc::clone(&journey));
-        Ok(journey)
+        state.journeys.insert(hash, Arc::clone(journey));
     }
 
     /// A mail.

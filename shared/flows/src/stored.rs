@@ -89,6 +89,8 @@ impl StoredError {
 
 const PLAIN: u8 = 0;
 const DEFLATED: u8 = 1;
+/// Bytes of JSON from which deflating is tried.
+const DEFLATED_FROM: usize = 64;
 /// No stored body inflates to more.
 const INFLATED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -127,15 +129,15 @@ pub fn encode<T: Stored>(item: &T) -> Result<Vec<u8>, StoredError> {
         let limit = usize::try_from(INFLATED_BYTES_MAX).unwrap_or(usize::MAX);
         return Err(StoredError::TooLarge { name: T::NAME, bytes: json.len(), limit });
     }
-    let deflated = deflate(&json).map_err(corrupt)?;
-    let body = if deflated.len() <= json.len() {
-        deflated
-    } else {
+    // A few words do not get smaller, and a deflater clears 300 KB before it looks at them.
+    let deflated =
+        if json.len() < DEFLATED_FROM { None } else { Some(deflate(&json).map_err(corrupt)?) };
+    let body = deflated.filter(|deflated| deflated.len() <= json.len()).unwrap_or_else(|| {
         let mut plain = Vec::with_capacity(json.len() + 1);
         plain.push(PLAIN);
         plain.extend_from_slice(&json);
         plain
-    };
+    });
     if body.len() > T::BYTES_MAX {
         return Err(StoredError::TooLarge {
             name: T::NAME,

@@ -11,7 +11,6 @@ use crate::ports::{
 };
 use crate::stored::decode;
 use futures_util::StreamExt as _;
-use futures_util::future::join_all;
 use odyssey_domain::time::{Span, Stamp};
 use odyssey_domain::wire::Wake;
 
@@ -21,6 +20,9 @@ use odyssey_domain::wire::Wake;
 pub const LOOK_AHEAD: Span = Span::MINUTE.times(2);
 /// Timers of each shard read and handed over at a time.
 pub const PAGE: usize = 100;
+/// Shards read at a time. Each read under way has a connection of its own, which is closed before
+/// the next tick, and opening one takes longer than a read.
+const READS_AT_ONCE: usize = 8;
 /// Timers deleted at a time.
 const DELETES_AT_ONCE: usize = 100;
 
@@ -64,8 +66,10 @@ pub async fn run(
             let query = page_of(shard, from, to.clone());
             async move { (shard, tables.query(&query).await) }
         });
+        let mut pages =
+            futures_util::stream::iter(pages.collect::<Vec<_>>()).buffered(READS_AT_ONCE);
         let mut due = Vec::new();
-        for (shard, page) in join_all(pages).await {
+        while let Some((shard, page)) = pages.next().await {
             match page {
                 Err(error) => {
                     tracing::warn!(shard, %error, "a shard of the due index could not be read");

@@ -64,7 +64,10 @@ fn stack() -> Stack {
     let publication =
         Publication { catalog: catalog(), journeys: BTreeMap::new(), mails: BTreeMap::new() };
     run(publish(&memory, &publication)).unwrap();
-    Stack { door: Door::new(memory.clone(), memory.clone(), keys()), memory }
+    Stack {
+        door: Door::new(memory.clone(), memory.clone(), keys(), CatalogCache::default()),
+        memory,
+    }
 }
 
 fn request(method: &str, path: &str, body: &str) -> HttpRequest {
@@ -233,7 +236,7 @@ fn a_failure_says_try_again_and_trying_again_works() {
 #[test]
 fn without_a_workspace_leaving_still_works() {
     let memory = Memory::new();
-    let door = Door::new(memory.clone(), memory.clone(), keys());
+    let door = Door::new(memory.clone(), memory.clone(), keys(), CatalogCache::default());
     let answer = run(door.handle(request("POST", &path(Purpose::Unsubscribe), ""), NOW));
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("these e-mails"));

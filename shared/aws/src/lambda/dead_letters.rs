@@ -1,6 +1,7 @@
 //! The two ways off a queue that are not "done": parked in the dead-letter queue, or back later.
 
 use crate::failure::port_error;
+use crate::lazy::Lazy;
 use crate::queues::BATCH_BYTES_MAX;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
@@ -31,14 +32,14 @@ const ENTRIES_MAX: usize = 10;
 /// The dead-letter queue of a function's own queue. A handle: clones share one client.
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
-    client: Client,
+    client: Lazy<Client>,
     url: String,
     endpoint: Option<String>,
 }
 
 impl DeadLetters {
     pub(crate) fn new(config: &SdkConfig, url: String, endpoint: Option<String>) -> DeadLetters {
-        DeadLetters { client: Client::new(config), url, endpoint }
+        DeadLetters { client: Lazy::new(config, Client::new), url, endpoint }
     }
 }
 
@@ -67,6 +68,7 @@ impl OffQueue for DeadLetters {
             return Err(refused(format!("{} bytes, at most {BATCH_BYTES_MAX}", body.len())));
         }
         self.client
+            .get()
             .send_message()
             .queue_url(&self.url)
             .message_body(body)
@@ -92,6 +94,7 @@ impl OffQueue for DeadLetters {
                 entries.push(entry.map_err(|_| refused("an entry cannot be built"))?);
             }
             self.client
+                .get()
                 .change_message_visibility_batch()
                 .queue_url(&url)
                 .set_entries(Some(entries))

@@ -119,7 +119,7 @@ fn property_tests(reading: &mut Reading<'_>, node: &Node) -> Option<Vec<Property
 }
 
 /// Checks the path of a property.
-pub(crate) fn path(reading: &mut Reading<'_>, name: &str, place: super::Place) -> Option<()> {
+pub(crate) fn path(reading: &mut Reading<'_>, name: &str, place: Place) -> Option<()> {
     let ok = !name.is_empty()
         && name.len() <= PATH_BYTES_MAX
         && name.split('.').all(|part| !part.is_empty());

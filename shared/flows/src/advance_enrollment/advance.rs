@@ -6,7 +6,7 @@ use crate::catalog::CatalogCache;
 use crate::ports::{Consistency, Queues, Tables, Written};
 use crate::profiles::load_view;
 use crate::stored::Versioned;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use odyssey_domain::catalog::{Catalog, JourneyState};
 use odyssey_domain::ids::{ContentHash, EnrollmentKeyHash, IdentityKey, ProfileId};
 use odyssey_domain::journey::{
@@ -53,11 +53,15 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         work: &mut Work,
     ) -> Result<(), AdvanceError> {
         let owners = owners(folded.profile, &folded.owners);
-        let triggered = self.live(|journey| journey.trigger.is_event(&folded.event)).await?;
         let queries = owners.iter().map(|owner| slots::load_all(self.tables, *owner));
+        // A process that has no journeys yet reads them and the slots at once.
+        let (triggered, slots) =
+            join(self.live(|journey| journey.trigger.is_event(&folded.event)), join_all(queries))
+                .await;
+        let triggered = triggered?;
         let mut found: Vec<Slot> = Vec::new();
-        for slots in join_all(queries).await {
-            for slot in slots? {
+        for owned in slots {
+            for slot in owned? {
                 match slot {
                     Ok(slot) => found.push(slot),
                     Err(error) => work.note(Err(error)),
@@ -305,16 +309,11 @@ impl<T: Tables, Q: Queues> Advance<'_, T, Q> {
         &self,
         picks: impl Fn(&Journey) -> bool,
     ) -> Result<Vec<(ContentHash, Plan)>, AdvanceError> {
-        let mut picked = Vec::new();
-        for entry in self.catalog.journeys.values() {
-            if entry.state == JourneyState::Live {
-                let journey = self.cache.journey(self.tables, entry.version).await?;
-                if picks(&journey) {
-                    picked.push((entry.version, Plan::of(journey)));
-                }
-            }
-        }
-        Ok(picked)
+        let live = self.catalog.journeys.values().filter(|entry| entry.state == JourneyState::Live);
+        let versions: Vec<ContentHash> = live.map(|entry| entry.version).collect();
+        let journeys = self.cache.journeys(self.tables, &versions).await?;
+        let picked = versions.into_iter().zip(journeys).filter(|(_, journey)| picks(journey));
+        Ok(picked.map(|(version, journey)| (version, Plan::of(journey))).collect())
     }
 
     async fn plan(&self, version: ContentHash) -> Result<Plan, AdvanceError> {

@@ -121,7 +121,7 @@ fn told(of: Breadth) -> impl Strategy<Value = Told> {
                 "order_id": at, "total": at, "currency": "EUR"}}),
                 2 => json!({"type": "track", "name": "Product Viewed", "properties": {
                 "product_id": at % 5, "category": "Tents"}}),
-                3 | 4 => json!({"type": "track", "name": (OTHERS[at as usize % OTHERS.len()]),
+                3 | 4 => json!({"type": "track", "name": (OTHERS[usize::try_from(at).unwrap_or(0) % OTHERS.len()]),
                 "properties": {"trial_end": minute(at + 50), "subscription_id": at % 3,
                 "renews_at": minute(at + 70), "ticket_id": at % 3, "form": "demo",
                 "email_id": at % 4, "complaint_id": at % 2, "score": at % 5}}),

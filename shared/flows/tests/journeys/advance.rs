@@ -2,11 +2,13 @@
 
 use crate::world::{START, World, ada, after, envelope, event, folded, raised, two_mails, wake_of};
 use odyssey_domain::catalog::JourneyState;
-use odyssey_domain::ids::{ProfileId, SignalId};
-use odyssey_domain::journey::Ending;
-use odyssey_flows::ports::{Queue, Table};
+use odyssey_domain::ids::{ContentHash, ProfileId, SignalId};
+use odyssey_domain::journey::{Ending, Journey};
+use odyssey_flows::catalog::{CatalogCache, CatalogError, document_key};
+use odyssey_flows::ports::{Queue, Table, Tables as _};
 use odyssey_flows::queue::Disposition;
-use odyssey_testkit::Operation;
+use odyssey_flows::stored;
+use odyssey_testkit::{Operation, run};
 use serde_json::json;
 
 fn added(world: &World, id: &str, at: odyssey_domain::time::Stamp) -> String {
@@ -295,4 +297,33 @@ fn what_letting_in_stored_is_carried_out_although_the_journey_is_archived_since(
     let armed = !world.memory.rows_of(Table::Due).is_empty()
         || !world.memory.queue(Queue::Journey).is_empty();
     assert!(armed, "nothing will wake her");
+}
+
+#[test]
+fn journeys_that_a_process_has_not_seen_are_read_in_one_call() {
+    let world = World::new(&two_mails());
+    let journeys = ["a", "b", "c"].map(|id| {
+        let mut journey = two_mails();
+        journey["id"] = id.into();
+        let journey: Journey = serde_json::from_value(journey).unwrap();
+        (ContentHash::of(&serde_json::to_vec(&journey).unwrap()), journey)
+    });
+    for (hash, journey) in &journeys {
+        let put = stored::put(document_key(*hash), journey, None).unwrap();
+        run(world.memory.write(put)).unwrap();
+    }
+    let cache = CatalogCache::default();
+    let [(a, first), (b, _), (c, _)] = &journeys;
+    assert_eq!(*run(cache.journey(&world.memory, *a)).unwrap(), *first);
+    let before = world.memory.calls().len();
+    let calls = || world.memory.calls().split_off(before);
+    let found = run(cache.journeys(&world.memory, &[*c, *a, *b, *c])).unwrap();
+    let ids: Vec<&str> = found.iter().map(|journey| journey.id.as_str()).collect();
+    assert_eq!(ids, ["c", "a", "b", "c"]);
+    assert_eq!(calls(), [Operation::GetMany]);
+    run(cache.journeys(&world.memory, &[*a, *b, *c])).unwrap();
+    assert_eq!(calls(), [Operation::GetMany], "now it has them");
+    let missing = ContentHash::of(b"not published");
+    let error = run(cache.journeys(&world.memory, &[*a, missing])).unwrap_err();
+    assert!(matches!(error, CatalogError::Missing(hash) if hash == missing), "{error}");
 }
