@@ -202,7 +202,7 @@ fn tell(screen: &Screen, args: &BenchColdArgs, contenders: &[Contender]) {
     if args.json {
         let all = json!({
             "measured": "milliseconds from the start of the process to the end of its first response",
-            "build": "release, no local-clock, features of the functions alone",
+            "build": "as cargo-lambda deploys: thin LTO, one codegen unit; no local-clock",
             "rounds": args.rounds,
             "bound_ratio_of_median": BOUND,
             "holds": all_hold,
@@ -219,7 +219,7 @@ fn tell(screen: &Screen, args: &BenchColdArgs, contenders: &[Contender]) {
         screen.line(&line);
     }
     screen.line(&format!(
-        "milliseconds from the start of a release binary to the end of its first response, {} \
+        "milliseconds from the start of a deployable binary to the end of its first response, {} \
          starts of each in turn; × is of the empty function's, and ran is the processor time that \
          it took itself (median). The first response includes what the \
          function fetches at its start and all calls to AWS that its event takes (their number is \

@@ -1,5 +1,5 @@
-//! The functions as they are deployed: built for release, without the clock of the local stack, with
-//! no features but their own.
+//! The functions as they are deployed: optimised as cargo-lambda does it, without the clock of the
+//! local stack, with no features but their own.
 
 use crate::Failure;
 use crate::publish::build::build;
@@ -20,14 +20,14 @@ pub(super) async fn functions(
 ) -> Result<BTreeMap<String, PathBuf>, Failure> {
     let mut build = Build::functions(root).map_err(|error| unbuilt(&error))?;
     build.packages.extend(beside.iter().map(|&name| name.to_owned()));
-    build_functions(screen, &release(build)).await
+    build_functions(screen, &deployed(build)).await
 }
 
 /// The binary of a package, built by itself.
 pub(super) async fn alone(screen: &Screen, root: &Path, package: &str) -> Result<PathBuf, Failure> {
     let mut build = Build::functions(root).map_err(|error| unbuilt(&error))?;
     build.packages = vec![package.to_owned()];
-    let mut binaries = build_functions(screen, &release(build)).await?;
+    let mut binaries = build_functions(screen, &deployed(build)).await?;
     take(&mut binaries, package)
 }
 
@@ -36,9 +36,9 @@ pub(super) fn take(built: &mut BTreeMap<String, PathBuf>, name: &str) -> Result<
     built.remove(name).ok_or_else(|| unbuilt(&BuildError::Missing(name.to_owned())))
 }
 
-fn release(build: Build) -> Build {
+fn deployed(build: Build) -> Build {
     Build {
-        profile: Some("release".to_owned()),
+        profile: Some("deployed".to_owned()),
         local_clock: false,
         beside: Beside::Nothing,
         ..build

@@ -215,7 +215,7 @@ pub async fn run(screen: &Screen, args: &BenchIngestArgs) -> Result<Exit, Failur
         screen.line(&line);
     }
     screen.line(&format!(
-        "microseconds of processor time an event (user and system) of a warm release binary, {} \
+        "microseconds of processor time an event (user and system) of a warm deployable binary, {} \
          rounds of {REQUESTS} requests of {EVENTS} events of {bytes} bytes. Empty is \
          cli/empty-function, which is handed the same requests and reads none; without_bus is \
          cli/ingest-without-bus: the same handler and runtime, and a bus that takes everything.",
