@@ -155,7 +155,7 @@ impl CatalogCache {
     }
 
     /// Journeys' versions, in the order asked for. Those that are not here yet are read together,
-    /// at most [`DOCUMENTS_PER_READ`] a call.
+    /// at most 25 a call.
     ///
     /// # Errors
     /// Where one is not there or cannot be read.
